@@ -1,0 +1,10 @@
+# The daemon, its core, and the client library.  Each part adds its own line;
+# a line is added when its sources compile.
+
+BASE_SRCS := clusterd/buf.c clusterd/log.c
+CORE_SRCS := clusterd/buf.c
+
+include clusterd/core/core.mk
+include $(sort $(filter-out clusterd/core/core.mk,$(wildcard clusterd/*/*.mk)))
+
+$(call archive,clusterd/libcore.a,$(CORE_SRCS))

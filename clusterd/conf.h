@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: ISC */
+/* Copyright (c) 2026 The clusterd authors */
+
+/*
+ * What cluster.yaml means, as one typed structure.  It is built aside by
+ * conf_parse(), immutable once committed, and replaced whole.  conf.c,
+ * conf_print.c and this header are pure and part of libcore.a; conf_yaml.c
+ * (libyaml) is linked by the programs that read the file.
+ */
+
+#ifndef CONF_H
+#define CONF_H
+
+#include "buf.h"
+
+#define CONF_NODES_MAX		64
+#define CONF_LINKS_MAX		8
+#define CONF_LEVELS_MAX		9	/* fence levels of one node */
+#define CONF_LEVEL_DEVS_MAX	8	/* devices of one level */
+#define CONF_DEVICES_MAX	256
+#define CONF_OPTIONS_MAX	64	/* options of one device */
+#define CONF_FS_MAX		32
+#define CONF_NAME_MAX		32	/* bytes of a cluster, node, device name */
+#define CONF_FSNAME_MAX		30	/* as mkfs.gfs2 */
+#define CONF_ADDR_LEN		64	/* a numeric address, with its NUL */
+#define CONF_PATH_LEN		256
+
+struct conf_node {
+	char		 name[CONF_NAME_MAX + 1];
+	uint16_t	 id;		/* 1..65535, never 0 */
+	uint8_t		 votes;		/* 0..255, default 1 */
+	unsigned	 nlinks;
+	char		 links[CONF_LINKS_MAX][CONF_ADDR_LEN]; /* numeric */
+	/* Fence levels, tried in order; all devices of a level must succeed. */
+	unsigned	 nlevels;
+	struct {
+		unsigned ndevices;
+		uint16_t devices[CONF_LEVEL_DEVS_MAX]; /* into conf.devices */
+	}		 levels[CONF_LEVELS_MAX];
+};
+
+/* name: value; a secret value names a file and is never printed. */
+struct conf_option {
+	char		 name[CONF_NAME_MAX + 1];
+	char		 value[CONF_PATH_LEN];	/* or the path of the file */
+	bool		 file;			/* value is {file: PATH} */
+};
+
+/* A fence device: one agent with its options. */
+struct conf_device {
+	char		 name[CONF_NAME_MAX + 1];
+	char		 agent[CONF_PATH_LEN];	/* fence_ipmilan, or an absolute path */
+	uint64_t	 timeout_us;		/* one run */
+	unsigned	 noptions;
+	struct conf_option *options;		/* owned */
+	/* plug of each target; a node absent here is no target. */
+	unsigned	 ntargets;
+	struct {
+		uint16_t node;			/* node id */
+		char	 port[CONF_NAME_MAX + 1]; /* "" = node name */
+	}		 targets[CONF_NODES_MAX];
+};
+
+struct conf_fs {
+	char		 name[CONF_FSNAME_MAX + 1]; /* lock table cluster:name */
+	char		 device[CONF_PATH_LEN];
+	char		 mount[CONF_PATH_LEN];
+};
+
+enum conf_detect { DETECT_FAST = 0, DETECT_NORMAL, DETECT_WAN };
+
+enum conf_loglevel { CONF_LOG_INFO = 0, CONF_LOG_DEBUG };
+
+struct conf {
+	char		 cluster[CONF_NAME_MAX + 1];
+	unsigned	 nnodes;
+	struct conf_node nodes[CONF_NODES_MAX];	/* ascending by id */
+	unsigned	 nlinks;		/* the same for every node */
+
+	/* transport */
+	uint16_t	 port;			/* UDP, every link; default 5600 */
+	char		 keyfile[CONF_PATH_LEN]; /* default /etc/cluster/key */
+
+	/* membership */
+	enum conf_detect detect;		/* sets the two below */
+	uint64_t	 heartbeat_us;		/* between beats on a link */
+	uint64_t	 failure_timeout_us;	/* silence before suspicion */
+
+	/* quorum */
+	bool		 wait_for_all;		/* default true */
+	bool		 two_node;		/* default false */
+
+	/* fencing */
+	bool		 fence_manual;		/* `fencing: manual` */
+	uint64_t	 fence_timeout_us;	/* default of one run: 60 s */
+	unsigned	 fence_tries;		/* rounds per level: 2 */
+	uint64_t	 fence_on_join_delay_us; /* after quorum; default 5 s */
+	unsigned	 ndevices;
+	struct conf_device *devices;		/* owned */
+
+	/* filesystems */
+	unsigned	 nfs;
+	struct conf_fs	 fs[CONF_FS_MAX];
+
+	/* control */
+	char		 admin_group[CONF_NAME_MAX + 1];	/* "" = root only */
+	char		 observer_group[CONF_NAME_MAX + 1];	/* "" = everyone */
+
+	enum conf_loglevel log_level;
+	uint8_t		 hash[32];	/* BLAKE2b of the normal form */
+};
+
+/* Defaults everywhere; the caller owns it; conf_free() also frees it. */
+struct conf *conf_new(void);
+void	 conf_free(struct conf *);
+
+/* By id or name; NULL if there is none. Index of a node, or -1. */
+const struct conf_node *conf_node(const struct conf *, uint16_t id);
+const struct conf_node *conf_node_byname(const struct conf *, const char *);
+int	 conf_node_index(const struct conf *, uint16_t id);
+
+/*
+ * Errors of one file.  Printed as FILE:LINE:COL: error Ennn: text, the source
+ * line, a marker and a fix.
+ */
+struct conf_error {
+	char	 code[8];		/* "E004", "W071" */
+	unsigned line, col, endcol;	/* from 1; 0 = the file as a whole */
+	char	 text[512];
+	char	 fix[256];		/* "" = none */
+};
+#define CONF_ERRORS_MAX	20
+
+struct conf_errors {
+	unsigned	  n;
+	unsigned	  nerrors;	/* n minus warnings */
+	struct conf_error e[CONF_ERRORS_MAX];
+};
+
+/*
+ * conf_yaml.c.  Parses text (len bytes, not NUL-terminated).  Returns a new
+ * structure the caller frees, or NULL when there was at least one error;
+ * errs holds errors and warnings, ordered by line, either way.
+ */
+struct conf *conf_parse(const char *text, size_t len, struct conf_errors *errs);
+/* Reads and parses the file; a missing or unreadable file is an error E080. */
+struct conf *conf_load(const char *path, struct conf_errors *errs,
+	    char **text, size_t *len);
+/* Formats every entry of errs into out, as described above. */
+void	 conf_errors_print(const struct conf_errors *, const char *path,
+	    const char *text, size_t len, struct wbuf *out);
+
+/* conf_print.c: the normal form, which conf_parse() accepts again. */
+void	 conf_print(const struct conf *, struct wbuf *out);
+/* conf.c: fills in hash from the normal form. */
+void	 conf_hash(struct conf *);
+
+/*
+ * conf_msg.c: the structure as bytes, for our own processes.  With secrets
+ * false, options that name files are left out entirely.
+ */
+void	 conf_encode(const struct conf *, bool secrets, struct wbuf *);
+struct conf *conf_decode(const void *, size_t);	/* NULL if malformed */
+
+#endif /* CONF_H */

@@ -1,0 +1,1 @@
+# The pure core.  Every part adds its line here once its sources compile.

@@ -1,0 +1,1 @@
+# libgfs and mount.gfs.
