@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: ISC */
+/* Copyright (c) 2026 The clusterd authors */
+
+/*
+ * What the sources of libgfs share: the mount and the in-core inode.  Every
+ * struct has one owner, named here; others go through its functions.
+ */
+
+#ifndef GFS_FS_H
+#define GFS_FS_H
+
+#include <sys/stat.h>
+#include <time.h>
+
+#include "cache.h"
+#include "dev.h"
+#include "gfs.h"
+#include "glock.h"
+#include "log.h"
+#include "ondisk.h"
+
+struct rgrps;	/* rgrp.c */
+struct journal;	/* jindex.c: one per journal file, with its extent map */
+struct logstate;	/* log.c */
+struct cache;	/* cache.c */
+struct recover;	/* recover_ctl.c: the control-lock protocol */
+
+/*
+ * The in-core inode.  Fields from the dinode are valid while the inode glock
+ * is held in SH or better; refreshed by the glock's instantiate.
+ */
+struct ginode {
+	RB_ENTRY(ginode)	 node;		/* in gfs.inodes by addr */
+	struct gfs		*fs;
+	uint64_t		 addr;		/* block of the dinode = st_ino */
+	uint64_t		 formal;	/* formal number = generation */
+	struct glock		*gl;		/* GL_INODE */
+	struct glock		*iopen;		/* GL_IOPEN */
+	struct gholder		 iopen_gh;	/* SH while in core */
+	unsigned		 refs;		/* in-core references */
+	unsigned		 opens;		/* open files of users */
+	uint64_t		 nlookup;	/* held by FUSE */
+	bool			 valid;		/* the fields below are current */
+	bool			 deleting;
+
+	uint32_t		 mode, uid, gid, nlink;
+	uint32_t		 major, minor;
+	uint64_t		 size, blocks;
+	struct timespec		 atime, mtime, ctime;
+	uint64_t		 goal;
+	uint64_t		 generation;
+	uint32_t		 diskflags;
+	uint32_t		 payload_format;
+	uint16_t		 height, depth;
+	uint32_t		 entries;
+	uint64_t		 eattr;
+};
+
+struct gfs {
+	struct env		*env;
+	struct dev		*dev;
+	struct sb		 sb;		/* ondisk.h, decoded */
+	char			 table[64];	/* cluster:name in use */
+	bool			 readonly;
+	bool			 withdrawn;
+	char			 withdraw_why[256];
+	bool			 noatime;
+
+	/* derived from the block size (gfs2.md 1.1) */
+	uint32_t		 bsize;
+	unsigned		 bshift;
+	uint32_t		 diptrs, inptrs, ldptrs, databufs, jbsize, hash_ptrs;
+	unsigned		 max_height;
+	uint64_t		 heightsize[12];
+
+	RB_HEAD(glock_tree, glock)	 glocks;
+	TAILQ_HEAD(, glock)	 glock_lru;
+	RB_HEAD(inode_tree, ginode)	 inodes;
+	const struct lm_ops	*lmops;
+	struct lm		*lm;
+	bool			 recovering;	/* ordinary grants held back */
+	unsigned		 slot;		/* ours, from 1 */
+	unsigned		 jid;		/* ours, slot - 1 */
+	uint32_t		 generation;	/* of the lockspace */
+
+	struct cache		*cache;
+	struct logstate		*log;
+	struct rgrps		*rgrps;
+	struct journal		**journals;	/* jindex.c */
+	unsigned		 njournals;
+	struct recover		*recover;
+
+	struct ginode		*master, *root, *jindex, *rindex, *per_node;
+	struct ginode		*statfs_master, *statfs_local;
+	struct ginode		*quota_change;
+	int64_t			 statfs_delta[3];  /* total, free, dinodes */
+	int64_t			 statfs_total[3];  /* master file, last read */
+
+	/* held for the whole mount */
+	struct gholder		 gh_mount, gh_live, gh_sb, gh_journal, gh_jinode,
+				 gh_statfs, gh_quota, gh_freeze;
+};
+
+/* withdraw.c: this mount stops itself: no more writes; says why, once. */
+void	 gfs_withdraw(struct gfs *, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* inode.c: the in-core inode table. */
+int	 inode_get(struct gfs *, uint64_t addr, uint64_t formal,
+	    struct ginode **);		/* formal 0: any */
+void	 inode_hold(struct ginode *);
+void	 inode_put(struct ginode *);	/* may evict, may block */
+/* Reads the dinode under the held inode glock into the fields above. */
+int	 inode_refresh(struct ginode *);
+/* Writes the fields into the dinode block inside a transaction. */
+int	 inode_update(struct ginode *);
+/* The dinode's buffer, checked; a reference. */
+int	 inode_bh(struct ginode *, struct bh **);
+
+/* bmap.c: where the file's block lblk is. new: it was allocated just now. */
+struct extent { uint64_t blkno; uint64_t len; bool new; };
+/* create needs a transaction with enough blocks, see bmap_write_blocks(). */
+int	 bmap_map(struct ginode *, uint64_t lblk, uint64_t maxlen, bool create,
+	    struct extent *);		/* hole: blkno 0 */
+unsigned bmap_write_blocks(const struct ginode *, uint64_t nblocks);
+int	 bmap_unstuff(struct ginode *);		/* in a transaction */
+int	 bmap_truncate(struct ginode *, uint64_t size);	/* own transactions */
+int	 bmap_resume_truncate(struct ginode *);
+
+/* rgrp.c: allocation.  A reservation holds the rgrp's glock in EX. */
+struct rgrp_hold {
+	struct gholder	 gh;
+	struct rgrp	*rg;
+};
+int	 rgrp_init(struct gfs *);		/* reads rindex */
+void	 rgrp_destroy(struct gfs *);
+/* An rgrp with at least n free blocks, near goal; outside a transaction. */
+int	 rgrp_reserve(struct gfs *, struct ginode *near, unsigned n,
+	    struct rgrp_hold *);
+void	 rgrp_release(struct rgrp_hold *);
+/* Blocks of log space that allocating from this hold may need. */
+unsigned rgrp_log_blocks(const struct rgrp_hold *, unsigned nblocks);
+/* Inside a transaction. *n in: wanted, out: got, consecutive. */
+int	 rgrp_alloc_blocks(struct rgrp_hold *, struct ginode *, uint64_t goal,
+	    unsigned *n, uint64_t *blkno);
+int	 rgrp_alloc_dinode(struct rgrp_hold *, struct ginode *dir,
+	    uint64_t *blkno, uint64_t *generation);
+/* The rgrp of a block, locked EX; for freeing, outside a transaction. */
+int	 rgrp_hold_block(struct gfs *, uint64_t blkno, struct rgrp_hold *);
+bool	 rgrp_contains(const struct rgrp_hold *, uint64_t blkno);
+void	 rgrp_free_blocks(struct rgrp_hold *, struct ginode *, uint64_t blkno,
+	    unsigned n, bool meta);
+void	 rgrp_unlink_dinode(struct rgrp_hold *, uint64_t blkno); /* 3 -> 2 */
+void	 rgrp_free_dinode(struct rgrp_hold *, struct ginode *);	/* 2 -> 0 */
+/* State of one block: 0 free 1 used 2 unlinked 3 dinode; -1 outside. */
+int	 rgrp_block_state(struct rgrp_hold *, uint64_t blkno);
+
+/* statfs.c: inside a transaction; every change of free space or dinodes. */
+void	 statfs_change(struct gfs *, int64_t total, int64_t free,
+	    int64_t dinodes);
+
+/* jindex.c, sb.c, mount.c */
+int	 sb_read(struct gfs *, char *why, size_t whylen);
+int	 jindex_load(struct gfs *, char *why, size_t whylen);
+/* Where block n of the journal is on the device. */
+uint64_t jindex_map(const struct journal *, uint32_t n);
+uint32_t jindex_blocks(const struct journal *);
+
+extern const struct glock_ops glops_inode, glops_rgrp, glops_other,
+	    glops_iopen;
+
+#endif /* GFS_FS_H */

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: ISC */
+/* Copyright (c) 2026 The clusterd authors */
+
+/*
+ * Glocks: the cluster locks of the file system with what they protect.  A
+ * glock held by this node in a mode caches data and metadata under it until
+ * another node wants it.  Names, modes, order and demotion are those of the
+ * kernel's gfs2 (gfs2-glocks), so that volumes stay exchangeable.
+ *
+ * Lock order: rename -> inodes (parent before child, equals by number) ->
+ * rgrps (ascending) -> transaction.  Never wait for a glock inside a
+ * transaction, never take an inode glock while holding an rgrp glock.
+ */
+
+#ifndef GFS_GLOCK_H
+#define GFS_GLOCK_H
+
+#include "env.h"
+#include "lockops.h"
+
+struct gfs;
+struct bh;
+
+enum glock_type {
+	GL_NONDISK = 1, GL_INODE = 2, GL_RGRP = 3, GL_META = 4, GL_IOPEN = 5,
+	GL_FLOCK = 6, GL_PLOCK = 7, GL_QUOTA = 8, GL_JOURNAL = 9
+};
+
+/* Numbers of the GL_NONDISK locks. */
+enum { GLN_MOUNT = 0, GLN_LIVE, GLN_FREEZE, GLN_RENAME, GLN_CONTROL, GLN_MOUNTED };
+
+enum glock_state { GLS_UN = 0, GLS_SH, GLS_DF, GLS_EX };
+
+/* Flags of a request. */
+#define GLF_TRY		0x0001	/* EAGAIN instead of waiting */
+#define GLF_TRY_1CB	0x0002	/* ... after asking the holders once */
+#define GLF_ANY		0x0004	/* SH or DF, whichever is cheaper */
+#define GLF_EXACT	0x0008	/* EX held does not satisfy SH */
+#define GLF_NOEXP	0x0010	/* works during recovery */
+#define GLF_NOCACHE	0x0020	/* drop the lock when released */
+#define GLF_SKIP	0x0040	/* do not instantiate (do not read the object) */
+#define GLF_NODE_SCOPE	0x0080	/* several local holders may share EX */
+
+struct glock;
+
+/* One holder; lives on the caller's (fiber's) stack. */
+struct gholder {
+	TAILQ_ENTRY(gholder)	 entry;
+	struct glock		*gl;	/* NULL: not held */
+	enum glock_state	 state;
+	unsigned		 flags;
+	int			 error;
+	bool			 granted;
+	struct fiber		*fiber;
+};
+
+/* What each type of lock does; one table per type in glops.c. */
+struct glock_ops {
+	/* Before giving up EX: everything of this lock is on disk (3.3). */
+	int	(*sync)(struct glock *);
+	/* Before dropping to UN (data_only: DF): forget what was cached. */
+	void	(*inval)(struct glock *, bool data_only);
+	/* First holder after a grant: read the object. */
+	int	(*instantiate)(struct glock *);
+	/* A remote node asks for the lock (iopen). */
+	void	(*callback)(struct glock *, enum lm_mode wanted);
+	bool	 lvb;		/* the type has a value block */
+	bool	 hold_time;	/* minimum hold applies (inodes) */
+};
+
+struct glock {
+	RB_ENTRY(glock)		 node;		/* in gfs.glocks by (type, number) */
+	TAILQ_ENTRY(glock)	 lru;
+	struct gfs		*fs;
+	enum glock_type		 type;
+	uint64_t		 number;
+	const struct glock_ops	*ops;
+	void			*object;	/* struct ginode, struct rgrp, ... */
+	unsigned		 refs;
+
+	struct lm_lock		 lm;
+	enum glock_state	 state;		/* what this node holds */
+	enum glock_state	 target;	/* of the request in flight */
+	enum glock_state	 demote;	/* wanted by others */
+	bool			 busy;		/* request in flight */
+	bool			 demoting;	/* sync/inval running */
+	bool			 demand;	/* demote is valid */
+	bool			 instantiated;
+	bool			 frozen;	/* ast parked during recovery */
+	uint64_t		 hold_until;	/* us; inodes only */
+	uint64_t		 grant_gen;	/* grows with every grant */
+	TAILQ_HEAD(, gholder)	 holders;	/* granted */
+	TAILQ_HEAD(, gholder)	 waiters;	/* first come first served */
+	struct waitq		 wq;
+
+	/* Buffers under this lock (cache.c owns the lists). */
+	LIST_HEAD(, bh)		 bufs;		/* every cached buffer */
+	unsigned		 nlog;		/* buffers pinned in the log */
+	unsigned		 nail;		/* buffers on an AIL list */
+	unsigned		 nrevokes;	/* revokes queued for this lock */
+	unsigned		 ndirty;	/* dirty file-data buffers */
+};
+
+/* Finds or makes the glock; the caller gets a reference. 0 or ENOMEM. */
+int	 glock_get(struct gfs *, enum glock_type, uint64_t number,
+	    struct glock **);
+void	 glock_hold(struct glock *);
+void	 glock_put(struct glock *);
+
+void	 gholder_init(struct gholder *);
+/*
+ * Waits until held.  Returns 0, EAGAIN (try), EIO (withdrawn or the cluster
+ * is gone), or the error of instantiate.  *gh holds a reference until
+ * glock_release(), which is a no-op on one that is not held.
+ */
+int	 glock_acquire(struct glock *, enum glock_state, unsigned flags,
+	    struct gholder *);
+void	 glock_release(struct gholder *);
+bool	 glock_held(const struct glock *, enum glock_state);
+/* glock_get() and glock_acquire() in one; the holder keeps the reference. */
+int	 glock_lock(struct gfs *, enum glock_type, uint64_t number,
+	    enum glock_state, unsigned flags, struct gholder *);
+/*
+ * All of n holders' glocks in EX, in a safe order, with time-out and retry
+ * (rename).  gh[i].gl is set by the caller, with a reference.
+ */
+int	 glock_acquire_all(struct gfs *, struct gholder *gh, unsigned n);
+
+/* Gives every cached lock back: unmount (sync, inval, unlock). */
+void	 glock_drop_all(struct gfs *);
+
+extern const struct lm_up glock_upcalls;	/* arg is the struct gfs */
+
+#endif /* GFS_GLOCK_H */
