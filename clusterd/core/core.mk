@@ -1,1 +1,2 @@
 # The pure core.  Every part adds its line here once its sources compile.
+CORE_SRCS += clusterd/core/bus.c clusterd/core/rng.c

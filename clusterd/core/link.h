@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: ISC */
+/* Copyright (c) 2026 The clusterd authors */
+
+/*
+ * Links and sessions: several UDP paths per peer, heartbeats, sealed
+ * datagrams, and over them one session per pair of incarnations that carries
+ * ordered reliable messages (stream.h).  The only module that sees datagrams.
+ */
+
+#ifndef CORE_LINK_H
+#define CORE_LINK_H
+
+#include "../conf.h"
+#include "bus.h"
+
+struct link_layer;
+
+struct link_layer *link_new(const struct conf *, uint16_t self, uint64_t inc,
+	    const uint8_t key[32]);
+void	 link_free(struct link_layer *);
+/* EV_PACKET */
+void	 link_packet(struct link_layer *, unsigned link, const uint8_t *,
+	    size_t len, struct bus *);
+/* NOTE_SEND, NOTE_PEER_RESET */
+void	 link_note(struct link_layer *, const struct note *, struct bus *);
+void	 link_timer(struct link_layer *, struct bus *);
+uint64_t link_deadline(const struct link_layer *);
+/* Says goodbye to every peer: a clean leave is complete. */
+void	 link_goodbye(struct link_layer *, struct bus *);
+/* Writes out what is queued; node.c calls it at the end of each step. */
+void	 link_flush(struct link_layer *, struct bus *);
+void	 link_check(const struct link_layer *);
+
+/* For SHOW rows: the path to a peer over a link. */
+struct link_info {
+	bool		 up;
+	uint64_t	 rtt_us;	/* smoothed; 0: unknown */
+	unsigned	 loss_permille;	/* of heartbeats, recent */
+	uint64_t	 last_heard;	/* us; 0: never */
+	uint64_t	 flaps;
+	bool		 carries;	/* data goes this way */
+};
+void	 link_get(const struct link_layer *, uint16_t node, unsigned link,
+	    struct link_info *);
+bool	 link_session(const struct link_layer *, uint16_t node, uint64_t *inc);
+/* Datagrams refused, by reason; names by link_reject_name(). */
+enum link_reject {
+	LR_SHORT = 0, LR_VERSION, LR_CLUSTER, LR_UNKNOWN_NODE, LR_SELF,
+	LR_KEY, LR_REPLAY, LR_OLD_INCARNATION, LR_MALFORMED, LR_CONF, LR_MAX
+};
+const char *link_reject_name(enum link_reject);
+uint64_t link_rejects(const struct link_layer *, uint16_t node_or_0,
+	    enum link_reject);
+
+#endif /* CORE_LINK_H */

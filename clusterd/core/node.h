@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: ISC */
+/* Copyright (c) 2026 The clusterd authors */
+
+/*
+ * One node of a cluster as a pure state machine: owns one of each module and
+ * routes what they say to each other.  N of them fit into one process.
+ */
+
+#ifndef CORE_NODE_H
+#define CORE_NODE_H
+
+#include "../conf.h"
+#include "event.h"
+
+struct node;
+
+struct node_config {
+	const struct conf *conf;	/* outlives the node */
+	uint16_t	 self;		/* our node id */
+	uint64_t	 incarnation;	/* larger than any earlier one of ours */
+	uint8_t		 key[32];	/* the cluster key */
+	uint64_t	 seed[4];	/* for the node's generator; secret */
+	const uint8_t	*stored;	/* durable state of the last life, or NULL */
+	size_t		 storedlen;
+	/* Debug lines; NULL: none. */
+	void		(*trace)(void *arg, const char *line);
+	void		*trace_arg;
+};
+
+/* NULL when memory is out; malformed stored state counts as none. */
+struct node *node_new(const struct node_config *);
+void	 node_free(struct node *);
+
+/*
+ * Handles one event and appends what is to be done.  Time never goes back.
+ * Datagrams that are waiting must be given before a due EV_TIMER: our own
+ * lateness must not look like a peer's silence.
+ */
+void	 node_step(struct node *, const struct event *, struct actions *);
+/* When EV_TIMER is wanted next, us; UINT64_MAX: never. */
+uint64_t node_deadline(const struct node *);
+/* Asserts every module's numbered invariants; cheap enough for each step of
+   the simulator. */
+void	 node_check(const struct node *);
+
+/*
+ * What oracles look at, without reaching into modules.
+ */
+struct node_view {
+	uint64_t	 epoch;		/* 0: none yet */
+	uint16_t	 leader;
+	bool		 primary;	/* quorate in this view */
+	bool		 synced;
+	unsigned	 n;
+	uint16_t	 members[CONF_NODES_MAX];
+	uint64_t	 incs[CONF_NODES_MAX];
+};
+void	 node_get_view(const struct node *, struct node_view *);
+uint64_t node_incarnation(const struct node *);
+
+#endif /* CORE_NODE_H */

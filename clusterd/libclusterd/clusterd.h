@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: ISC */
+/* Copyright (c) 2026 The clusterd authors */
+
+/*
+ * libclusterd: a program's view of the cluster.  No threads, no globals: the
+ * caller polls cl_fd() and calls cl_dispatch(), which invokes the callbacks.
+ * Requests are asynchronous unless said otherwise; a synchronous call waits
+ * for its own answer and keeps other events for the next cl_dispatch().
+ * Functions return 0 or a positive errno: ENOTCONN when the daemon is gone,
+ * EAGAIN when too much is in flight (dispatch, then try again).
+ * Manuals: cl_connect(3), cl_lock(3), clusterd(7).
+ */
+
+#ifndef CLUSTERD_H
+#define CLUSTERD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define CL_SOCKET	"/run/clusterd/control.sock"
+#define CL_OBSERVE	"/run/clusterd/observe.sock"
+#define CL_NAME_MAX	64	/* bytes of a lockspace, group, resource name */
+#define CL_LVB_LEN	32
+#define CL_MSG_MAX	49152	/* bytes of one group message */
+#define CL_NODES_MAX	64
+
+struct cl;		/* a connection */
+struct cl_lockspace;
+struct cl_group;
+
+/* ---- connection: cl_conn.c -------------------------------------------- */
+
+/* path NULL: CL_SOCKET. Waits for the daemon's greeting (at most 5 s). */
+int	 cl_open(const char *path, struct cl **);
+void	 cl_close(struct cl *);	/* everything the connection held is released */
+int	 cl_fd(const struct cl *);
+/* Handles everything that is readable, without blocking. */
+int	 cl_dispatch(struct cl *);
+/* Called once when the daemon has gone; every object is dead then. */
+void	 cl_on_lost(struct cl *, void (*fn)(void *arg, const char *why),
+	    void *arg);
+/* The node we are on, and the cluster's name. */
+uint32_t cl_node(const struct cl *);
+const char *cl_cluster(const struct cl *);
+
+/* ---- membership and quorum: cl_member.c -------------------------------- */
+
+struct cl_member {
+	uint32_t	 node;
+	uint64_t	 incarnation;
+	char		 name[33];
+};
+
+struct cl_view {
+	uint64_t	 epoch;		/* grows with every view */
+	uint32_t	 leader;
+	bool		 quorate;
+	unsigned	 nmembers;
+	struct cl_member members[CL_NODES_MAX];	/* ascending by node */
+};
+
+/* Now, and again at each new view or change of quorum. */
+int	 cl_watch_views(struct cl *, void (*fn)(void *arg,
+	    const struct cl_view *), void *arg);
+
+/* ---- groups: totally ordered messages, cl_group.c ---------------------- */
+
+struct cl_group_member {
+	uint32_t	 node;
+	uint64_t	 client;	/* the member's number on that node */
+};
+
+struct cl_group_ops {
+	/*
+	 * Members changed: the same sequence of views and messages on every
+	 * node.  The first call after a join contains ourselves.
+	 */
+	void	(*view)(void *arg, const struct cl_group_member *, unsigned n);
+	void	(*message)(void *arg, const struct cl_group_member *from,
+		    const void *data, size_t len);
+	void	(*left)(void *arg);	/* our own leave is complete */
+};
+
+int	 cl_group_join(struct cl *, const char *name,
+	    const struct cl_group_ops *, void *arg, struct cl_group **);
+int	 cl_group_send(struct cl_group *, const void *data, size_t len);
+int	 cl_group_leave(struct cl_group *);	/* freed after left() */
+
+/* ---- locks: cl_lock.c --------------------------------------------------- */
+
+enum cl_mode { CL_NL = 0, CL_CR, CL_CW, CL_PR, CL_PW, CL_EX };
+
+#define CL_LKF_NOQUEUE		0x00000001u
+#define CL_LKF_CONVERT		0x00000004u	/* set by cl_convert() */
+#define CL_LKF_VALBLK		0x00000008u
+#define CL_LKF_QUECVT		0x00000010u
+#define CL_LKF_IVVALBLK		0x00000020u
+#define CL_LKF_CONVDEADLK	0x00000040u
+#define CL_LKF_PERSISTENT	0x00000080u	/* not yet: EOPNOTSUPP */
+#define CL_LKF_NODLCKWT		0x00000100u
+#define CL_LKF_EXPEDITE		0x00000400u
+#define CL_LKF_NOQUEUEBAST	0x00000800u
+#define CL_LKF_HEADQUE		0x00001000u
+#define CL_LKF_NOORDER		0x00002000u
+#define CL_LKF_ALTPR		0x00008000u
+#define CL_LKF_ALTCW		0x00010000u
+#define CL_LKF_FORCEUNLOCK	0x00020000u
+
+#define CL_SBF_DEMOTED		0x01
+#define CL_SBF_VALNOTVALID	0x02
+#define CL_SBF_ALTMODE		0x04
+
+struct cl_slot { uint32_t node; uint32_t slot; };
+
+struct cl_lockspace_ops {
+	/*
+	 * Recovery of the lockspace, in this order: prep (a member is gone:
+	 * ordinary grants stop being delivered), slot (once per failed member
+	 * that is fenced by now), done (rebuilt; delivery goes on).  done is
+	 * also called once after the join, and after members joined or left.
+	 */
+	void	(*prep)(void *arg);
+	void	(*slot)(void *arg, uint32_t node, uint32_t slot);
+	void	(*done)(void *arg, uint32_t our_slot, uint32_t generation,
+		    const struct cl_slot *, unsigned n);
+	/* The join failed, or the lockspace was taken from us. */
+	void	(*failed)(void *arg, int error, const char *why);
+	void	(*left)(void *arg);
+};
+
+/* lvblen: 0..CL_LVB_LEN, the same for every member. Joined at done(). */
+int	 cl_lockspace_join(struct cl *, const char *name, unsigned lvblen,
+	    const struct cl_lockspace_ops *, void *arg,
+	    struct cl_lockspace **);
+/* Force-unlocks what is held; freed after left(). */
+int	 cl_lockspace_leave(struct cl_lockspace *);
+
+struct cl_lock;
+
+/* A completed request. */
+struct cl_ast {
+	int		 status;	/* 0, EAGAIN, EDEADLK, ECANCELED, ...; unlock: 0 */
+	enum cl_mode	 mode;		/* granted now */
+	unsigned	 sbflags;	/* CL_SBF_* */
+	bool		 unlocked;	/* the lock is gone; *lock is freed after this */
+	uint8_t		 lvb[CL_LVB_LEN];
+};
+
+/*
+ * Requests a new lock.  name: 1..CL_NAME_MAX bytes, binary.  ast() reports
+ * the end of each request, bast() that somebody waits for it (their mode).
+ * A new lock that ends with an error is gone after its ast (unlocked true).
+ */
+int	 cl_lock(struct cl_lockspace *, const void *name, size_t namelen,
+	    enum cl_mode, unsigned flags,
+	    void (*ast)(void *arg, const struct cl_ast *),
+	    void (*bast)(void *arg, enum cl_mode), void *arg,
+	    struct cl_lock **);
+/* lvb: CL_LVB_LEN bytes with CL_LKF_VALBLK, else NULL. EBUSY: one in flight. */
+int	 cl_convert(struct cl_lock *, enum cl_mode, unsigned flags,
+	    const uint8_t *lvb);
+int	 cl_unlock(struct cl_lock *, unsigned flags, const uint8_t *lvb);
+int	 cl_cancel(struct cl_lock *);
+
+/* ---- fencing and node control: cl_fence.c ------------------------------- */
+
+/*
+ * A mount tells the daemon its process: the daemon's parent stops it when the
+ * node leaves the cluster, before the node may come back.
+ */
+int	 cl_mount_register(struct cl *, const char *fsname, int pid,
+	    const char *dir);
+
+/* ---- everything the shell shows: cl_show.c ------------------------------ */
+
+/*
+ * One row of an answer: named, typed fields in a stable order.
+ */
+enum cl_field_type { CL_F_STR = 1, CL_F_U64, CL_F_BOOL, CL_F_NULL, CL_F_ID };
+
+struct cl_field {
+	char		 name[32];
+	enum cl_field_type type;	/* CL_F_ID: a 64-bit id, JSON string */
+	uint64_t	 num;		/* U64, BOOL, ID */
+	char		 str[256];	/* STR */
+};
+#define CL_FIELDS_MAX	24
+
+/*
+ * Synchronous.  what: "status", "nodes", "links", "quorum", "lockspaces",
+ * "locks", "fence", "fs", "events", "groups"; arg narrows it (may be "").
+ * Returns 0, ENOENT (unknown object), EPERM, ETIMEDOUT, or ENOTCONN.
+ */
+int	 cl_show(struct cl *, const char *what, const char *arg,
+	    bool (*row)(void *arg, const struct cl_field *, unsigned n),
+	    void *rowarg);
+/*
+ * Synchronous.  cmd: "fence" NODE, "fence-confirm" NODE, "node-leave" NODE.
+ * text receives the daemon's sentence, also for errors.
+ */
+int	 cl_command(struct cl *, const char *cmd, const char *arg, char *text,
+	    size_t textlen, int timeout_ms);
+
+#endif /* CLUSTERD_H */

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: ISC */
+/* Copyright (c) 2026 The clusterd authors */
+
+/*
+ * Every message type of every local channel (msg.h), with its payload as
+ * buf.h fields in order.  Channels: P parent, E engine, F fence, C client.
+ * A receiver checks, in this order: allowed on this channel, allowed for
+ * this peer, length, content.  Unknown types from a client are answered with
+ * M_RESULT EPROTONOSUPPORT; from our own processes they are fatal.
+ */
+
+#ifndef PROTO_H
+#define PROTO_H
+
+#define PROTO_VERSION	1	/* of the client protocol */
+
+enum msg_type {
+	/* parent -> engine, parent -> fence */
+	M_CONF = 1,		/* conf_encode() bytes, one chunk of them:
+				   u8 last, bytes... (several messages) */
+	M_KEY,			/* 32 bytes: the cluster key (engine only) */
+	M_START,		/* u16 node id; u64 incarnation; blob stored state */
+	M_LINK_FD,		/* u8 link; fd: bound UDP socket */
+	M_CONTROL_FD,		/* fd: listening control socket */
+	M_OBSERVE_FD,		/* fd: listening observe socket */
+	M_STATE_FD,		/* fd: the state file */
+	M_PEER_FD,		/* fd: pair to the other child */
+	M_GROUP_IDS,		/* u32 admin gid or ~0; u32 observer gid or ~0 */
+	M_STOP,			/* leave cleanly, then exit */
+	M_VERBOSE,		/* u8 */
+
+	/* engine -> parent */
+	M_READY = 100,		/* - */
+	M_STOPPED,		/* str why: left cleanly, will exit */
+	M_DYING,		/* str why: evicted; tear down, start me anew */
+	M_MOUNT_PID,		/* u32 pid; str fs; str dir: stop it with us */
+
+	/* engine <-> fence */
+	M_FENCE_START = 200,	/* u32 req; u16 node; u16 device; u8 action;
+				   u64 timeout_us */
+	M_FENCE_CANCEL,		/* u32 req */
+	M_FENCE_DONE,		/* u32 req; u8 ok; u8 verified; str text */
+
+	/* client -> engine; msg.id is echoed in every answer */
+	M_HELLO = 1000,		/* u32 version; str program; u32 pid */
+	M_SHOW,			/* str what; str arg              [observer] */
+	M_COMMAND,		/* str cmd; str arg               [admin] */
+	M_WATCH_VIEWS,		/* -                              [observer] */
+	M_GROUP_JOIN,		/* u32 gid (client's number); str name */
+	M_GROUP_SEND,		/* u32 gid; blob */
+	M_GROUP_LEAVE,		/* u32 gid */
+	M_LS_JOIN,		/* u32 lsid (client's number); u8 lvblen; str name */
+	M_LS_LEAVE,		/* u32 lsid */
+	M_LOCK,			/* u32 lsid; u32 lkid (client's); u8 mode;
+				   u32 flags; blob name */
+	M_CONVERT,		/* u32 lsid; u32 lkid; u8 mode; u32 flags;
+				   u8 haslvb; 32 bytes if so */
+	M_UNLOCK,		/* u32 lsid; u32 lkid; u32 flags; u8 haslvb; .. */
+	M_CANCEL,		/* u32 lsid; u32 lkid */
+	M_MOUNT,		/* u32 pid; str fs; str dir       [root] */
+
+	/* engine -> client */
+	M_WELCOME = 2000,	/* u32 version; u16 node; str cluster; u8 rights */
+	M_RESULT,		/* u32 errno (0: ok); str text: ends a request */
+	M_ROW,			/* u8 n; n x { str name; u8 type; u64 | str } */
+	M_VIEW,			/* u64 epoch; u16 leader; u8 quorate; u16 n;
+				   n x { u16 node; u64 incarnation; str name } */
+	M_GROUP_VIEW,		/* u32 gid; u16 n; n x { u16 node; u64 client } */
+	M_GROUP_MSG,		/* u32 gid; u16 node; u64 client; blob */
+	M_GROUP_LEFT,		/* u32 gid */
+	M_LS_PREP,		/* u32 lsid */
+	M_LS_SLOT,		/* u32 lsid; u16 node; u32 slot */
+	M_LS_DONE,		/* u32 lsid; u32 our slot; u32 generation; u16 n;
+				   n x { u16 node; u32 slot } */
+	M_LS_FAILED,		/* u32 lsid; u32 errno; str why */
+	M_LS_LEFT,		/* u32 lsid */
+	M_AST,			/* u32 lsid; u32 lkid; u32 status; u8 mode;
+				   u8 sbflags; u8 unlocked; u8 haslvb; 32 bytes */
+	M_BAST			/* u32 lsid; u32 lkid; u8 mode */
+};
+
+/* Rights of a client, from its socket and its credentials. */
+#define RIGHT_OBSERVE	0x01	/* show, watch */
+#define RIGHT_USE	0x02	/* groups, lockspaces, locks */
+#define RIGHT_ADMIN	0x04	/* commands */
+#define RIGHT_ROOT	0x08	/* mounts */
+
+#endif /* PROTO_H */
