@@ -39,6 +39,9 @@ void	 assert_failed(const char *expr, const char *file, int line) NORETURN;
 #define ASSERT(e) \
 	((e) ? (void)0 : assert_failed(#e, __FILE__, __LINE__))
 
+/* Some C libraries make these macros, which cannot be poisoned. */
+#undef sprintf
+#undef vsprintf
 #pragma GCC poison strcpy strcat sprintf vsprintf atoi atol strncpy strncat
 
 #endif /* COMPAT_H */

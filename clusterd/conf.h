@@ -4,8 +4,9 @@
 /*
  * What cluster.yaml means, as one typed structure.  It is built aside by
  * conf_parse(), immutable once committed, and replaced whole.  conf.c,
- * conf_print.c and this header are pure and part of libcore.a; conf_yaml.c
- * (libyaml) is linked by the programs that read the file.
+ * conf_check.c, conf_print.c, conf_msg.c and this header are pure and part of
+ * libcore.a; CONF_SRCS (libyaml) are linked by the programs that read the
+ * file.
  */
 
 #ifndef CONF_H
@@ -25,6 +26,16 @@
 #define CONF_ADDR_LEN		64	/* a numeric address, with its NUL */
 #define CONF_PATH_LEN		256
 
+/* Ranges of the durations, inclusive, in microseconds. */
+#define CONF_HEARTBEAT_MIN	UINT64_C(10000)
+#define CONF_HEARTBEAT_MAX	UINT64_C(60000000)
+#define CONF_FAILURE_MIN	UINT64_C(200000)
+#define CONF_FAILURE_MAX	UINT64_C(600000000)
+#define CONF_FENCE_MIN		UINT64_C(1000000)
+#define CONF_FENCE_MAX		UINT64_C(3600000000)
+#define CONF_JOIN_DELAY_MAX	UINT64_C(3600000000)
+#define CONF_TRIES_MAX		10
+
 struct conf_node {
 	char		 name[CONF_NAME_MAX + 1];
 	uint16_t	 id;		/* 1..65535, never 0 */
@@ -39,14 +50,20 @@ struct conf_node {
 	}		 levels[CONF_LEVELS_MAX];
 };
 
-/* name: value; a secret value names a file and is never printed. */
+/*
+ * name: value.  A secret belongs in a file (name: {file: PATH}).  A secret
+ * that was written inline is kept here for the agent, but the normal form
+ * shows {hidden: true} instead, which reads back as an option whose value
+ * nobody knows: such a device cannot be run.
+ */
 struct conf_option {
 	char		 name[CONF_NAME_MAX + 1];
 	char		 value[CONF_PATH_LEN];	/* or the path of the file */
 	bool		 file;			/* value is {file: PATH} */
+	bool		 hidden;		/* value is "", and unknown */
 };
 
-/* A fence device: one agent with its options. */
+/* A fence device: one agent with its options, ascending by name. */
 struct conf_device {
 	char		 name[CONF_NAME_MAX + 1];
 	char		 agent[CONF_PATH_LEN];	/* fence_ipmilan, or an absolute path */
@@ -96,9 +113,9 @@ struct conf {
 	unsigned	 fence_tries;		/* rounds per level: 2 */
 	uint64_t	 fence_on_join_delay_us; /* after quorum; default 5 s */
 	unsigned	 ndevices;
-	struct conf_device *devices;		/* owned */
+	struct conf_device *devices;		/* owned; ascending by name */
 
-	/* filesystems */
+	/* filesystems, ascending by name */
 	unsigned	 nfs;
 	struct conf_fs	 fs[CONF_FS_MAX];
 
@@ -110,6 +127,28 @@ struct conf {
 	uint8_t		 hash[32];	/* BLAKE2b of the normal form */
 };
 
+/* Sets the two timers of membership as the profile has them. */
+void	 conf_profile(struct conf *, enum conf_detect);
+/* The words of the file; NULL for a number outside the enum. */
+const char *conf_detect_name(enum conf_detect);
+const char *conf_loglevel_name(enum conf_loglevel);
+
+/*
+ * Is the text fit for its place?  Cluster: [a-z][a-z0-9_-]{0,31}.  Name (of a
+ * node, device, option, group): [A-Za-z0-9_][A-Za-z0-9_-]{0,31}.  Text:
+ * UTF-8 without line breaks and control characters.  Path: absolute text.
+ * Agent: a path, or a file name.  Addr: only characters of a numeric address.
+ */
+bool	 conf_cluster_ok(const char *);
+bool	 conf_name_ok(const char *);
+bool	 conf_fsname_ok(const char *);
+bool	 conf_text_ok(const char *);
+bool	 conf_path_ok(const char *);
+bool	 conf_agent_ok(const char *);
+bool	 conf_addr_ok(const char *);
+/* True for names whose value is a secret: password, passwd, community, ... */
+bool	 conf_option_secret(const char *name);
+
 /* Defaults everywhere; the caller owns it; conf_free() also frees it. */
 struct conf *conf_new(void);
 void	 conf_free(struct conf *);
@@ -118,6 +157,32 @@ void	 conf_free(struct conf *);
 const struct conf_node *conf_node(const struct conf *, uint16_t id);
 const struct conf_node *conf_node_byname(const struct conf *, const char *);
 int	 conf_node_index(const struct conf *, uint16_t id);
+/* Index of a device by name, or -1. */
+int	 conf_device_index(const struct conf *, const char *);
+/* The device's target entry for a node id, as an index, or -1. */
+int	 conf_device_target(const struct conf_device *, uint16_t id);
+
+/*
+ * conf_check.c.  One thing that is wrong between parts of the file.  Paths
+ * are as in "nodes.beta.links[1]"; other is the earlier place of a pair.
+ */
+struct conf_finding {
+	char	 code[8];	/* "E023", "W071" */
+	char	 path[128];
+	char	 other[128];	/* "" = none */
+	char	 text[256];
+	char	 fix[192];	/* "" = none */
+};
+
+/*
+ * Calls report for every finding.  With partial, the structure comes from a
+ * file with errors: members left at zero are skipped, and so are the checks
+ * that need the whole picture.
+ */
+void	 conf_check(const struct conf *, bool partial,
+	    void (*report)(void *, const struct conf_finding *), void *);
+/* Every member by itself is in its range (conf_check looks between them). */
+bool	 conf_valid(const struct conf *);
 
 /*
  * Errors of one file.  Printed as FILE:LINE:COL: error Ennn: text, the source
@@ -128,12 +193,14 @@ struct conf_error {
 	unsigned line, col, endcol;	/* from 1; 0 = the file as a whole */
 	char	 text[512];
 	char	 fix[256];		/* "" = none */
+	bool	 hint;			/* fix is short: behind the marker */
 };
 #define CONF_ERRORS_MAX	20
 
 struct conf_errors {
 	unsigned	  n;
 	unsigned	  nerrors;	/* n minus warnings */
+	unsigned	  dropped;	/* found, but not kept */
 	struct conf_error e[CONF_ERRORS_MAX];
 };
 
@@ -150,6 +217,13 @@ struct conf *conf_load(const char *path, struct conf_errors *errs,
 void	 conf_errors_print(const struct conf_errors *, const char *path,
 	    const char *text, size_t len, struct wbuf *out);
 
+/*
+ * What `clusterd -n` does: reads the file, prints errors and warnings to
+ * standard error, and with print the normal form to standard output.  Returns
+ * the exit status: 0, 65 (the configuration has errors), 66 (no such file).
+ */
+int	 conf_check_main(const char *path, bool print);
+
 /* conf_print.c: the normal form, which conf_parse() accepts again. */
 void	 conf_print(const struct conf *, struct wbuf *out);
 /* conf.c: fills in hash from the normal form. */
@@ -157,7 +231,9 @@ void	 conf_hash(struct conf *);
 
 /*
  * conf_msg.c: the structure as bytes, for our own processes.  With secrets
- * false, options that name files are left out entirely.
+ * false, options that are secrets or name files are left out entirely; hash
+ * travels as it is, so it stays that of the whole file.  The bytes of a large
+ * file exceed MSG_MAX: pass them in a memfd.
  */
 void	 conf_encode(const struct conf *, bool secrets, struct wbuf *);
 struct conf *conf_decode(const void *, size_t);	/* NULL if malformed */

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: ISC */
+/* Copyright (c) 2026 The clusterd authors */
+
+/*
+ * The configuration as bytes, from the parent to its children.  Encoding and
+ * decoding stand side by side, section by section.  The decoder trusts
+ * nothing: the cursor bounds every read, conf_valid() checks every member and
+ * conf_check() what lies between them.
+ */
+
+#include "conf.h"
+
+enum {
+	CONF_MSG_VERSION = 1
+};
+
+/* A boolean is 0 or 1; anything else means the reader is out of step. */
+static bool
+get_bool(struct rbuf *r)
+{
+	uint8_t v = rbuf_u8(r);
+
+	if (v > 1)
+		r->err = true;
+	return v == 1;
+}
+
+static void
+encode_node(const struct conf_node *n, struct wbuf *w)
+{
+	unsigned i, j;
+
+	wbuf_str(w, n->name);
+	wbuf_u16(w, n->id);
+	wbuf_u8(w, n->votes);
+	wbuf_u32(w, n->nlinks);
+	for (i = 0; i < n->nlinks; i++)
+		wbuf_str(w, n->links[i]);
+	wbuf_u32(w, n->nlevels);
+	for (i = 0; i < n->nlevels; i++) {
+		wbuf_u32(w, n->levels[i].ndevices);
+		for (j = 0; j < n->levels[i].ndevices; j++)
+			wbuf_u16(w, n->levels[i].devices[j]);
+	}
+}
+
+static void
+decode_node(struct conf_node *n, struct rbuf *r)
+{
+	unsigned i, j;
+
+	rbuf_str(r, n->name, sizeof(n->name));
+	n->id = rbuf_u16(r);
+	n->votes = rbuf_u8(r);
+	n->nlinks = rbuf_count(r, CONF_LINKS_MAX);
+	for (i = 0; i < n->nlinks; i++)
+		rbuf_str(r, n->links[i], sizeof(n->links[i]));
+	n->nlevels = rbuf_count(r, CONF_LEVELS_MAX);
+	for (i = 0; i < n->nlevels; i++) {
+		n->levels[i].ndevices = rbuf_count(r, CONF_LEVEL_DEVS_MAX);
+		for (j = 0; j < n->levels[i].ndevices; j++)
+			n->levels[i].devices[j] = rbuf_u16(r);
+	}
+}
+
+static bool
+sent(const struct conf_option *o, bool secrets)
+{
+	return secrets || (!o->file && !conf_option_secret(o->name));
+}
+
+static void
+encode_device(const struct conf_device *d, bool secrets, struct wbuf *w)
+{
+	unsigned i, n = 0;
+
+	wbuf_str(w, d->name);
+	wbuf_str(w, d->agent);
+	wbuf_u64(w, d->timeout_us);
+	for (i = 0; i < d->noptions; i++)
+		n += sent(&d->options[i], secrets);
+	wbuf_u32(w, n);
+	for (i = 0; i < d->noptions; i++) {
+		const struct conf_option *o = &d->options[i];
+
+		if (!sent(o, secrets))
+			continue;
+		wbuf_str(w, o->name);
+		wbuf_str(w, o->value);
+		wbuf_u8(w, o->file);
+		wbuf_u8(w, o->hidden);
+	}
+	wbuf_u32(w, d->ntargets);
+	for (i = 0; i < d->ntargets; i++) {
+		wbuf_u16(w, d->targets[i].node);
+		wbuf_str(w, d->targets[i].port);
+	}
+}
+
+static void
+decode_device(struct conf_device *d, struct rbuf *r)
+{
+	unsigned i, n;
+
+	rbuf_str(r, d->name, sizeof(d->name));
+	rbuf_str(r, d->agent, sizeof(d->agent));
+	d->timeout_us = rbuf_u64(r);
+	n = rbuf_count(r, CONF_OPTIONS_MAX);
+	if (n > 0) {
+		d->options = calloc(n, sizeof(*d->options));
+		if (d->options == NULL) {
+			r->err = true;
+			return;
+		}
+		d->noptions = n;
+	}
+	for (i = 0; i < d->noptions; i++) {
+		struct conf_option *o = &d->options[i];
+
+		rbuf_str(r, o->name, sizeof(o->name));
+		rbuf_str(r, o->value, sizeof(o->value));
+		o->file = get_bool(r);
+		o->hidden = get_bool(r);
+	}
+	d->ntargets = rbuf_count(r, CONF_NODES_MAX);
+	for (i = 0; i < d->ntargets; i++) {
+		d->targets[i].node = rbuf_u16(r);
+		rbuf_str(r, d->targets[i].port, sizeof(d->targets[i].port));
+	}
+}
+
+static void
+encode_fencing(const struct conf *c, bool secrets, struct wbuf *w)
+{
+	unsigned i;
+
+	wbuf_u8(w, c->fence_manual);
+	wbuf_u64(w, c->fence_timeout_us);
+	wbuf_u32(w, c->fence_tries);
+	wbuf_u64(w, c->fence_on_join_delay_us);
+	wbuf_u32(w, c->ndevices);
+	for (i = 0; i < c->ndevices; i++)
+		encode_device(&c->devices[i], secrets, w);
+}
+
+static void
+decode_fencing(struct conf *c, struct rbuf *r)
+{
+	unsigned i, n;
+
+	c->fence_manual = get_bool(r);
+	c->fence_timeout_us = rbuf_u64(r);
+	c->fence_tries = rbuf_u32(r);
+	c->fence_on_join_delay_us = rbuf_u64(r);
+	n = rbuf_count(r, CONF_DEVICES_MAX);
+	if (n > 0) {
+		c->devices = calloc(n, sizeof(*c->devices));
+		if (c->devices == NULL) {
+			r->err = true;
+			return;
+		}
+		c->ndevices = n;
+	}
+	for (i = 0; i < c->ndevices && !r->err; i++)
+		decode_device(&c->devices[i], r);
+}
+
+static void
+encode_rest(const struct conf *c, struct wbuf *w)
+{
+	unsigned i;
+
+	wbuf_u32(w, c->nfs);
+	for (i = 0; i < c->nfs; i++) {
+		wbuf_str(w, c->fs[i].name);
+		wbuf_str(w, c->fs[i].device);
+		wbuf_str(w, c->fs[i].mount);
+	}
+	wbuf_str(w, c->admin_group);
+	wbuf_str(w, c->observer_group);
+	wbuf_u8(w, (uint8_t)c->log_level);
+	wbuf_bytes(w, c->hash, sizeof(c->hash));
+}
+
+static void
+decode_rest(struct conf *c, struct rbuf *r)
+{
+	unsigned i;
+
+	c->nfs = rbuf_count(r, CONF_FS_MAX);
+	for (i = 0; i < c->nfs; i++) {
+		rbuf_str(r, c->fs[i].name, sizeof(c->fs[i].name));
+		rbuf_str(r, c->fs[i].device, sizeof(c->fs[i].device));
+		rbuf_str(r, c->fs[i].mount, sizeof(c->fs[i].mount));
+	}
+	rbuf_str(r, c->admin_group, sizeof(c->admin_group));
+	rbuf_str(r, c->observer_group, sizeof(c->observer_group));
+	c->log_level = (enum conf_loglevel)rbuf_u8(r);
+	rbuf_bytes(r, c->hash, sizeof(c->hash));
+}
+
+void
+conf_encode(const struct conf *c, bool secrets, struct wbuf *w)
+{
+	unsigned i;
+
+	wbuf_u8(w, CONF_MSG_VERSION);
+	wbuf_str(w, c->cluster);
+	wbuf_u32(w, c->nlinks);
+	wbuf_u32(w, c->nnodes);
+	for (i = 0; i < c->nnodes; i++)
+		encode_node(&c->nodes[i], w);
+	wbuf_u16(w, c->port);
+	wbuf_str(w, c->keyfile);
+	wbuf_u8(w, (uint8_t)c->detect);
+	wbuf_u64(w, c->heartbeat_us);
+	wbuf_u64(w, c->failure_timeout_us);
+	wbuf_u8(w, c->wait_for_all);
+	wbuf_u8(w, c->two_node);
+	encode_fencing(c, secrets, w);
+	encode_rest(c, w);
+}
+
+static void
+decode(struct conf *c, struct rbuf *r)
+{
+	unsigned i;
+
+	if (rbuf_u8(r) != CONF_MSG_VERSION)
+		r->err = true;
+	rbuf_str(r, c->cluster, sizeof(c->cluster));
+	c->nlinks = rbuf_u32(r);
+	c->nnodes = rbuf_count(r, CONF_NODES_MAX);
+	for (i = 0; i < c->nnodes; i++)
+		decode_node(&c->nodes[i], r);
+	c->port = rbuf_u16(r);
+	rbuf_str(r, c->keyfile, sizeof(c->keyfile));
+	c->detect = (enum conf_detect)rbuf_u8(r);
+	c->heartbeat_us = rbuf_u64(r);
+	c->failure_timeout_us = rbuf_u64(r);
+	c->wait_for_all = get_bool(r);
+	c->two_node = get_bool(r);
+	decode_fencing(c, r);
+	decode_rest(c, r);
+}
+
+static void
+note_error(void *arg, const struct conf_finding *f)
+{
+	bool *bad = arg;
+
+	if (f->code[0] == 'E')
+		*bad = true;
+}
+
+struct conf *
+conf_decode(const void *data, size_t len)
+{
+	struct conf *c;
+	struct rbuf r;
+	bool bad;
+
+	c = conf_new();
+	if (c == NULL)
+		return NULL;
+	rbuf_init(&r, data, len);
+	decode(c, &r);
+	bad = !rbuf_done(&r) || !conf_valid(c);
+	if (!bad)
+		conf_check(c, false, note_error, &bad);
+	if (bad) {
+		conf_free(c);
+		return NULL;
+	}
+	return c;
+}

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: ISC */
+/* Copyright (c) 2026 The clusterd authors */
+
+/*
+ * Every member of a configuration by itself: is it in its range, of the right
+ * shape, in its order?  The reader of the file cannot produce a structure
+ * that fails here; a decoder of bytes can.
+ */
+
+#include "conf.h"
+
+static bool
+within(uint64_t v, uint64_t min, uint64_t max)
+{
+	return v >= min && v <= max;
+}
+
+static bool
+valid_node(const struct conf *c, const struct conf_node *n)
+{
+	unsigned i, j, l;
+
+	if (!conf_name_ok(n->name) || n->id == 0 || n->nlinks != c->nlinks ||
+	    n->nlevels > CONF_LEVELS_MAX || (c->fence_manual && n->nlevels > 0))
+		return false;
+	for (i = 0; i < n->nlinks; i++) {
+		if (!conf_addr_ok(n->links[i]))
+			return false;
+	}
+	for (l = 0; l < n->nlevels; l++) {
+		if (!within(n->levels[l].ndevices, 1, CONF_LEVEL_DEVS_MAX))
+			return false;
+		for (i = 0; i < n->levels[l].ndevices; i++) {
+			if (n->levels[l].devices[i] >= c->ndevices)
+				return false;
+			for (j = 0; j < i; j++) {
+				if (n->levels[l].devices[j] ==
+				    n->levels[l].devices[i])
+					return false;
+			}
+		}
+	}
+	return true;
+}
+
+static bool
+valid_nodes(const struct conf *c)
+{
+	unsigned i, j;
+
+	if (!within(c->nnodes, 1, CONF_NODES_MAX) ||
+	    !within(c->nlinks, 1, CONF_LINKS_MAX))
+		return false;
+	for (i = 0; i < c->nnodes; i++) {
+		if (!valid_node(c, &c->nodes[i]))
+			return false;
+		if (i > 0 && c->nodes[i].id <= c->nodes[i - 1].id)
+			return false;
+		for (j = 0; j < i; j++) {
+			if (strcmp(c->nodes[i].name, c->nodes[j].name) == 0)
+				return false;
+		}
+	}
+	return true;
+}
+
+static bool
+valid_device(const struct conf *c, const struct conf_device *d)
+{
+	unsigned i;
+
+	if (!conf_name_ok(d->name) || !conf_agent_ok(d->agent) ||
+	    !within(d->timeout_us, CONF_FENCE_MIN, CONF_FENCE_MAX) ||
+	    d->noptions > CONF_OPTIONS_MAX ||
+	    !within(d->ntargets, 1, CONF_NODES_MAX))
+		return false;
+	for (i = 0; i < d->noptions; i++) {
+		const struct conf_option *o = &d->options[i];
+
+		if (!conf_name_ok(o->name) || !conf_text_ok(o->value) ||
+		    (o->file && !conf_path_ok(o->value)) ||
+		    (o->hidden && (o->file || o->value[0] != '\0')))
+			return false;
+		if (i > 0 && strcmp(o->name, d->options[i - 1].name) <= 0)
+			return false;
+	}
+	for (i = 0; i < d->ntargets; i++) {
+		if (conf_node(c, d->targets[i].node) == NULL ||
+		    !conf_text_ok(d->targets[i].port))
+			return false;
+		if (i > 0 && d->targets[i].node <= d->targets[i - 1].node)
+			return false;
+	}
+	return true;
+}
+
+static bool
+valid_fencing(const struct conf *c)
+{
+	unsigned i;
+
+	if (!within(c->fence_timeout_us, CONF_FENCE_MIN, CONF_FENCE_MAX) ||
+	    !within(c->fence_tries, 1, CONF_TRIES_MAX) ||
+	    c->fence_on_join_delay_us > CONF_JOIN_DELAY_MAX ||
+	    c->ndevices > CONF_DEVICES_MAX ||
+	    (c->fence_manual && c->ndevices > 0))
+		return false;
+	for (i = 0; i < c->ndevices; i++) {
+		if (!valid_device(c, &c->devices[i]))
+			return false;
+		if (i > 0 &&
+		    strcmp(c->devices[i].name, c->devices[i - 1].name) <= 0)
+			return false;
+	}
+	return true;
+}
+
+static bool
+valid_filesystems(const struct conf *c)
+{
+	unsigned i;
+
+	if (c->nfs > CONF_FS_MAX)
+		return false;
+	for (i = 0; i < c->nfs; i++) {
+		if (!conf_fsname_ok(c->fs[i].name) ||
+		    !conf_path_ok(c->fs[i].device) ||
+		    !conf_path_ok(c->fs[i].mount))
+			return false;
+		if (i > 0 && strcmp(c->fs[i].name, c->fs[i - 1].name) <= 0)
+			return false;
+	}
+	return true;
+}
+
+static bool
+valid_group(const char *s)
+{
+	return s[0] == '\0' || conf_name_ok(s);
+}
+
+bool
+conf_valid(const struct conf *c)
+{
+	return conf_cluster_ok(c->cluster) && valid_nodes(c) && c->port != 0 &&
+	    conf_path_ok(c->keyfile) && conf_detect_name(c->detect) != NULL &&
+	    within(c->heartbeat_us, CONF_HEARTBEAT_MIN, CONF_HEARTBEAT_MAX) &&
+	    within(c->failure_timeout_us, CONF_FAILURE_MIN, CONF_FAILURE_MAX) &&
+	    valid_fencing(c) && valid_filesystems(c) &&
+	    conf_loglevel_name(c->log_level) != NULL &&
+	    valid_group(c->admin_group) && valid_group(c->observer_group);
+}
