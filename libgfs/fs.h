@@ -24,6 +24,7 @@ struct journal;	/* jindex.c: one per journal file, with its extent map */
 struct logstate;	/* log.c */
 struct cache;	/* cache.c */
 struct recover;	/* recover_ctl.c: the control-lock protocol */
+struct glockd;	/* glock_work.c: demotion and hold timers */
 
 /*
  * The in-core inode.  Fields from the dinode are valid while the inode glock
@@ -75,6 +76,8 @@ struct gfs {
 
 	RB_HEAD(glock_tree, glock)	 glocks;
 	TAILQ_HEAD(, glock)	 glock_lru;
+	unsigned		 nglocks;
+	struct glockd		*glockd;
 	RB_HEAD(inode_tree, ginode)	 inodes;
 	const struct lm_ops	*lmops;
 	struct lm		*lm;
@@ -89,6 +92,9 @@ struct gfs {
 	struct journal		**journals;	/* jindex.c */
 	unsigned		 njournals;
 	struct recover		*recover;
+	void			(*logfn)(void *, const char *);	/* or NULL */
+	void			*logarg;
+	uint64_t		 commit_us;	/* period of the log flush */
 
 	struct ginode		*master, *root, *jindex, *rindex, *per_node;
 	struct ginode		*statfs_master, *statfs_local;
@@ -103,6 +109,8 @@ struct gfs {
 
 /* withdraw.c: this mount stops itself: no more writes; says why, once. */
 void	 gfs_withdraw(struct gfs *, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* One line for the operator, through gfs_mount.log. */
+void	 gfs_log(struct gfs *, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 /* inode.c: the in-core inode table. */
 int	 inode_get(struct gfs *, uint64_t addr, uint64_t formal,

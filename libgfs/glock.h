@@ -51,7 +51,8 @@ struct gholder {
 	unsigned		 flags;
 	int			 error;
 	bool			 granted;
-	struct fiber		*fiber;
+	bool			 queued;
+	struct waitq		 wq;
 };
 
 /* What each type of lock does; one table per type in glops.c. */
@@ -62,7 +63,7 @@ struct glock_ops {
 	void	(*inval)(struct glock *, bool data_only);
 	/* First holder after a grant: read the object. */
 	int	(*instantiate)(struct glock *);
-	/* A remote node asks for the lock (iopen). */
+	/* A remote node asks for the lock (iopen, live). Must not block. */
 	void	(*callback)(struct glock *, enum lm_mode wanted);
 	bool	 lvb;		/* the type has a value block */
 	bool	 hold_time;	/* minimum hold applies (inodes) */
@@ -86,7 +87,15 @@ struct glock {
 	bool			 demoting;	/* sync/inval running */
 	bool			 demand;	/* demote is valid */
 	bool			 instantiated;
+	bool			 instantiating;	/* a holder runs instantiate */
 	bool			 frozen;	/* ast parked during recovery */
+	bool			 delayed;	/* demote only after hold_until */
+	bool			 unwind;	/* convert deadlocked: go by UN */
+	bool			 retry;		/* wait for hold_until, then ask again */
+	bool			 on_lru, on_work, on_timer;
+	unsigned		 req_flags;	/* GLF_* of the request in flight */
+	TAILQ_ENTRY(glock)	 work;		/* to be demoted, glock_work.c */
+	TAILQ_ENTRY(glock)	 timer;		/* waits for hold_until */
 	uint64_t		 hold_until;	/* us; inodes only */
 	uint64_t		 grant_gen;	/* grows with every grant */
 	TAILQ_HEAD(, gholder)	 holders;	/* granted */
@@ -116,6 +125,9 @@ void	 gholder_init(struct gholder *);
 int	 glock_acquire(struct glock *, enum glock_state, unsigned flags,
 	    struct gholder *);
 void	 glock_release(struct gholder *);
+/* The same, but gives up with ETIMEDOUT at deadline_us. */
+int	 glock_acquire_until(struct glock *, enum glock_state, unsigned flags,
+	    uint64_t deadline_us, struct gholder *);
 bool	 glock_held(const struct glock *, enum glock_state);
 /* glock_get() and glock_acquire() in one; the holder keeps the reference. */
 int	 glock_lock(struct gfs *, enum glock_type, uint64_t number,
@@ -129,6 +141,39 @@ int	 glock_acquire_all(struct gfs *, struct gholder *gh, unsigned n);
 /* Gives every cached lock back: unmount (sync, inval, unlock). */
 void	 glock_drop_all(struct gfs *);
 
-extern const struct lm_up glock_upcalls;	/* arg is the struct gfs */
+/* Before the first and after the last glock; the backend is up in between. */
+int	 glock_init(struct gfs *);
+void	 glock_exit(struct gfs *);
+/* The mount is finished: nobody waits any more, everybody gets EIO. */
+void	 glock_fail_all(struct gfs *);
+/* Grants parked since fs->recovering was set are used from here on. */
+void	 glock_thaw(struct gfs *);
+
+/* Upcalls of the backend (never block). */
+void	 glock_ast(void *fs, struct lm_lock *, int error);
+void	 glock_bast(void *fs, struct lm_lock *, enum lm_mode wanted);
+void	 glock_unlocked(void *fs, struct lm_lock *);
+extern const struct lm_up glock_upcalls; /* recover_ctl.c; arg: struct gfs */
+
+/*
+ * glock_state.c: what a glock does next, decided from the struct alone.
+ */
+enum glock_action {
+	GLA_NONE = 0,
+	GLA_GRANT,	/* the first waiter becomes a holder */
+	GLA_REQUEST,	/* ask the lock manager for what the first waiter wants */
+	GLA_DEMOTE,	/* give way to gl->demote */
+	GLA_UNWIND,	/* convert deadlock: to UN, then ask again */
+	GLA_DISPOSE	/* nobody refers to it and it holds nothing */
+};
+enum glock_action glock_next(const struct glock *, uint64_t now_us);
+bool	 glock_may_grant(const struct glock *, const struct gholder *);
+bool	 glock_demand_met(const struct glock *);
+/* A further demand: two different ones amount to UN. */
+void	 glock_demand(struct glock *, enum glock_state);
+enum lm_mode glock_mode(enum glock_state);
+enum glock_state glock_state_of(enum lm_mode);
+enum glock_state glock_bast_state(enum lm_mode wanted);
+const char *glock_state_name(enum glock_state);
 
 #endif /* GFS_GLOCK_H */
