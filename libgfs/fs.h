@@ -24,6 +24,9 @@ struct journal;	/* jindex.c: one per journal file, with its extent map */
 struct logstate;	/* log.c */
 struct cache;	/* cache.c */
 struct recover;	/* recover_ctl.c: the control-lock protocol */
+struct unlinked;	/* unlinked.c */
+struct statfs_fiber;	/* statfs.c */
+struct rgrp_hold;
 struct glockd;	/* glock_work.c: demotion and hold timers */
 
 /*
@@ -42,7 +45,10 @@ struct ginode {
 	unsigned		 opens;		/* open files of users */
 	uint64_t		 nlookup;	/* held by FUSE */
 	bool			 valid;		/* the fields below are current */
-	bool			 deleting;
+	bool			 deleting;	/* being freed by this node */
+	bool			 gone;		/* freed: ESTALE, not in the table */
+	bool			 wanted;	/* a peer waits to delete it */
+	struct rgrp_hold	*res;		/* bmap_map() allocates from here */
 
 	uint32_t		 mode, uid, gid, nlink;
 	uint32_t		 major, minor;
@@ -89,6 +95,8 @@ struct gfs {
 	struct cache		*cache;
 	struct logstate		*log;
 	struct rgrps		*rgrps;
+	struct unlinked		*unlinked;
+	struct statfs_fiber	*statfs_fiber;
 	struct journal		**journals;	/* jindex.c */
 	unsigned		 njournals;
 	struct recover		*recover;
@@ -112,7 +120,10 @@ void	 gfs_withdraw(struct gfs *, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* One line for the operator, through gfs_mount.log. */
 void	 gfs_log(struct gfs *, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
-/* inode.c: the in-core inode table. */
+/*
+ * inode.c: the in-core inode table.  An inode needs not hold its iopen lock
+ * unless it is open; gfs_opened() takes it again.
+ */
 int	 inode_get(struct gfs *, uint64_t addr, uint64_t formal,
 	    struct ginode **);		/* formal 0: any */
 void	 inode_hold(struct ginode *);
@@ -123,6 +134,22 @@ int	 inode_refresh(struct ginode *);
 int	 inode_update(struct ginode *);
 /* The dinode's buffer, checked; a reference. */
 int	 inode_bh(struct ginode *, struct bh **);
+
+/*
+ * glock_acquire() of the inode's lock; the fields are valid and a truncation
+ * that a crash cut short is finished (EX) when it returns 0.  ESTALE: freed.
+ */
+int	 inode_lock(struct ginode *, enum glock_state, unsigned flags,
+	    struct gholder *);
+/* What glops.c calls; gl->object is the inode, or NULL. */
+int	 inode_instantiate(struct glock *);
+void	 inode_inval(struct glock *);		/* the fields are stale */
+/* A peer wants iopen in EX: let go unless open here. Any context. */
+void	 inode_iopen_callback(struct glock *, enum lm_mode wanted);
+
+/* unlinked.c: the fiber that frees inodes whose last user has died. */
+int	 unlinked_start(struct gfs *);	/* after log_start() and rgrp_init() */
+void	 unlinked_stop(struct gfs *);	/* before log_stop(); waits */
 
 /* bmap.c: where the file's block lblk is. new: it was allocated just now. */
 struct extent { uint64_t blkno; uint64_t len; bool new; };
@@ -140,6 +167,9 @@ struct rgrp_hold {
 	struct rgrp	*rg;
 };
 int	 rgrp_init(struct gfs *);		/* reads rindex */
+/* What glops.c calls; gl->object is the rgrp, or NULL. */
+int	 rgrp_instantiate(struct glock *);
+void	 rgrp_inval(struct glock *);	/* before cache_inval(): lets go of it */
 void	 rgrp_destroy(struct gfs *);
 /* An rgrp with at least n free blocks, near goal; outside a transaction. */
 int	 rgrp_reserve(struct gfs *, struct ginode *near, unsigned n,
@@ -162,7 +192,15 @@ void	 rgrp_free_dinode(struct rgrp_hold *, struct ginode *);	/* 2 -> 0 */
 /* State of one block: 0 free 1 used 2 unlinked 3 dinode; -1 outside. */
 int	 rgrp_block_state(struct rgrp_hold *, uint64_t blkno);
 
-/* statfs.c: inside a transaction; every change of free space or dinodes. */
+/*
+ * statfs.c.  Start: statfs_master and statfs_local are set and gh_statfs
+ * holds the local one in EX; reads both, starts the fiber that adds the
+ * local change to the master every 30 s.  Stop: adds it a last time.
+ */
+int	 statfs_start(struct gfs *);
+void	 statfs_stop(struct gfs *);		/* before log_stop() */
+int	 statfs_sync(struct gfs *);
+/* Inside a transaction with a block for it; every change of free space or dinodes. */
 void	 statfs_change(struct gfs *, int64_t total, int64_t free,
 	    int64_t dinodes);
 

@@ -51,7 +51,7 @@ int	 gfs_iget(struct gfs *, uint64_t ino, uint64_t gen, struct ginode **);
 void	 gfs_iput(struct ginode *);
 uint64_t gfs_ino(const struct ginode *);
 uint64_t gfs_gen(const struct ginode *);
-void	 gfs_opened(struct ginode *);	/* a user has it open */
+int	 gfs_opened(struct ginode *);	/* a user has it open; ESTALE: gone */
 void	 gfs_closed(struct ginode *);	/* the last close of an unlinked one deletes */
 
 int	 gfs_lookup(struct ginode *dir, const char *name, struct ginode **);
