@@ -58,7 +58,10 @@ void	 cache_readahead(struct glock *, uint64_t blkno, unsigned n,
 	    unsigned type_flags);
 void	 cache_hold(struct bh *);
 void	 cache_put(struct bh *);	/* NULL is fine */
-/* File data was changed in place; joins the ordered list. */
+/*
+ * File data was changed in place; joins the ordered list.  Blocks that were
+ * just allocated: before the trans_end() of the transaction that did it.
+ */
 void	 cache_dirty_data(struct bh *);
 /* Writes the dirty file data of this glock home, and waits. */
 int	 cache_write_data(struct glock *);

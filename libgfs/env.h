@@ -68,6 +68,9 @@ unsigned env_fibers(const struct env *);	/* alive */
 
 /* From here on: only inside a fiber, unless said otherwise. */
 struct env *env_self(void);	/* the running fiber's env */
+/* One pointer per fiber, for log.c: the open transaction. NULL at start. */
+void	*env_local(void);
+void	 env_set_local(void *);
 uint64_t env_now(struct env *);		/* anywhere */
 uint64_t env_wall_ns(struct env *);	/* anywhere */
 void	 env_yield(struct env *);
@@ -92,6 +95,11 @@ void	 env_io_done(struct env *, struct iobatch *, int error);
 struct env *env_host_new(void *event_base, unsigned nthreads);
 /* env_sim.c: synchronous I/O, time moves only when every fiber waits. */
 struct env *env_sim_new(void);
+/*
+ * From now on a request ends after 1 to max_us of virtual time, drawn from
+ * the seed; 0 ends it at once (the start).  For tests of interleavings.
+ */
+void	 env_sim_latency(struct env *, unsigned max_us, uint64_t seed);
 /* Runs until no fiber is runnable and no deadline is pending, or until done. */
 void	 env_sim_run(struct env *, const bool *done);
 

@@ -52,8 +52,19 @@ int	 log_flush(struct gfs *, uint32_t lhflags);
  * metadata is logged, written home, revoked, and that revoke is durable.
  */
 int	 log_clean_glock(struct glock *, uint32_t lhflags);
-/* After a flush that carried it; rgrp.c refreshes its clones here. */
+/*
+ * After a flush that carried the buffer and while it holds nothing younger
+ * than that flush: rgrp.c refreshes its clones here.  When the next compound
+ * has changed the buffer already, the call moves to that one's commit.  fn
+ * must not block.
+ */
 void	 log_on_commit(struct bh *, void (*fn)(struct bh *));
+/*
+ * The same without delay: called at the very commit, with the block as it is
+ * in the log now; bh->data may hold younger changes (free in both = free).
+ */
+void	 log_on_commit_image(struct bh *, void (*fn)(struct bh *,
+	    const uint8_t *image));
 
 /* Statistics for status and tests. */
 struct log_stats {
