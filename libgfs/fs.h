@@ -212,6 +212,6 @@ uint64_t jindex_map(const struct journal *, uint32_t n);
 uint32_t jindex_blocks(const struct journal *);
 
 extern const struct glock_ops glops_inode, glops_rgrp, glops_other,
-	    glops_iopen;
+	    glops_iopen, glops_meta, glops_control;
 
 #endif /* GFS_FS_H */

@@ -3,4 +3,8 @@
 # The disk and the journal.
 GFS_SRCS := libgfs/ondisk.c libgfs/crc.c
 
+# Locks, mounting and FUSE.
+GFS_SRCS += libgfs/glock.c libgfs/glock_state.c libgfs/glock_work.c libgfs/glops.c \
+	    libgfs/lock_none.c libgfs/withdraw.c
+
 $(call archive,libgfs/libgfs.a,$(GFS_SRCS))

@@ -1,0 +1,445 @@
+/* SPDX-License-Identifier: ISC */
+/* Copyright (c) 2026 The clusterd authors */
+
+/*
+ * The working half of glocks: requests to the lock manager, their answers,
+ * and demotion.  Upcalls arrive outside of any fiber and never block; what
+ * blocks (writing back, dropping caches) is done by a few worker fibers, and
+ * one timer fiber ends minimum hold times.
+ *
+ * Invariants, beyond those of glock_state.c:
+ *  W1  A lock leaves EX only after ops->sync() returned 0.  When it fails
+ *      the mount withdraws and the lock stays where it is.
+ *  W2  A lock reaches UN (DF) only after ops->inval() dropped what it (its
+ *      file data) covered.
+ *  W3  While fs->recovering, a grant is used only for a request flagged
+ *      NOEXP; others are parked (frozen) until glock_thaw().
+ *  W4  After a withdrawal nothing is asked for and nothing is given up.
+ */
+
+#include <errno.h>
+
+#include "glock_work.h"
+
+static void start(struct glock *, enum glock_state, unsigned);
+static bool request(struct glock *);
+static void settle(struct glock *, int);
+
+void
+glock_fail(struct glock *gl, struct gholder *gh, int error)
+{
+	TAILQ_REMOVE(&gl->waiters, gh, entry);
+	gh->queued = false;
+	gh->error = error;
+	env_wake_all(gl->fs->env, &gh->wq);
+}
+
+static void
+grant(struct glock *gl, struct gholder *gh)
+{
+	TAILQ_REMOVE(&gl->waiters, gh, entry);
+	TAILQ_INSERT_TAIL(&gl->holders, gh, entry);
+	gh->queued = false;
+	gh->granted = true;
+	env_wake_all(gl->fs->env, &gh->wq);
+}
+
+/* Keeps the timer list sorted; new entries mostly belong at its end. */
+static void
+timer_arm(struct glock *gl)
+{
+	struct glockd *gd = gl->fs->glockd;
+	struct glock *at;
+
+	if (gl->on_timer)
+		return;
+	gl->on_timer = true;
+	TAILQ_FOREACH_REVERSE(at, &gd->timers, glock_timers, timer)
+		if (at->hold_until <= gl->hold_until)
+			break;
+	if (at == NULL)
+		TAILQ_INSERT_HEAD(&gd->timers, gl, timer);
+	else
+		TAILQ_INSERT_AFTER(&gd->timers, at, gl, timer);
+	env_wake_all(gl->fs->env, &gd->wq);
+}
+
+static void
+dispose(struct glock *gl)
+{
+	struct gfs *fs = gl->fs;
+
+	if (gl->lm.exists) {
+		gl->busy = true;
+		gl->target = GLS_UN;
+		if (fs->lmops->unlock(fs->lm, &gl->lm, 0) == 0)
+			return;
+		gl->lm.exists = false;
+		gl->busy = false;
+	}
+	glock_free(gl);
+}
+
+/*
+ * Advances the lock as far as it goes without waiting.
+ */
+void
+glock_run(struct glock *gl)
+{
+	struct gfs *fs = gl->fs;
+	struct gholder *gh;
+
+	while (!fs->withdrawn) {
+		if (gl->demand && !gl->busy && !gl->demoting &&
+		    glock_demand_met(gl)) {
+			gl->demand = false;
+			gl->delayed = false;
+		}
+		gh = TAILQ_FIRST(&gl->waiters);
+		switch (glock_next(gl, env_now(fs->env))) {
+		case GLA_GRANT:
+			grant(gl, gh);
+			continue;
+		case GLA_REQUEST:
+			start(gl, gh->state, gh->flags);
+			continue;
+		case GLA_DEMOTE:
+			start(gl, gl->demote, 0);
+			continue;
+		case GLA_UNWIND:
+			gl->unwind = false;
+			start(gl, GLS_UN, 0);
+			continue;
+		case GLA_DISPOSE:
+			dispose(gl);
+			return;
+		case GLA_NONE:
+			break;
+		}
+		if (gl->retry || (gl->demand && gl->delayed))
+			timer_arm(gl);
+		return;
+	}
+}
+
+static void worker(void *);
+
+/* Writing back and dropping takes time: a fiber does it. */
+static void
+work_queue(struct glock *gl)
+{
+	struct gfs *fs = gl->fs;
+	struct glockd *gd = fs->glockd;
+
+	gl->demoting = true;
+	gl->on_work = true;
+	TAILQ_INSERT_TAIL(&gd->work, gl, work);
+	if (gd->workers < GLOCK_WORKERS &&
+	    env_spawn(fs->env, worker, fs, "demote") != NULL) {
+		gd->workers++;
+		gd->fibers++;
+		return;
+	}
+	/* Busy workers come back for it; the timer fiber is the last resort. */
+	if (gd->workers == 0)
+		env_wake_all(fs->env, &gd->wq);
+}
+
+static bool
+needs_work(const struct glock *gl)
+{
+	if (gl->state == GLS_EX && gl->target != GLS_EX &&
+	    gl->ops->sync != NULL)
+		return true;
+	return gl->state != GLS_UN && gl->ops->inval != NULL &&
+	    (gl->target == GLS_UN || gl->target == GLS_DF);
+}
+
+static void
+start(struct glock *gl, enum glock_state target, unsigned flags)
+{
+	gl->target = target;
+	gl->req_flags = flags;
+	if (needs_work(gl))
+		work_queue(gl);
+	else
+		request(gl);
+}
+
+/* Asks the lock manager for gl->target. False: answered on the spot. */
+static bool
+request(struct glock *gl)
+{
+	struct gfs *fs = gl->fs;
+	unsigned flags = 0;
+	int error;
+
+	gl->busy = true;
+	if (gl->target == GLS_UN && !gl->lm.exists) {
+		gl->lm.mode = LM_NL;
+		settle(gl, 0);
+		return false;
+	}
+	if (gl->ops->lvb)
+		flags |= LM_VALBLK;
+	if (gl->req_flags & (GLF_TRY | GLF_TRY_1CB))
+		flags |= LM_NOQUEUE;
+	if (gl->req_flags & GLF_TRY_1CB)
+		flags |= LM_NOQUEUEBAST;
+	if (gl->req_flags & GLF_NOEXP)
+		flags |= LM_NOEXP;
+	if (gl->req_flags & GLF_ANY)
+		flags |= gl->target == GLS_SH ? LM_ALTCW : LM_ALTPR;
+	error = fs->lmops->lock(fs->lm, &gl->lm, glock_mode(gl->target), flags);
+	if (error != 0) {
+		settle(gl, error);
+		return false;
+	}
+	return true;
+}
+
+static void
+granted(struct glock *gl)
+{
+	struct gfs *fs = gl->fs;
+	struct gholder *gh;
+
+	if (gl->lm.sbflags & LM_VALNOTVALID)
+		memset(gl->lm.lvb, 0, sizeof(gl->lm.lvb));
+	gl->state = glock_state_of(gl->lm.mode);
+	if (gl->state == GLS_UN) {
+		gl->instantiated = false;
+		return;
+	}
+	gl->grant_gen++;
+	gl->hold_until = env_now(fs->env) + GLOCK_HOLD_US;
+	/* S4: those for whom we asked, before any demand. */
+	while (
+	    (gh = TAILQ_FIRST(&gl->waiters)) != NULL && glock_may_grant(gl, gh))
+		grant(gl, gh);
+}
+
+static void
+retry_later(struct glock *gl)
+{
+	gl->retry = true;
+	gl->hold_until = env_now(gl->fs->env) + GLOCK_RETRY_US;
+}
+
+/*
+ * The request in flight ended.
+ */
+static void
+settle(struct glock *gl, int error)
+{
+	struct gholder *gh = TAILQ_FIRST(&gl->waiters);
+
+	gl->busy = false;
+	gl->frozen = false;
+	switch (error) {
+	case 0:
+		granted(gl);
+		break;
+	case EAGAIN:
+		if (gl->req_flags & (GLF_TRY | GLF_TRY_1CB)) {
+			if (gh != NULL &&
+			    (gh->flags & GLF_TRY || gh->flags & GLF_TRY_1CB))
+				glock_fail(gl, gh, EAGAIN);
+		} else
+			retry_later(gl);
+		break;
+	case EDEADLK:
+		if (gl->state != GLS_UN)
+			gl->unwind = true;
+		else
+			retry_later(gl);
+		break;
+	case EBUSY:
+	case ECANCELED:
+		retry_later(gl);
+		break;
+	default:
+		if (glock_mode(gl->target) < gl->lm.mode || gh == NULL)
+			gfs_withdraw(gl->fs,
+			    "lock %u/%llx: the lock manager "
+			    "refused %s: %s",
+			    (unsigned)gl->type, (unsigned long long)gl->number,
+			    glock_state_name(gl->target), strerror(error));
+		else
+			glock_fail(gl, gh, EIO);
+		break;
+	}
+	env_wake_all(gl->fs->env, &gl->fs->glockd->idle);
+}
+
+/* W1, W2: in a worker fiber. */
+static void
+demote(struct glock *gl)
+{
+	struct gfs *fs = gl->fs;
+	int error = 0;
+
+	if (gl->state == GLS_EX && gl->target != GLS_EX &&
+	    gl->ops->sync != NULL)
+		error = gl->ops->sync(gl);
+	if (error != 0)
+		gfs_withdraw(fs,
+		    "lock %u/%llx: cannot write back before "
+		    "giving it up: %s",
+		    (unsigned)gl->type, (unsigned long long)gl->number,
+		    strerror(error));
+	if (fs->withdrawn)
+		return;
+	if (gl->ops->inval != NULL &&
+	    (gl->target == GLS_UN || gl->target == GLS_DF))
+		gl->ops->inval(gl, gl->target == GLS_DF);
+	if (gl->target == GLS_UN)
+		gl->instantiated = false;
+	gl->demoting = false;
+	request(gl);
+	glock_run(gl);
+}
+
+static void
+work_drain(struct glockd *gd)
+{
+	struct glock *gl;
+
+	while ((gl = TAILQ_FIRST(&gd->work)) != NULL) {
+		TAILQ_REMOVE(&gd->work, gl, work);
+		gl->on_work = false;
+		demote(gl);
+	}
+}
+
+static void
+worker(void *arg)
+{
+	struct gfs *fs = arg;
+	struct glockd *gd = fs->glockd;
+
+	work_drain(gd);
+	gd->workers--;
+	gd->fibers--;
+	env_wake_all(fs->env, &gd->idle);
+}
+
+static void
+timer_fiber(void *arg)
+{
+	struct gfs *fs = arg;
+	struct glockd *gd = fs->glockd;
+	struct glock *gl;
+	uint64_t now;
+
+	while (!gd->stop) {
+		if (gd->workers == 0)
+			work_drain(gd);
+		now = env_now(fs->env);
+		while ((gl = TAILQ_FIRST(&gd->timers)) != NULL &&
+		    (gl->hold_until <= now || !gl->demand)) {
+			TAILQ_REMOVE(&gd->timers, gl, timer);
+			gl->on_timer = false;
+			if (gl->hold_until <= now)
+				gl->retry = false;
+			glock_run(gl);
+		}
+		gl = TAILQ_FIRST(&gd->timers);
+		env_wait(fs->env, &gd->wq,
+		    gl == NULL ? UINT64_MAX : gl->hold_until);
+	}
+	gd->fibers--;
+	env_wake_all(fs->env, &gd->idle);
+}
+
+int
+glock_init(struct gfs *fs)
+{
+	struct glockd *gd;
+
+	gd = calloc(1, sizeof(*gd));
+	if (gd == NULL)
+		return ENOMEM;
+	TAILQ_INIT(&gd->work);
+	TAILQ_INIT(&gd->timers);
+	waitq_init(&gd->wq);
+	waitq_init(&gd->idle);
+	RB_INIT(&fs->glocks);
+	TAILQ_INIT(&fs->glock_lru);
+	fs->nglocks = 0;
+	fs->glockd = gd;
+	if (env_spawn(fs->env, timer_fiber, fs, "glock timer") == NULL) {
+		free(gd);
+		fs->glockd = NULL;
+		return ENOMEM;
+	}
+	gd->fibers = 1;
+	return 0;
+}
+
+/* The answer of the lock manager. */
+void
+glock_ast(void *arg, struct lm_lock *lml, int error)
+{
+	struct gfs *fs = arg;
+	struct glock *gl;
+
+	gl = (struct glock *)(void *)((char *)lml - offsetof(struct glock, lm));
+	if (!gl->busy)
+		return;
+	/* W3: refusals and releases need no rebuilt lock space. */
+	if (fs->recovering && error == 0 && lml->mode != LM_NL &&
+	    (gl->req_flags & GLF_NOEXP) == 0) {
+		gl->frozen = true;
+		return;
+	}
+	settle(gl, error);
+	glock_run(gl);
+}
+
+void
+glock_bast(void *arg, struct lm_lock *lml, enum lm_mode wanted)
+{
+	struct gfs *fs = arg;
+	struct glock *gl;
+
+	gl = (struct glock *)(void *)((char *)lml - offsetof(struct glock, lm));
+	if (fs->withdrawn || (gl->state == GLS_UN && !gl->busy))
+		return;
+	if (gl->ops->callback != NULL)
+		gl->ops->callback(gl, wanted);
+	if (!gl->demand)
+		gl->delayed = gl->ops->hold_time &&
+		    (!TAILQ_EMPTY(&gl->holders) || !TAILQ_EMPTY(&gl->waiters));
+	glock_demand(gl, glock_bast_state(wanted));
+	env_wake_all(fs->env, &gl->wq);
+	glock_run(gl);
+}
+
+void
+glock_unlocked(void *arg, struct lm_lock *lml)
+{
+	struct gfs *fs = arg;
+	struct glock *gl;
+
+	gl = (struct glock *)(void *)((char *)lml - offsetof(struct glock, lm));
+	lml->exists = false;
+	lml->mode = LM_NL;
+	gl->state = GLS_UN;
+	gl->busy = false;
+	env_wake_all(fs->env, &fs->glockd->idle);
+	glock_run(gl);
+}
+
+void
+glock_thaw(struct gfs *fs)
+{
+	struct glock *gl, *next;
+
+	RB_FOREACH_SAFE(gl, glock_tree, &fs->glocks, next) {
+		if (!gl->frozen)
+			continue;
+		settle(gl, 0);
+		glock_run(gl);
+	}
+}
