@@ -1,7 +1,8 @@
 # libgfs and mount.gfs.  Each part adds its sources with a line of its own.
 
 # The disk and the journal.
-GFS_SRCS := libgfs/ondisk.c libgfs/crc.c
+GFS_SRCS := libgfs/ondisk.c libgfs/crc.c libgfs/env.c libgfs/env_host.c \
+	libgfs/env_sim.c libgfs/dev.c
 
 # Locks, mounting and FUSE.
 GFS_SRCS += libgfs/glock.c libgfs/glock_state.c libgfs/glock_work.c libgfs/glops.c \
