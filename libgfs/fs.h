@@ -204,14 +204,42 @@ int	 statfs_sync(struct gfs *);
 void	 statfs_change(struct gfs *, int64_t total, int64_t free,
 	    int64_t dinodes);
 
-/* jindex.c, sb.c, mount.c */
+/*
+ * sb.c, jindex.c.  sb_read() reads through dev.c alone, since it runs before
+ * there is a cache or a lock, fills in sb and every size derived from it.
+ */
 int	 sb_read(struct gfs *, char *why, size_t whylen);
 int	 jindex_load(struct gfs *, char *why, size_t whylen);
 /* Where block n of the journal is on the device. */
 uint64_t jindex_map(const struct journal *, uint32_t n);
 uint32_t jindex_blocks(const struct journal *);
+/* The journal's inode, for its lock; no new reference. */
+struct ginode *jindex_inode(const struct journal *);
+void	 jindex_unload(struct gfs *);	/* also after a failed load */
+
+/*
+ * recover_ctl.c: who replays whose journal, by the kernel's control and
+ * mounted locks.
+ */
+int	 recover_init(struct gfs *);
+void	 recover_exit(struct gfs *);	/* after the backend is gone */
+/*
+ * Waits until the backend told our slot, then for our turn to mount.
+ * *first: nobody else has the volume mounted, we replay every journal.
+ */
+int	 recover_enter(struct gfs *, bool *first, char *why, size_t whylen);
+/* The first mounter has replayed everything: others may come. */
+int	 recover_first_done(struct gfs *);
+/* From here on we replay the journals of those who die. */
+int	 recover_start(struct gfs *);
+void	 recover_stop(struct gfs *);
+/*
+ * Replays one journal under its locks. EAGAIN: another node is at it.
+ * EROFS: it is dirty, and we may not write.
+ */
+int	 recover_journal(struct gfs *, unsigned jid, bool *replayed);
 
 extern const struct glock_ops glops_inode, glops_rgrp, glops_other,
-	    glops_iopen, glops_meta, glops_control;
+	    glops_iopen, glops_meta;
 
 #endif /* GFS_FS_H */

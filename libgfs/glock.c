@@ -29,7 +29,7 @@ glock_cmp(const struct glock *a, const struct glock *b)
 RB_GENERATE(glock_tree, glock, node, glock_cmp)
 
 static const struct glock_ops *
-ops_of(enum glock_type type, uint64_t number)
+ops_of(enum glock_type type)
 {
 	switch (type) {
 	case GL_INODE:
@@ -41,9 +41,6 @@ ops_of(enum glock_type type, uint64_t number)
 	case GL_META:
 		return &glops_meta;
 	case GL_NONDISK:
-		if (number == GLN_CONTROL)
-			return &glops_control;
-		break;
 	case GL_FLOCK:
 	case GL_PLOCK:
 	case GL_QUOTA:
@@ -92,7 +89,7 @@ glock_get(struct gfs *fs, enum glock_type type, uint64_t number,
 	gl->fs = fs;
 	gl->type = type;
 	gl->number = number;
-	gl->ops = ops_of(type, number);
+	gl->ops = ops_of(type);
 	gl->refs = 1;
 	lock_name(gl->lm.name, type, number);
 	TAILQ_INIT(&gl->holders);

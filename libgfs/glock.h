@@ -28,6 +28,7 @@ enum glock_type {
 
 /* Numbers of the GL_NONDISK locks. */
 enum { GLN_MOUNT = 0, GLN_LIVE, GLN_FREEZE, GLN_RENAME, GLN_CONTROL, GLN_MOUNTED };
+/* control and mounted are no glocks: recover_ctl.c asks for them itself. */
 
 enum glock_state { GLS_UN = 0, GLS_SH, GLS_DF, GLS_EX };
 

@@ -76,11 +76,6 @@ const struct glock_ops glops_meta = {
 	.inval = meta_drop,
 };
 
-/* The control lock's value block says which journals await replay. */
-const struct glock_ops glops_control = {
-	.lvb = true,
-};
-
 const struct glock_ops glops_other = {
 	.lvb = false,
 };
