@@ -5,6 +5,10 @@ BASE_SRCS := clusterd/buf.c clusterd/log.c
 CORE_SRCS := clusterd/buf.c
 CORE_SRCS += clusterd/conf.c clusterd/conf_check.c clusterd/conf_valid.c \
 	     clusterd/conf_print.c clusterd/conf_msg.c
+# What reads the file; needs -lyaml and libcore.a.
+CONF_SRCS := clusterd/conf_load.c clusterd/conf_yaml.c clusterd/conf_tree.c \
+	     clusterd/conf_schema.c clusterd/conf_fence.c \
+	     clusterd/conf_value.c clusterd/conf_addr.c clusterd/conf_error.c
 
 include clusterd/core/core.mk
 include $(sort $(filter-out clusterd/core/core.mk,$(wildcard clusterd/*/*.mk)))
