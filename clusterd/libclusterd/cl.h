@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: ISC */
+/* Copyright (c) 2026 The clusterd authors */
+
+/* What the sources of libclusterd share; not installed. */
+
+#ifndef CL_H
+#define CL_H
+
+#include "../msg.h"
+#include "../proto.h"
+#include "clusterd.h"
+
+/* A message kept while a synchronous call waited for its own answer. */
+struct cl_deferred {
+	STAILQ_ENTRY(cl_deferred)	 entry;
+	uint32_t			 type, id;
+	size_t				 len;
+	uint8_t				 data[];
+};
+
+struct cl_lock {
+	RB_ENTRY(cl_lock)	 node;		/* in ls->locks, by lkid */
+	struct cl_lockspace	*ls;
+	uint32_t		 lkid;		/* our number */
+	bool			 busy;		/* a request is in flight */
+	void			(*ast)(void *, const struct cl_ast *);
+	void			(*bast)(void *, enum cl_mode);
+	void			*arg;
+};
+
+RB_HEAD(cl_lock_tree, cl_lock);
+
+struct cl_lockspace {
+	LIST_ENTRY(cl_lockspace) entry;
+	struct cl		*cl;
+	uint32_t		 lsid;		/* our number */
+	unsigned		 lvblen;
+	uint32_t		 next_lkid;
+	struct cl_lock_tree	 locks;
+	struct cl_lockspace_ops	 ops;
+	void			*arg;
+};
+
+struct cl_group {
+	LIST_ENTRY(cl_group)	 entry;
+	struct cl		*cl;
+	uint32_t		 gid;
+	struct cl_group_ops	 ops;
+	void			*arg;
+};
+
+struct cl {
+	struct msgchan		 chan;
+	int			 epoll;		/* what cl_fd() returns */
+	int			 wake;		/* eventfd: messages are deferred */
+	bool			 wants_write;
+	bool			 dead;
+	uint32_t		 node;
+	char			 cluster[64];
+	uint32_t		 next_id;
+	STAILQ_HEAD(, cl_deferred) deferred;
+	LIST_HEAD(, cl_lockspace) lockspaces;
+	LIST_HEAD(, cl_group)	 groups;
+	void			(*lost)(void *, const char *);
+	void			*lost_arg;
+	void			(*views)(void *, const struct cl_view *);
+	void			*views_arg;
+};
+
+/* Sends; 0 or EAGAIN, ENOTCONN, EMSGSIZE. Frees w. */
+int	 cl_send(struct cl *, uint32_t type, uint32_t id, struct wbuf *w);
+/*
+ * Receives until a message that answers id comes, at most until the deadline
+ * (ms, monotonic).  Others are deferred.  0, ETIMEDOUT or ENOTCONN.
+ */
+int	 cl_await(struct cl *, uint32_t id, int64_t deadline_ms,
+	    struct msg *);
+int64_t	 cl_now_ms(void);
+uint32_t cl_new_id(struct cl *);
+
+/* One message from the daemon, by part; true if it was theirs. */
+bool	 cl_member_message(struct cl *, const struct msg *);
+bool	 cl_group_message(struct cl *, const struct msg *);
+bool	 cl_lock_message(struct cl *, const struct msg *);
+void	 cl_group_free_all(struct cl *);
+void	 cl_lock_free_all(struct cl *);
+
+#endif /* CL_H */
