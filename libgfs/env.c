@@ -277,6 +277,19 @@ fiber_new(void)
 	return f;
 }
 
+/* Apart from its caller, because getcontext() returns twice on paper. */
+static bool
+fiber_context(struct fiber *f)
+{
+	if (getcontext(&f->ctx) == -1)
+		return false;
+	f->ctx.uc_stack.ss_sp = f->map + (f->maplen - STACK_SIZE);
+	f->ctx.uc_stack.ss_size = STACK_SIZE;
+	f->ctx.uc_link = NULL;
+	makecontext(&f->ctx, fiber_main, 0);
+	return true;
+}
+
 struct fiber *
 env_spawn(struct env *env, void (*fn)(void *), void *arg, const char *name)
 {
@@ -287,7 +300,7 @@ env_spawn(struct env *env, void (*fn)(void *), void *arg, const char *name)
 		env->pooled--;
 	} else if ((f = fiber_new()) == NULL)
 		return NULL;
-	if (getcontext(&f->ctx) == -1) {
+	if (!fiber_context(f)) {
 		fiber_free(f);
 		return NULL;
 	}
@@ -298,10 +311,6 @@ env_spawn(struct env *env, void (*fn)(void *), void *arg, const char *name)
 	f->local = NULL;
 	f->wq = NULL;
 	f->timed = f->timedout = f->done = false;
-	f->ctx.uc_stack.ss_sp = f->map + (f->maplen - STACK_SIZE);
-	f->ctx.uc_stack.ss_size = STACK_SIZE;
-	f->ctx.uc_link = NULL;
-	makecontext(&f->ctx, fiber_main, 0);
 	TAILQ_INSERT_TAIL(&env->all, f, all);
 	env->alive++;
 	make_runnable(env, f);
