@@ -233,6 +233,7 @@ int	 recover_first_done(struct gfs *);
 /* From here on we replay the journals of those who die. */
 int	 recover_start(struct gfs *);
 void	 recover_stop(struct gfs *);
+void	 recover_wake(struct gfs *);	/* fs->withdrawn changed */
 /*
  * Replays one journal under its locks. EAGAIN: another node is at it.
  * EROFS: it is dirty, and we may not write.

@@ -51,8 +51,8 @@ ops_of(enum glock_type type)
 }
 
 /* The lock's name is the kernel's: type and number, blank-padded hex. */
-static void
-lock_name(char *dst, enum glock_type type, uint64_t number)
+void
+glock_name(char *dst, enum glock_type type, uint64_t number)
 {
 	char tmp[LM_NAME_LEN + 1];
 
@@ -91,7 +91,7 @@ glock_get(struct gfs *fs, enum glock_type type, uint64_t number,
 	gl->number = number;
 	gl->ops = ops_of(type);
 	gl->refs = 1;
-	lock_name(gl->lm.name, type, number);
+	glock_name(gl->lm.name, type, number);
 	TAILQ_INIT(&gl->holders);
 	TAILQ_INIT(&gl->waiters);
 	waitq_init(&gl->wq);

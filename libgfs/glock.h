@@ -176,5 +176,7 @@ enum lm_mode glock_mode(enum glock_state);
 enum glock_state glock_state_of(enum lm_mode);
 enum glock_state glock_bast_state(enum lm_mode wanted);
 const char *glock_state_name(enum glock_state);
+/* LM_NAME_LEN bytes, no NUL: the name in the lock manager. */
+void	 glock_name(char *dst, enum glock_type, uint64_t number);
 
 #endif /* GFS_GLOCK_H */

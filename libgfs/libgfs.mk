@@ -6,6 +6,7 @@ GFS_SRCS := libgfs/ondisk.c libgfs/crc.c libgfs/env.c libgfs/env_host.c \
 
 # Locks, mounting and FUSE.
 GFS_SRCS += libgfs/glock.c libgfs/glock_state.c libgfs/glock_work.c libgfs/glops.c \
-	    libgfs/lock_none.c libgfs/withdraw.c
+	    libgfs/lock_none.c libgfs/withdraw.c libgfs/mount.c \
+	    libgfs/recover_ctl.c
 
 $(call archive,libgfs/libgfs.a,$(GFS_SRCS))

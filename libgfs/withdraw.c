@@ -37,6 +37,7 @@ stop_all(struct gfs *fs)
 		dev_permit(fs->dev, false);
 	gfs_log(fs, "withdrawn: %s", fs->withdraw_why);
 	glock_fail_all(fs);
+	recover_wake(fs);
 }
 
 void
