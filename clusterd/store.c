@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: ISC */
+/* Copyright (c) 2026 The clusterd authors */
+
+/*
+ * A slot: magic (8 bytes), version u32, seq u64, incarnation u64, blob (u32
+ * length and bytes), and a BLAKE2b-256 over all of that.  Slot seq % 2 is
+ * written, so the slot of seq - 1 is never touched by the write of seq.
+ */
+
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "buf.h"
+#include "store.h"
+
+enum {
+	STORE_VERSION = 1,
+	STORE_SUM_LEN = 32
+};
+
+static const uint8_t magic[8] = { 'c', 'l', 's', 't', 'a', 't', 'e', '\n' };
+
+/* Flushes the directory entry of a file that was just created. */
+static int
+sync_dir(const char *dir)
+{
+	int fd, rc;
+
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd == -1)
+		return -1;
+	rc = fsync(fd);
+	close(fd);
+	return rc;
+}
+
+static void
+checksum(uint8_t sum[STORE_SUM_LEN], const void *p, size_t len)
+{
+	crypto_generichash(sum, STORE_SUM_LEN, p, len, NULL, 0);
+}
+
+/* Takes the slot into s when it is valid and newer than what s has. */
+static void
+slot_read(struct store *s, const uint8_t *slot, size_t slotlen)
+{
+	uint8_t sum[STORE_SUM_LEN], want[STORE_SUM_LEN], m[sizeof(magic)];
+	uint64_t seq, incarnation;
+	const uint8_t *blob;
+	struct rbuf r;
+	size_t len;
+
+	rbuf_init(&r, slot, slotlen);
+	rbuf_bytes(&r, m, sizeof(m));
+	if (memcmp(m, magic, sizeof(magic)) != 0 ||
+	    rbuf_u32(&r) != STORE_VERSION)
+		return;
+	seq = rbuf_u64(&r);
+	incarnation = rbuf_u64(&r);
+	blob = rbuf_blob(&r, &len, STORE_BLOB_MAX);
+	if (r.err)
+		return;
+	checksum(sum, slot, r.off);
+	rbuf_bytes(&r, want, sizeof(want));
+	if (r.err || memcmp(sum, want, sizeof(sum)) != 0 || seq <= s->seq)
+		return;
+	s->seq = seq;
+	s->incarnation = incarnation;
+	s->len = len;
+	memcpy(s->blob, blob, len);
+}
+
+static int
+load(struct store *s)
+{
+	uint8_t *slot;
+	ssize_t n;
+	int i;
+
+	slot = malloc(STORE_SLOT_LEN);
+	if (slot == NULL)
+		return -1;
+	for (i = 0; i < 2; i++) {
+		n = pread(s->fd, slot, STORE_SLOT_LEN,
+		    (off_t)i * STORE_SLOT_LEN);
+		if (n == -1) {
+			free(slot);
+			return -1;
+		}
+		if (n > 0)
+			s->damaged = true;
+		slot_read(s, slot, (size_t)n);
+	}
+	free(slot);
+	if (s->seq > 0)
+		s->damaged = false;
+	return 0;
+}
+
+int
+store_open(struct store *s, const char *dir)
+{
+	char path[512];
+	int n, saved;
+
+	memset(s, 0, sizeof(*s));
+	s->fd = -1;
+	n = snprintf(path, sizeof(path), "%s/state", dir);
+	if (n < 0 || (size_t)n >= sizeof(path)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	s->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (s->fd == -1)
+		return -1;
+	if (load(s) == 0 && sync_dir(dir) == 0)
+		return 0;
+	saved = errno;
+	store_close(s);
+	errno = saved;
+	return -1;
+}
+
+void
+store_close(struct store *s)
+{
+	if (s->fd != -1)
+		close(s->fd);
+	s->fd = -1;
+}
+
+static int
+write_all(int fd, const uint8_t *p, size_t len, off_t off)
+{
+	ssize_t n;
+
+	while (len > 0) {
+		n = pwrite(fd, p, len, off);
+		if (n == -1 && errno == EINTR)
+			continue;
+		if (n == -1)
+			return -1;
+		p += n;
+		len -= (size_t)n;
+		off += n;
+	}
+	return fdatasync(fd);
+}
+
+int
+store_write(struct store *s, uint64_t incarnation, const void *blob, size_t len)
+{
+	uint8_t sum[STORE_SUM_LEN];
+	struct wbuf w;
+	uint64_t seq = s->seq + 1;
+	int rc;
+
+	if (len > STORE_BLOB_MAX) {
+		errno = EMSGSIZE;
+		return -1;
+	}
+	wbuf_init(&w, STORE_SLOT_LEN);
+	wbuf_bytes(&w, magic, sizeof(magic));
+	wbuf_u32(&w, STORE_VERSION);
+	wbuf_u64(&w, seq);
+	wbuf_u64(&w, incarnation);
+	wbuf_blob(&w, blob, len);
+	if (!w.err) {
+		checksum(sum, w.data, w.len);
+		wbuf_bytes(&w, sum, sizeof(sum));
+	}
+	if (w.err) {
+		wbuf_free(&w);
+		errno = ENOMEM;
+		return -1;
+	}
+	rc = write_all(s->fd, w.data, w.len, (off_t)(seq % 2) * STORE_SLOT_LEN);
+	wbuf_free(&w);
+	if (rc == -1)
+		return -1;
+	s->seq = seq;
+	s->incarnation = incarnation;
+	s->len = len;
+	if (len > 0)
+		memmove(s->blob, blob, len);
+	return 0;
+}
+
+uint64_t
+store_next(const struct store *s, uint64_t wall_ms, uint16_t random)
+{
+	return MAX(s->incarnation + 1, wall_ms << 16 | random);
+}
