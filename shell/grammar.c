@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: ISC */
+/* Copyright (c) 2026 The clusterd authors */
+
+/*
+ * The commands as tables of words.  Parsing, help and completion all read
+ * these tables, so none can say what another does not know.
+ */
+
+#include <errno.h>
+
+#include "shell.h"
+
+#define END(v, q)                                                              \
+	{                                                                      \
+		T_END, NULL, NULL, NULL, v, q                                  \
+	}
+#define LAST                                                                   \
+	{                                                                      \
+		T_END, NULL, NULL, NULL, V_NONE, NULL                          \
+	}
+
+static const struct token t_status[] = { END(V_STATUS, "status"), LAST };
+static const struct token t_links[] = { END(V_SHOW, "links"), LAST };
+static const struct token t_quorum[] = { END(V_SHOW, "quorum"), LAST };
+static const struct token t_groups[] = { END(V_SHOW, "groups"), LAST };
+static const struct token t_lockspaces[] = { END(V_SHOW, "lockspaces"), LAST };
+static const struct token t_nodes[] = { END(V_SHOW, "nodes"), LAST };
+static const struct token t_fs[] = { END(V_SHOW, "fs"), LAST };
+static const struct token t_quit[] = { END(V_QUIT, NULL), LAST };
+static const struct token t_version[] = { END(V_VERSION, NULL), LAST };
+
+static const struct token t_locks_of[] = { END(V_SHOW, "locks"), LAST };
+static const struct token t_locks[] = { END(V_SHOW, "locks"),
+	{ T_NAME, "LOCKSPACE", "only the locks of this lockspace", t_locks_of,
+	    V_SHOW, "locks" },
+	LAST };
+
+static const struct token t_leave[] = { END(V_LEAVE, NULL), LAST };
+static const struct token t_node_what[] = { END(V_SHOW, "nodes"),
+	{ T_WORD, "leave", "stop clusterd there cleanly", t_leave, V_LEAVE,
+	    NULL },
+	LAST };
+static const struct token t_node[] = {
+	{ T_NODE, "NODE", "one node", t_node_what, V_SHOW, "nodes" }, LAST
+};
+
+static const struct token t_fence_node[] = { END(V_FENCE, NULL), LAST };
+static const struct token t_confirm_node[] = { END(V_CONFIRM, NULL), LAST };
+static const struct token t_confirm[] = {
+	{ T_NODE, "NODE", "the node that you have seen switched off",
+	    t_confirm_node, V_CONFIRM, NULL },
+	LAST
+};
+static const struct token t_fence[] = { END(V_SHOW, "fence"),
+	{ T_WORD, "confirm", "say that a lost node is off, by your own eyes",
+	    t_confirm, V_CONFIRM, NULL },
+	{ T_NODE, "NODE", "switch this node off, now", t_fence_node, V_FENCE,
+	    NULL },
+	LAST };
+
+static const struct token t_events_end[] = { END(V_EVENTS, "events"),
+	{ T_FLAG, "--follow", "go on with new ones as they happen",
+	    t_events_end, V_EVENTS, "events" },
+	LAST };
+static const struct token t_events[] = { END(V_EVENTS, "events"),
+	{ T_FLAG, "--follow", "go on with new ones as they happen",
+	    t_events_end, V_EVENTS, "events" },
+	{ T_NUMBER, "COUNT", "only the last COUNT", t_events_end, V_EVENTS,
+	    "events" },
+	LAST };
+static const struct token t_log_end[] = { END(V_LOG, "events"),
+	{ T_FLAG, "--follow", "go on with new ones as they happen", t_log_end,
+	    V_LOG, "events" },
+	LAST };
+static const struct token t_log[] = { END(V_LOG, "events"),
+	{ T_FLAG, "--follow", "go on with new ones as they happen", t_log_end,
+	    V_LOG, "events" },
+	{ T_NUMBER, "COUNT", "only the last COUNT", t_log_end, V_LOG,
+	    "events" },
+	LAST };
+
+static const struct token t_wait_end[] = { END(V_WAIT, NULL), LAST };
+static const struct token t_wait_quorum[] = { END(V_WAIT, NULL),
+	{ T_NUMBER, "SECONDS", "give up after that long (60)", t_wait_end,
+	    V_WAIT, NULL },
+	LAST };
+static const struct token t_wait[] = { { T_WORD, "quorum",
+					   "until this node is quorate",
+					   t_wait_quorum, V_WAIT, NULL },
+	LAST };
+
+static const struct token t_help_end[] = { END(V_HELP, NULL), LAST };
+static const struct token t_help[] = { END(V_HELP, NULL),
+	{ T_NAME, "COMMAND", "one command", t_help_end, V_HELP, NULL }, LAST };
+
+static const struct token t_main[] = { { T_WORD, "status",
+					   "the whole cluster in a few lines",
+					   t_status, V_STATUS, "status" },
+	{ T_WORD, "nodes", "every configured node", t_nodes, V_SHOW, "nodes" },
+	{ T_WORD, "node", "one node; make it leave", t_node, V_NONE, NULL },
+	{ T_WORD, "links", "the paths to every peer: state, delay, loss",
+	    t_links, V_SHOW, "links" },
+	{ T_WORD, "quorum", "votes, and why (not) quorate", t_quorum, V_SHOW,
+	    "quorum" },
+	{ T_WORD, "groups", "process groups and their members", t_groups,
+	    V_SHOW, "groups" },
+	{ T_WORD, "lockspaces", "lockspaces, their members and recovery",
+	    t_lockspaces, V_SHOW, "lockspaces" },
+	{ T_WORD, "locks", "the locks of this node", t_locks, V_SHOW, "locks" },
+	{ T_WORD, "fence", "fencing: what is pending and what was done; do it",
+	    t_fence, V_SHOW, "fence" },
+	{ T_WORD, "fs", "file systems mounted on this node", t_fs, V_SHOW,
+	    "fs" },
+	{ T_WORD, "events", "what happened, with causes, as a table", t_events,
+	    V_EVENTS, "events" },
+	{ T_WORD, "log", "the same as plain log lines", t_log, V_LOG,
+	    "events" },
+	{ T_WORD, "wait", "wait for a state, for scripts", t_wait, V_NONE,
+	    NULL },
+	{ T_WORD, "help", "this list, or one command", t_help, V_HELP, NULL },
+	{ T_WORD, "version", "the version of this shell", t_version, V_VERSION,
+	    NULL },
+	{ T_WORD, "quit", "leave the shell", t_quit, V_QUIT, NULL }, LAST };
+
+/* The table's real end, as opposed to "the command may end here". */
+static bool
+is_last(const struct token *t)
+{
+	return t->type == T_END && t->verb == V_NONE;
+}
+
+unsigned
+grammar_split(char *line, char **words, unsigned max)
+{
+	unsigned n = 0;
+	char *word;
+
+	while ((word = strsep(&line, " \t\r\n")) != NULL) {
+		if (*word == '\0')
+			continue;
+		if (n == max)
+			return max + 1;
+		words[n++] = word;
+	}
+	return n;
+}
+
+/* Every word of a table that begins like this; two are too many. */
+static const struct token *
+match_word(const struct token *table, const char *word, bool prefixes,
+    bool *ambiguous)
+{
+	const struct token *t, *found = NULL;
+
+	*ambiguous = false;
+	for (t = table; !is_last(t); t++) {
+		if (t->type != T_WORD && t->type != T_FLAG)
+			continue;
+		if (strcmp(t->word, word) == 0)
+			return t;
+		if (prefixes && strncmp(t->word, word, strlen(word)) == 0) {
+			*ambiguous = found != NULL;
+			found = t;
+		}
+	}
+	return *ambiguous ? NULL : found;
+}
+
+static const struct token *
+match_value(const struct token *table, const char *word)
+{
+	const struct token *t;
+	const char *error;
+
+	for (t = table; !is_last(t); t++) {
+		if (t->type == T_NODE || t->type == T_NAME)
+			return word[0] == '-' ? NULL : t;
+		if (t->type != T_NUMBER)
+			continue;
+		(void)strtonum(word, 1, 1000000, &error);
+		if (error == NULL)
+			return t;
+	}
+	return NULL;
+}
+
+static const struct token *
+match(const struct token *table, const char *word, bool prefixes,
+    bool *ambiguous)
+{
+	const struct token *t = match_word(table, word, prefixes, ambiguous);
+
+	if (t == NULL && !*ambiguous)
+		t = match_value(table, word);
+	return t;
+}
+
+static void
+take(const struct token *t, const char *word, struct command *cmd)
+{
+	cmd->verb = t->verb;
+	cmd->what = t->what;
+	if (t->type == T_NODE || t->type == T_NAME)
+		strlcpy(cmd->arg, word, sizeof(cmd->arg));
+	else if (t->type == T_NUMBER)
+		cmd->number = (unsigned)strtonum(word, 1, 1000000, NULL);
+	else if (t->type == T_FLAG)
+		cmd->follow = true;
+}
+
+static void
+expected(const struct token *table, char *why, size_t whylen)
+{
+	const struct token *t;
+
+	strlcat(why, "; expected", whylen);
+	for (t = table; !is_last(t); t++) {
+		strlcat(why, t == table ? " " : ", ", whylen);
+		strlcat(why, t->type == T_END ? "the end" : t->word, whylen);
+	}
+}
+
+bool
+grammar_parse(char *const *words, unsigned n, bool prefixes,
+    struct command *cmd, char *why, size_t whylen)
+{
+	const struct token *t, *table = t_main;
+	bool ambiguous;
+	unsigned i;
+
+	memset(cmd, 0, sizeof(*cmd));
+	for (i = 0; i < n; i++) {
+		t = match(table, words[i], prefixes, &ambiguous);
+		if (t == NULL) {
+			snprintf(why, whylen, "%s \"%s\"",
+			    ambiguous ? "ambiguous word" : "unknown word",
+			    words[i]);
+			expected(table, why, whylen);
+			return false;
+		}
+		take(t, words[i], cmd);
+		table = t->next;
+	}
+	for (t = table; !is_last(t); t++) {
+		if (t->type == T_END)
+			return true;
+	}
+	snprintf(why, whylen, "the command is not complete");
+	expected(table, why, whylen);
+	return false;
+}
+
+const struct token *
+grammar_next(char *const *words, unsigned n)
+{
+	const struct token *t, *table = t_main;
+	bool ambiguous;
+	unsigned i;
+
+	for (i = 0; i < n; i++) {
+		t = match(table, words[i], true, &ambiguous);
+		if (t == NULL)
+			return NULL;
+		table = t->next;
+	}
+	return table;
+}
+
+static void
+help_below(FILE *out, const struct token *table, const char *before)
+{
+	const struct token *t;
+	char line[128];
+
+	for (t = table; !is_last(t); t++) {
+		if (t->type == T_END || t->next == table)
+			continue;
+		snprintf(line, sizeof(line), "%s %s", before, t->word);
+		fprintf(out, "  %-28s %s\n", line, t->help);
+		help_below(out, t->next, line);
+	}
+}
+
+void
+grammar_help(FILE *out, const char *topic)
+{
+	const struct token *t;
+
+	for (t = t_main; !is_last(t); t++) {
+		if (topic[0] == '\0') {
+			fprintf(out, "  %-12s %s\n", t->word, t->help);
+		} else if (strcmp(topic, t->word) == 0) {
+			fprintf(out, "  %-28s %s\n", t->word, t->help);
+			help_below(out, t->next, t->word);
+			return;
+		}
+	}
+	if (topic[0] != '\0')
+		fprintf(out, "no command \"%s\"; try: help\n", topic);
+}

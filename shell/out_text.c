@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: ISC */
+/* Copyright (c) 2026 The clusterd authors */
+
+/*
+ * Rows kept as a table, and the table as text.  Columns are as wide as their
+ * widest cell; a name that ends in _us is shown as a duration.
+ */
+
+#include <ctype.h>
+#include <time.h>
+
+#include "shell.h"
+
+#define ROWS_MAX 200000
+
+struct row {
+	unsigned n;
+	struct cl_field *fields;
+};
+
+struct table {
+	unsigned n, cap;
+	struct row *rows;
+};
+
+struct table *
+table_new(void)
+{
+	return calloc(1, sizeof(struct table));
+}
+
+void
+table_free(struct table *t)
+{
+	unsigned i;
+
+	if (t == NULL)
+		return;
+	for (i = 0; i < t->n; i++)
+		free(t->rows[i].fields);
+	free(t->rows);
+	free(t);
+}
+
+bool
+table_row(void *arg, const struct cl_field *fields, unsigned n)
+{
+	struct table *t = arg;
+	struct row *rows;
+	struct cl_field *copy;
+
+	if (t->n == ROWS_MAX)
+		return false;
+	if (t->n == t->cap) {
+		rows = reallocarray(t->rows, t->cap * 2 + 16, sizeof(*rows));
+		if (rows == NULL)
+			return false;
+		t->rows = rows;
+		t->cap = t->cap * 2 + 16;
+	}
+	copy = calloc(n, sizeof(*copy));
+	if (copy == NULL)
+		return false;
+	memcpy(copy, fields, n * sizeof(*copy));
+	t->rows[t->n].n = n;
+	t->rows[t->n].fields = copy;
+	t->n++;
+	return true;
+}
+
+unsigned
+table_rows(const struct table *t)
+{
+	return t->n;
+}
+
+const struct cl_field *
+table_get(const struct table *t, unsigned row, unsigned *n)
+{
+	*n = t->rows[row].n;
+	return t->rows[row].fields;
+}
+
+const struct cl_field *
+field(const struct cl_field *f, unsigned n, const char *name)
+{
+	unsigned i;
+
+	for (i = 0; i < n; i++) {
+		if (strcmp(f[i].name, name) == 0)
+			return &f[i];
+	}
+	return NULL;
+}
+
+uint64_t
+field_num(const struct cl_field *f, unsigned n, const char *name)
+{
+	const struct cl_field *x = field(f, n, name);
+
+	return x == NULL ? 0 : x->num;
+}
+
+const char *
+field_str(const struct cl_field *f, unsigned n, const char *name)
+{
+	const struct cl_field *x = field(f, n, name);
+
+	return x == NULL || x->type != CL_F_STR ? "" : x->str;
+}
+
+void
+text_duration(char *dst, size_t size, uint64_t us)
+{
+	uint64_t s = us / 1000000;
+
+	if (us < 10000)
+		snprintf(dst, size, "%.2f ms", (double)us / 1000);
+	else if (us < 1000000)
+		snprintf(dst, size, "%u ms", (unsigned)(us / 1000));
+	else if (s < 100)
+		snprintf(dst, size, "%.1f s", (double)us / 1000000);
+	else if (s < 3600)
+		snprintf(dst, size, "%um%02us", (unsigned)(s / 60),
+		    (unsigned)(s % 60));
+	else if (s < 86400)
+		snprintf(dst, size, "%uh%02um", (unsigned)(s / 3600),
+		    (unsigned)(s / 60 % 60));
+	else
+		snprintf(dst, size, "%ud%02uh", (unsigned)(s / 86400),
+		    (unsigned)(s / 3600 % 24));
+}
+
+void
+text_time(char *dst, size_t size, uint64_t wall_us)
+{
+	time_t t = (time_t)(wall_us / 1000000);
+	struct tm tm;
+	size_t len;
+
+	gmtime_r(&t, &tm);
+	len = strftime(dst, size, "%Y-%m-%dT%H:%M:%S", &tm);
+	snprintf(dst + len, size - len, ".%03uZ",
+	    (unsigned)(wall_us / 1000 % 1000));
+}
+
+static bool
+ends_in(const char *s, const char *tail)
+{
+	size_t a = strlen(s), b = strlen(tail);
+
+	return a > b && strcmp(s + a - b, tail) == 0;
+}
+
+/* One cell; text from a peer or a file is never trusted with the terminal. */
+static void
+cell(const struct cl_field *f, char *dst, size_t size)
+{
+	char *p;
+
+	switch (f->type) {
+	case CL_F_STR:
+		strlcpy(dst, f->str[0] == '\0' ? "-" : f->str, size);
+		for (p = dst; *p != '\0'; p++) {
+			if (iscntrl((unsigned char)*p))
+				*p = '?';
+		}
+		break;
+	case CL_F_BOOL:
+		strlcpy(dst, f->num != 0 ? "yes" : "no", size);
+		break;
+	case CL_F_U64:
+		if (strcmp(f->name, "time_us") == 0)
+			text_time(dst, size, f->num);
+		else if (ends_in(f->name, "_us"))
+			text_duration(dst, size, f->num);
+		else
+			snprintf(dst, size, "%llu", (unsigned long long)f->num);
+		break;
+	case CL_F_ID:
+		snprintf(dst, size, "%llx", (unsigned long long)f->num);
+		break;
+	case CL_F_NULL:
+		strlcpy(dst, "-", size);
+		break;
+	}
+}
+
+static void
+heading(const struct cl_field *f, char *dst, size_t size)
+{
+	char *p;
+
+	strlcpy(dst, f->name, size);
+	if (ends_in(dst, "_us"))
+		dst[strlen(dst) - 3] = '\0';
+	for (p = dst; *p != '\0'; p++)
+		*p = *p == '_' ? ' ' : (char)toupper((unsigned char)*p);
+}
+
+static void
+widths(const struct table *t, unsigned n, unsigned *w)
+{
+	char text[300];
+	unsigned i, j;
+
+	for (j = 0; j < n; j++) {
+		heading(&t->rows[0].fields[j], text, sizeof(text));
+		w[j] = (unsigned)strlen(text);
+		for (i = 0; i < t->n; i++) {
+			if (j >= t->rows[i].n)
+				continue;
+			cell(&t->rows[i].fields[j], text, sizeof(text));
+			w[j] = MAX(w[j], (unsigned)strlen(text));
+		}
+	}
+}
+
+void
+text_table(FILE *out, const struct table *t)
+{
+	unsigned w[CL_FIELDS_MAX], i, j, n;
+	char text[300];
+
+	if (t->n == 0) {
+		fputs("  none\n", out);
+		return;
+	}
+	n = t->rows[0].n;
+	widths(t, n, w);
+	for (j = 0; j < n; j++) {
+		heading(&t->rows[0].fields[j], text, sizeof(text));
+		fprintf(out, "  %-*s", j == n - 1 ? 0 : (int)w[j], text);
+	}
+	fputc('\n', out);
+	for (i = 0; i < t->n; i++) {
+		for (j = 0; j < n && j < t->rows[i].n; j++) {
+			cell(&t->rows[i].fields[j], text, sizeof(text));
+			fprintf(out, "  %-*s", j == n - 1 ? 0 : (int)w[j],
+			    text);
+		}
+		fputc('\n', out);
+	}
+}
