@@ -194,6 +194,7 @@ struct conf_error {
 	char	 text[512];
 	char	 fix[256];		/* "" = none */
 	bool	 hint;			/* fix is short: behind the marker */
+	bool	 secret;		/* the source line is not shown */
 };
 #define CONF_ERRORS_MAX	20
 

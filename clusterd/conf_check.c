@@ -422,6 +422,7 @@ check_filesystems(struct check *k)
 			    c->fs[i].mount, c->fs[j].mount);
 			fix(k, "give every filesystem a directory of its own");
 			end(k);
+			break;
 		}
 	}
 }

@@ -28,25 +28,42 @@ enum {
 		clean(dst);                                                    \
 	} while (0)
 
-/* Control characters would be obeyed by the terminal; and no half UTF-8. */
+/* Bytes of the character at p; broken UTF-8 counts byte by byte. */
+static size_t
+char_len(const char *p, size_t left)
+{
+	size_t n;
+
+	for (n = 1; n < left && ((uint8_t)p[n] & 0xc0) == 0x80; n++)
+		;
+	return n;
+}
+
+/* One character as a text of its own; what must not be printed becomes ?. */
+static void
+one_char(const char *p, size_t n, char ch[5])
+{
+	memset(ch, 0, 5);
+	if (n <= 4)
+		memcpy(ch, p, n);
+	if (ch[0] == '\0' || !conf_text_ok(ch))
+		strlcpy(ch, "?", 5);
+}
+
+/* Control characters would be obeyed by the terminal. */
 static void
 clean(char *s)
 {
-	size_t i, len;
+	size_t len = strlen(s), off, n, out = 0;
+	char ch[5];
 
-	for (i = 0; s[i] != '\0'; i++) {
-		if ((uint8_t)s[i] < 0x20 || s[i] == 0x7f)
-			s[i] = '?';
+	for (off = 0; off < len; off += n) {
+		n = char_len(s + off, len - off);
+		one_char(s + off, n, ch);
+		memcpy(s + out, ch, strlen(ch));
+		out += strlen(ch);
 	}
-	len = i;
-	for (i = 0; i < 4 && i < len && !conf_text_ok(s); i++)
-		s[len - 1 - i] = '\0';
-	if (conf_text_ok(s))
-		return;
-	for (i = 0; s[i] != '\0'; i++) {
-		if ((uint8_t)s[i] >= 0x80)
-			s[i] = '?';
-	}
+	s[out] = '\0';
 }
 
 struct conf_error *
@@ -157,30 +174,13 @@ find_line(const char *text, size_t len, unsigned want, size_t *linelen)
 	return p;
 }
 
-/* Bytes of the character at p; broken UTF-8 counts byte by byte. */
-static size_t
-char_len(const char *p, size_t left)
-{
-	size_t n;
-
-	for (n = 1; n < left && ((uint8_t)p[n] & 0xc0) == 0x80; n++)
-		;
-	return n;
-}
-
 static void
 put_char(struct wbuf *w, const char *p, size_t n)
 {
-	char ch[5];
+	char ch[5] = "\t";
 
-	if (n > 4) {
-		wbuf_u8(w, '?');
-		return;
-	}
-	memcpy(ch, p, n);
-	ch[n] = '\0';
-	if (ch[0] != '\t')
-		clean(ch);
+	if (*p != '\t')
+		one_char(p, n, ch);
 	wbuf_bytes(w, ch, strlen(ch));
 }
 
@@ -236,8 +236,7 @@ print_one(const struct conf_error *e, const char *path, const char *text,
 	put(w, " %s %s: %s\n", e->code[0] == 'W' ? "warning" : "error", e->code,
 	    e->text);
 	line = find_line(text, len, e->line, &linelen);
-	/* This one complains about a secret on that line. */
-	if (strcmp(e->code, "W084") == 0)
+	if (e->secret)
 		line = NULL;
 	if (line != NULL)
 		put_source(w, e, line, linelen);

@@ -150,7 +150,7 @@ set_hidden(struct walk *w, const struct key *k, const struct ynode *y,
 static void
 set_option(struct walk *w, const struct ynode *y, struct conf_option *o)
 {
-	static const struct key inline_key = { .set = set_text,
+	struct key text = { .set = set_text,
 		MEMBER(conf_option, value),
 		.ok = conf_text_ok,
 		.code = "E008",
@@ -158,7 +158,8 @@ set_option(struct walk *w, const struct ynode *y, struct conf_option *o)
 	char path[YPATH_LEN];
 
 	if (y->kind != Y_MAP) {
-		set_text(w, &inline_key, y, o);
+		text.secret = conf_option_secret(y->key->text);
+		set_text(w, &text, y, o);
 		return;
 	}
 	walk_map(w, y, option_keys, o);

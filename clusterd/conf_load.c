@@ -38,6 +38,7 @@ place_finding(void *arg, const struct conf_finding *f)
 		    f->text, ynode_place(other).line);
 	else
 		e = report_add(w->r, f->code, ynode_place(y), "%s", f->text);
+	e->secret = strcmp(f->code, "W084") == 0;
 	if (f->fix[0] != '\0')
 		report_fix(e, "%s", f->fix);
 }

@@ -33,6 +33,26 @@ put(struct wbuf *w, const char *fmt, ...)
 	wbuf_bytes(w, line, (size_t)n);
 }
 
+/* Words that some YAML reader takes for a switch or for nothing. */
+static bool
+special(const char *s)
+{
+	static const char *const words[] = { "null", "yes", "no", "on", "off",
+		"y", "n" };
+	char low[8] = "";
+	size_t i;
+
+	if (strlen(s) >= sizeof(low))
+		return false;
+	for (i = 0; s[i] != '\0'; i++)
+		low[i] = s[i] >= 'A' && s[i] <= 'Z' ? (char)(s[i] + 32) : s[i];
+	for (i = 0; i < NITEMS(words); i++) {
+		if (strcmp(low, words[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* A text that every YAML reader takes as it stands needs no quotes. */
 static bool
 plain(const char *s)
@@ -48,7 +68,7 @@ plain(const char *s)
 		if (!word && (i == 0 || strchr("-+", s[i]) == NULL))
 			return false;
 	}
-	return i > 0;
+	return i > 0 && !special(s);
 }
 
 static void

@@ -45,7 +45,7 @@ walk_scalar(struct walk *w, const struct ynode *y, const char *needs)
 		return y->text;
 	report_fix(report_add(w->r, "E005", ynode_place(y), "%s has no value",
 		       ynode_path(y, path, sizeof(path))),
-	    "it needs %s; leave the key out for its default", needs);
+	    "it needs %s", needs);
 	return NULL;
 }
 
@@ -281,6 +281,7 @@ void
 set_text(struct walk *w, const struct key *k, const struct ynode *y, void *obj)
 {
 	char path[YPATH_LEN];
+	struct conf_error *e;
 	const char *s;
 
 	s = walk_scalar(w, y, k->rule);
@@ -288,16 +289,19 @@ set_text(struct walk *w, const struct key *k, const struct ynode *y, void *obj)
 		return;
 	ynode_path(y, path, sizeof(path));
 	if (!k->ok(s)) {
-		report_fix(report_add(w->r, k->code, y->at, "%s is \"%.60s\"",
-			       path, s),
-		    "it needs %s", k->rule);
+		e = report_add(w->r, k->code, y->at, "%s is %s%.60s%s", path,
+		    k->secret ? "" : "\"", k->secret ? "unfit" : s,
+		    k->secret ? "" : "\"");
+		report_fix(e, "it needs %s", k->rule);
+		e->secret = k->secret;
 		return;
 	}
 	if (strlcpy((char *)obj + k->off, s, k->size) >= k->size) {
 		memset((char *)obj + k->off, 0, k->size);
-		report_add(w->r, "E007", y->at,
+		e = report_add(w->r, "E007", y->at,
 		    "%s has %zu characters, the most is %zu", path, strlen(s),
 		    k->size - 1);
+		e->secret = k->secret;
 	}
 }
 
@@ -318,6 +322,7 @@ set_file(struct walk *w, const struct key *k, const struct ynode *y, void *obj)
 	keys[0].ok = conf_path_ok;
 	keys[0].code = "E008";
 	keys[0].rule = "an absolute path";
+	keys[0].example = "file: /etc/cluster/key";
 	walk_map(w, y, keys, obj);
 }
 

@@ -31,40 +31,41 @@ static const struct {
 	const char *theirs;
 	const char *ours;
 	const char *fix;
+	bool at_context; /* point to where it began, not where it showed */
 } problems[] = {
 	{ "found character that cannot start any token",
 	    "a value cannot start with this character",
-	    "put the text in double quotes" },
+	    "put the text in double quotes", false },
 	{ "mapping values are not allowed in this context",
 	    "no \": \" may follow here: a line is indented too far, or a text "
 	    "needs quotes",
-	    "give all keys of a map the same indentation" },
+	    "give all keys of a map the same indentation", false },
 	{ "could not find expected ':'", "a key without \": \" behind it",
-	    "write KEY: VALUE, with a space behind the colon" },
+	    "write KEY: VALUE, with a space behind the colon", true },
 	{ "did not find expected key",
 	    "this line does not fit the lines above it",
-	    "give all keys of a map the same indentation" },
+	    "give all keys of a map the same indentation", false },
 	{ "did not find expected '-' indicator",
 	    "this line is no entry of the list above it",
-	    "start every entry of a list with \"- \", in one column" },
+	    "start every entry of a list with \"- \", in one column", false },
 	{ "did not find expected ',' or ']'", "the list is not closed",
-	    "close it with ]" },
+	    "close it with ]", true },
 	{ "did not find expected ',' or '}'", "the map is not closed",
-	    "close it with }" },
+	    "close it with }", true },
 	{ "found unexpected end of stream", "the text is not closed",
-	    "close it with the quote it started with" },
+	    "close it with the quote it started with", true },
 	{ "block sequence entries are not allowed in this context",
 	    "no list may start here",
-	    "start the list on the next line, or write [a, b]" },
+	    "start the list on the next line, or write [a, b]", false },
 	{ "did not find expected <document start>",
 	    "the file goes on after its end",
-	    "put everything into one map of KEY: VALUE" },
+	    "put everything into one map of KEY: VALUE", false },
 	{ "found unknown escape character", "an unknown \\ escape",
-	    "write \\\\ for a backslash, or use single quotes" },
+	    "write \\\\ for a backslash, or use single quotes", false },
 	{ "did not find expected node content", "a value is missing",
-	    "write a value, or \"\" for an empty text" },
+	    "write a value, or \"\" for an empty text", false },
 	{ "control characters are not allowed", "a control character",
-	    "remove it" },
+	    "remove it", false },
 };
 
 static struct yplace
@@ -119,6 +120,8 @@ broken(struct load *l, const yaml_parser_t *p, const char *text, size_t len)
 	for (i = 0; i < NITEMS(problems); i++) {
 		if (strcmp(theirs, problems[i].theirs) != 0)
 			continue;
+		if (problems[i].at_context && p->context != NULL)
+			at = place(&p->context_mark, NULL);
 		e = report_add(l->r, "E001", at, "not YAML: %s",
 		    problems[i].ours);
 		report_fix(e, "%s", problems[i].fix);

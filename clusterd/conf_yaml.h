@@ -115,6 +115,7 @@ struct key {
 	const char	 *code;		/* set_text: error when not ok */
 	const char	 *rule;		/* set_text: "needs ..." */
 	const char	 *example;	/* required keys: a line to write */
+	bool		  secret;	/* set_text: errors do not show it */
 };
 
 #define MEMBER(s, m)	.off = offsetof(struct s, m), \
