@@ -1,0 +1,2 @@
+$(call prog,regress/net/fsload,regress/net/fsload.c,)
+$(call shtest,regress/net/kill_test)
