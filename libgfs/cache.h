@@ -24,7 +24,11 @@ struct bd;	/* a buffer's membership in the log, log.c */
 #define BH_DATA		0x0008	/* ordinary file data */
 #define BH_JDATA	0x0010	/* journaled file data (system files) */
 #define BH_READING	0x0020
-#define BH_WRITING	0x0040
+#define BH_WRITING	0x0040	/* a home write is in flight */
+/* cache.c only: */
+#define BH_LRU		0x0080	/* on the list of clean, unreferenced ones */
+#define BH_GONE		0x0100	/* forgotten; freed by the last cache_put() */
+#define BH_ORDERED	0x0200	/* on the list of dirty file data */
 
 struct bh {
 	RB_ENTRY(bh)	 node;		/* in the cache, by blkno */
@@ -34,7 +38,7 @@ struct bh {
 	struct gfs	*fs;
 	struct glock	*gl;
 	uint64_t	 blkno;		/* file-system block */
-	uint8_t		*data;		/* one block, DEV_ALIGN aligned */
+	uint8_t		*data;		/* one block, aligned to its size */
 	unsigned	 flags;
 	unsigned	 refs;
 	struct bd	*bd;		/* NULL: not in the log */

@@ -47,7 +47,8 @@ enum {
 #else
 	STACK_SIZE = 128 * 1024,
 #endif
-	POOL_MAX = 64
+	POOL_MAX = 64,
+	SLICE = 1024 /* switches until the host gets its turn */
 };
 
 struct fiber {
@@ -348,12 +349,13 @@ env_run(struct env *env)
 {
 	struct env *outer = self;
 	struct fiber *f;
+	unsigned left = SLICE;
 
 	ASSERT(!env->running);
 	env->running = true;
 	self = env;
 	expire(env);
-	while ((f = TAILQ_FIRST(&env->run)) != NULL) {
+	while (left-- > 0 && (f = TAILQ_FIRST(&env->run)) != NULL) {
 		TAILQ_REMOVE(&env->run, f, entry);
 		switch_in(env, f);
 		if (f->done)
@@ -365,6 +367,9 @@ env_run(struct env *env)
 	self = outer;
 	env->running = false;
 	rearm(env);
+	/* Fibers that wake each other must not shut out the disk. */
+	if (!TAILQ_EMPTY(&env->run) && env->ops->kick != NULL)
+		env->ops->kick(env);
 }
 
 struct env *

@@ -54,7 +54,6 @@ struct host {
 	int efd;
 	pthread_t *threads;
 	unsigned nthreads;
-	bool inside; /* env_run() is on the stack */
 
 	pthread_mutex_t lock; /* guards the four below */
 	pthread_cond_t cond;
@@ -180,16 +179,6 @@ host_submit(struct env *env, int fd, enum io_op op, uint64_t off, void *buf,
 	pthread_mutex_unlock(&h->lock);
 }
 
-static void
-host_run(struct env *env)
-{
-	struct host *h = env_host(env);
-
-	h->inside = true;
-	env_run(env);
-	h->inside = false;
-}
-
 /* Reports every answer that is there. */
 static void
 reap(struct env *env)
@@ -224,13 +213,13 @@ on_completion(evutil_socket_t fd, short what, void *arg)
 	n = read(fd, &count, sizeof(count));
 	(void)n;
 	reap(env);
-	host_run(env);
+	env_run(env);
 }
 
 static void
 on_timer(evutil_socket_t fd, short what, void *arg)
 {
-	host_run(arg);
+	env_run(arg);
 }
 
 static void
@@ -256,8 +245,7 @@ host_kick(struct env *env)
 {
 	struct host *h = env_host(env);
 
-	if (!h->inside)
-		event_active(h->runner, EV_TIMEOUT, 0);
+	event_active(h->runner, EV_TIMEOUT, 0);
 }
 
 static void

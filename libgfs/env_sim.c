@@ -25,6 +25,7 @@ struct late {
 struct sim {
 	uint64_t now;
 	unsigned max_us;
+	bool again; /* env_run() stopped early */
 	uint64_t seed;
 	TAILQ_HEAD(lateq, late) late; /* by time, equals by age */
 };
@@ -108,10 +109,19 @@ sim_destroy(struct env *env)
 	free(s);
 }
 
+static void
+sim_kick(struct env *env)
+{
+	struct sim *s = env_host(env);
+
+	s->again = true;
+}
+
 static const struct env_ops sim_ops = {
 	.now = sim_now,
 	.wall_ns = sim_wall,
 	.submit = sim_submit,
+	.kick = sim_kick,
 	.destroy = sim_destroy,
 };
 
@@ -148,7 +158,10 @@ env_sim_run(struct env *env, const bool *done)
 	uint64_t next;
 
 	for (;;) {
+		s->again = false;
 		env_run(env);
+		if (s->again)
+			continue;
 		l = TAILQ_FIRST(&s->late);
 		if (done != NULL && *done && l == NULL)
 			return;

@@ -78,5 +78,13 @@ void	 log_stats(const struct gfs *, struct log_stats *);
  * inode lock.  0: clean now (*replayed says whether it was dirty).
  */
 int	 recovery_replay(struct gfs *, unsigned jid, bool *replayed);
+/*
+ * The youngest valid header of a journal.  0, EIO, or EUCLEAN when it holds
+ * none (a sentence goes to gfs_log()).
+ */
+struct journal;
+struct log_header;
+int	 recovery_head(struct gfs *, const struct journal *,
+	    struct log_header *);
 
 #endif /* GFS_LOG_H */
