@@ -48,6 +48,9 @@ struct ginode {
 	bool			 deleting;	/* being freed by this node */
 	bool			 gone;		/* freed: ESTALE, not in the table */
 	bool			 wanted;	/* a peer waits to delete it */
+	bool			 known;		/* the fields were read at least once */
+	bool			 iopen_busy;	/* iopen is being taken again */
+	struct waitq		 iopen_wq;
 	struct rgrp_hold	*res;		/* bmap_map() allocates from here */
 
 	uint32_t		 mode, uid, gid, nlink;
@@ -213,9 +216,8 @@ int	 jindex_load(struct gfs *, char *why, size_t whylen);
 /* Where block n of the journal is on the device. */
 uint64_t jindex_map(const struct journal *, uint32_t n);
 uint32_t jindex_blocks(const struct journal *);
-/* The journal's inode, for its lock; no new reference. */
-struct ginode *jindex_inode(const struct journal *);
-void	 jindex_unload(struct gfs *);	/* also after a failed load */
+uint64_t jindex_inode(const struct journal *);	/* address of its dinode */
+void	 jindex_free(struct gfs *);	/* also after a failed load */
 
 /*
  * recover_ctl.c: who replays whose journal, by the kernel's control and

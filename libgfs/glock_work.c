@@ -64,6 +64,18 @@ timer_arm(struct glock *gl)
 	env_wake_all(gl->fs->env, &gd->wq);
 }
 
+/* hold_until is the key of the list: it changes only off it. */
+static void
+hold_until(struct glock *gl, uint64_t us)
+{
+	struct gfs *fs = gl->fs;
+
+	if (gl->on_timer)
+		TAILQ_REMOVE(&fs->glockd->timers, gl, timer);
+	gl->on_timer = false;
+	gl->hold_until = env_now(fs->env) + us;
+}
+
 static void
 dispose(struct glock *gl)
 {
@@ -88,15 +100,19 @@ glock_run(struct glock *gl)
 {
 	struct gfs *fs = gl->fs;
 	struct gholder *gh;
+	uint64_t now;
 
 	while (!fs->withdrawn) {
+		now = env_now(fs->env);
+		if (now >= gl->hold_until)
+			gl->retry = false;
 		if (gl->demand && !gl->busy && !gl->demoting &&
 		    glock_demand_met(gl)) {
 			gl->demand = false;
 			gl->delayed = false;
 		}
 		gh = TAILQ_FIRST(&gl->waiters);
-		switch (glock_next(gl, env_now(fs->env))) {
+		switch (glock_next(gl, now)) {
 		case GLA_GRANT:
 			grant(gl, gh);
 			continue;
@@ -116,7 +132,8 @@ glock_run(struct glock *gl)
 		case GLA_NONE:
 			break;
 		}
-		if (gl->retry || (gl->demand && gl->delayed))
+		if (now < gl->hold_until &&
+		    (gl->retry || (gl->demand && gl->delayed)))
 			timer_arm(gl);
 		return;
 	}
@@ -201,7 +218,6 @@ request(struct glock *gl)
 static void
 granted(struct glock *gl)
 {
-	struct gfs *fs = gl->fs;
 	struct gholder *gh;
 
 	if (gl->lm.sbflags & LM_VALNOTVALID)
@@ -212,7 +228,7 @@ granted(struct glock *gl)
 		return;
 	}
 	gl->grant_gen++;
-	gl->hold_until = env_now(fs->env) + GLOCK_HOLD_US;
+	hold_until(gl, GLOCK_HOLD_US);
 	/* S4: those for whom we asked, before any demand. */
 	while (
 	    (gh = TAILQ_FIRST(&gl->waiters)) != NULL && glock_may_grant(gl, gh))
@@ -223,7 +239,7 @@ static void
 retry_later(struct glock *gl)
 {
 	gl->retry = true;
-	gl->hold_until = env_now(gl->fs->env) + GLOCK_RETRY_US;
+	hold_until(gl, GLOCK_RETRY_US);
 }
 
 /*
@@ -337,11 +353,9 @@ timer_fiber(void *arg)
 			work_drain(gd);
 		now = env_now(fs->env);
 		while ((gl = TAILQ_FIRST(&gd->timers)) != NULL &&
-		    (gl->hold_until <= now || !gl->demand)) {
+		    gl->hold_until <= now) {
 			TAILQ_REMOVE(&gd->timers, gl, timer);
 			gl->on_timer = false;
-			if (gl->hold_until <= now)
-				gl->retry = false;
 			glock_run(gl);
 		}
 		gl = TAILQ_FIRST(&gd->timers);

@@ -156,12 +156,11 @@ own_journal(struct mounting *m)
 	error = glock_lock(fs, GL_JOURNAL, fs->jid, GLS_EX, GLF_NOEXP,
 	    &fs->gh_journal);
 	if (error == 0)
-		error = glock_acquire(jindex_inode(fs->journals[fs->jid])->gl,
-		    GLS_SH, GLF_NOEXP | GLF_EXACT | GLF_NOCACHE,
+		error = glock_lock(fs, GL_INODE,
+		    jindex_inode(fs->journals[fs->jid]), GLS_SH,
+		    GLF_NOEXP | GLF_EXACT | GLF_NOCACHE | GLF_SKIP,
 		    &fs->gh_jinode);
-	if (error != 0)
-		return say(m, error, "our journal");
-	return 0;
+	return say(m, error, "our journal");
 }
 
 static int
@@ -271,7 +270,7 @@ tear_down(struct gfs *fs)
 	put_inode(&fs->statfs_local);
 	put_inode(&fs->statfs_master);
 	glock_release(&fs->gh_jinode);
-	jindex_unload(fs);
+	jindex_free(fs);
 	put_inode(&fs->rindex);
 	put_inode(&fs->per_node);
 	put_inode(&fs->jindex);

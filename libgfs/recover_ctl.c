@@ -376,8 +376,8 @@ recover_journal(struct gfs *fs, unsigned jid, bool *replayed)
 	if (error != 0)
 		return error;
 	began = env_now(fs->env);
-	error = glock_acquire(jindex_inode(fs->journals[jid])->gl, GLS_SH,
-	    GLF_NOEXP | GLF_NOCACHE | GLF_EXACT, &igh);
+	error = glock_lock(fs, GL_INODE, jindex_inode(fs->journals[jid]),
+	    GLS_SH, GLF_NOEXP | GLF_NOCACHE | GLF_EXACT | GLF_SKIP, &igh);
 	if (error == 0)
 		error = recovery_replay(fs, jid, replayed);
 	if (error == 0 && *replayed)

@@ -1,0 +1,7 @@
+# Locks, mounting and FUSE.
+GLOCK_TEST_SRCS := regress/gfs/glock_test.c regress/gfs/lock_sim.c \
+	libgfs/glock.c libgfs/glock_state.c libgfs/glock_work.c \
+	libgfs/lock_none.c libgfs/withdraw.c libgfs/recover_ctl.c \
+	libgfs/env.c libgfs/env_sim.c clusterd/log.c
+
+$(call test,regress/gfs/glock_test,$(GLOCK_TEST_SRCS))
