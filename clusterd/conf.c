@@ -34,6 +34,10 @@ static const char *const loglevels[] = {
 	[CONF_LOG_DEBUG] = "debug",
 };
 
+/*
+ * The two timers go together, so that nobody has to know how they depend on
+ * each other; explicit values in the file replace them afterwards.
+ */
 void
 conf_profile(struct conf *c, enum conf_detect detect)
 {
@@ -59,6 +63,10 @@ conf_loglevel_name(enum conf_loglevel level)
 	return loglevels[level];
 }
 
+/*
+ * Leaves what has no default (names, nodes, fencing) empty: conf_valid() says
+ * so until it is filled in.
+ */
 struct conf *
 conf_new(void)
 {
@@ -88,6 +96,7 @@ wipe(void *p, size_t len)
 		*b++ = 0;
 }
 
+/* Option values may be passwords, so they do not stay in freed memory. */
 void
 conf_free(struct conf *c)
 {
@@ -106,6 +115,7 @@ conf_free(struct conf *c)
 	free(c);
 }
 
+/* At most 64 nodes: a linear search is as good as any. */
 int
 conf_node_index(const struct conf *c, uint16_t id)
 {
@@ -186,6 +196,7 @@ is_lower(char ch)
 	return ch >= 'a' && ch <= 'z';
 }
 
+/* Not isalnum(): a name must not depend on the locale of a node. */
 static bool
 is_alnum(char ch)
 {
@@ -208,12 +219,17 @@ made_of(const char *s, size_t max, const char *also)
 	return true;
 }
 
+/*
+ * No dot: names are parts of key paths such as nodes.alpha.id.  No leading
+ * dash: names become arguments of programs.
+ */
 bool
 conf_name_ok(const char *s)
 {
 	return made_of(s, CONF_NAME_MAX, "_-") && s[0] != '-';
 }
 
+/* Narrower than other names, because it is half of every lock table on disk. */
 bool
 conf_cluster_ok(const char *s)
 {
@@ -228,12 +244,18 @@ conf_cluster_ok(const char *s)
 	return true;
 }
 
+/* The other half of the lock table; mkfs.gfs2 has the same limit. */
 bool
 conf_fsname_ok(const char *s)
 {
 	return made_of(s, CONF_FSNAME_MAX, "_-") && s[0] != '-';
 }
 
+/*
+ * The shape only.  The reader of the file has parsed the address and written
+ * it in its one canonical spelling; a decoder needs no more than this to be
+ * safe, since sockets parse it again.
+ */
 bool
 conf_addr_ok(const char *s)
 {
@@ -277,6 +299,10 @@ utf8_get(const uint8_t *p, uint32_t *cp)
 	return n;
 }
 
+/*
+ * What passes here can be printed in double quotes and read back unchanged,
+ * and handed to a fence agent as one line.
+ */
 bool
 conf_text_ok(const char *s)
 {
@@ -302,6 +328,10 @@ conf_path_ok(const char *s)
 	return s[0] == '/' && conf_text_ok(s);
 }
 
+/*
+ * A bare name is looked up among the installed agents, so it must not leave
+ * their folder.
+ */
 bool
 conf_agent_ok(const char *s)
 {
@@ -319,6 +349,10 @@ ends_with(const char *s, const char *tail)
 	return n >= m && strcmp(s + n - m, tail) == 0;
 }
 
+/*
+ * By the ends of the names that fence agents use (snmp_priv_passwd, ...), but
+ * not password_script and the like, which are paths.
+ */
 bool
 conf_option_secret(const char *name)
 {

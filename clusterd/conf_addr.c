@@ -17,6 +17,10 @@ struct addr {
 	uint8_t b[16];
 };
 
+/*
+ * inet_pton() takes no host names, no shortened forms such as 10.1, and no
+ * zone; all of these are meant to be refused.
+ */
 static bool
 addr_parse(const char *s, struct addr *a)
 {
@@ -59,6 +63,7 @@ addr_unfit(const struct addr *a)
 	return NULL;
 }
 
+/* Stores the canonical spelling: FD00:0::1 and fd00::1 are one address. */
 static void
 set_link(struct walk *w, const struct ynode *y, char *dst, size_t size)
 {
@@ -86,6 +91,10 @@ set_link(struct walk *w, const struct ynode *y, char *dst, size_t size)
 	ASSERT(inet_ntop(a.family, a.b, dst, (socklen_t)size) != NULL);
 }
 
+/*
+ * A link with an error keeps its place, as "", so that the number of links
+ * and the positions of the others stay right.
+ */
 void
 set_links(struct walk *w, const struct key *k, const struct ynode *y, void *obj)
 {

@@ -51,6 +51,7 @@ begin(struct check *k, const char *code, const char *fmt, ...)
 	FORMAT(k->f.path, fmt);
 }
 
+/* The earlier place of a pair; the reader of the file adds its line number. */
 static void
 other(struct check *k, const char *fmt, ...)
 {
@@ -75,6 +76,7 @@ end(struct check *k)
 	k->report(k->arg, &k->f);
 }
 
+/* V1, ids.  An id of zero is a node whose id was refused already. */
 static void
 check_ids(struct check *k, const struct conf_node *n, const struct conf_node *m)
 {
@@ -115,12 +117,17 @@ check_addresses(struct check *k, const struct conf_node *n,
 	}
 }
 
+/* Canonical IPv4 texts have no colon. */
 static bool
 is_ipv6(const char *addr)
 {
 	return strchr(addr, ':') != NULL;
 }
 
+/*
+ * V1, links.  All nodes are compared with the first, so that one odd node
+ * gives one message and not one per other node.
+ */
 static void
 check_links(struct check *k, const struct conf_node *n,
     const struct conf_node *first)
@@ -156,6 +163,7 @@ check_links(struct check *k, const struct conf_node *n,
 	}
 }
 
+/* V1.  At most 64 nodes with 8 links: comparing all pairs is cheap. */
 static void
 check_nodes(struct check *k)
 {
@@ -184,6 +192,10 @@ ms(uint64_t us)
 	return (unsigned)(us / 1000);
 }
 
+/*
+ * V2.  The values may come from a profile; the path of a key that is not in
+ * the file leads to the section.
+ */
 static void
 check_timers(struct check *k)
 {
@@ -221,6 +233,10 @@ check_timers(struct check *k)
 	}
 }
 
+/*
+ * V3.  With two_node each half of a broken pair is quorate, and both fence.
+ * The first that succeeds goes on; without devices both would go on.
+ */
 static void
 check_two_node(struct check *k, unsigned voters)
 {
@@ -260,6 +276,7 @@ check_two_node(struct check *k, unsigned voters)
 	}
 }
 
+/* Counts votes, so it needs a file whose nodes are all understood. */
 static void
 check_quorum(struct check *k)
 {
@@ -330,6 +347,7 @@ check_levels(struct check *k, const struct conf_node *n)
 	}
 }
 
+/* Warnings only: in a laboratory a password in the file is fine. */
 static void
 check_secrets(struct check *k, const struct conf_device *d)
 {
@@ -360,6 +378,7 @@ check_secrets(struct check *k, const struct conf_device *d)
 	}
 }
 
+/* V4.  A node that nothing can fence would block recovery for ever. */
 static void
 check_fencing(struct check *k)
 {
@@ -403,6 +422,7 @@ below(const char *path, const char *dir)
 	    (path[n] == '\0' || path[n] == '/');
 }
 
+/* V5.  Mounting the outer one later would hide the inner one. */
 static void
 check_filesystems(struct check *k)
 {
@@ -427,6 +447,7 @@ check_filesystems(struct check *k)
 	}
 }
 
+/* The order of the checks does not matter: a reader sorts by place. */
 void
 conf_check(const struct conf *c, bool partial,
     void (*report)(void *, const struct conf_finding *), void *arg)

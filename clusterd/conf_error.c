@@ -66,6 +66,10 @@ clean(char *s)
 	s[out] = '\0';
 }
 
+/*
+ * Beyond CONF_FOUND_MAX errors are only counted; the caller still gets an
+ * entry to write its fix to.
+ */
 struct conf_error *
 report_add(struct report *r, const char *code, struct yplace at,
     const char *fmt, ...)
@@ -100,6 +104,10 @@ report_hint(struct conf_error *e, const char *fmt, ...)
 	e->hint = true;
 }
 
+/*
+ * Code and text decide between errors at one place: the order is the same on
+ * every run.
+ */
 static int
 by_place(const void *pa, const void *pb)
 {
@@ -223,6 +231,7 @@ put_source(struct wbuf *w, const struct conf_error *e, const char *line,
 	wbuf_free(&mark);
 }
 
+/* A hint needs the marker line; without a source line it becomes a fix. */
 static void
 print_one(const struct conf_error *e, const char *path, const char *text,
     size_t len, struct wbuf *w)
@@ -244,6 +253,7 @@ print_one(const struct conf_error *e, const char *path, const char *text,
 		put(w, "   fix: %s\n", e->fix);
 }
 
+/* The last line counts what was found, not what was shown. */
 void
 conf_errors_print(const struct conf_errors *errs, const char *path,
     const char *text, size_t len, struct wbuf *w)

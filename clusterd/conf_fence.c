@@ -105,6 +105,7 @@ find_node(struct walk *w, const struct ynode *y, const char *name,
 	return -1;
 }
 
+/* Devices are complete and sorted here (S2), so an index stays valid. */
 static int
 find_device(struct walk *w, const struct ynode *y, const char *name)
 {
@@ -128,6 +129,7 @@ find_device(struct walk *w, const struct ynode *y, const char *name)
 	return -1;
 }
 
+/* What the normal form prints for a secret; it stands alone. */
 static void
 set_hidden(struct walk *w, const struct key *k, const struct ynode *y,
     void *obj)
@@ -147,6 +149,7 @@ set_hidden(struct walk *w, const struct key *k, const struct ynode *y,
 	    "write {file: PATH}");
 }
 
+/* A scalar of any style is text: agents have their own types. */
 static void
 set_option(struct walk *w, const struct ynode *y, struct conf_option *o)
 {
@@ -172,6 +175,7 @@ set_option(struct walk *w, const struct ynode *y, struct conf_option *o)
 	    "write a value, or {file: PATH}");
 }
 
+/* C1: the order of options in the file means nothing. */
 static int
 option_by_name(const void *a, const void *b)
 {
@@ -203,6 +207,7 @@ set_options(struct walk *w, const struct key *k, const struct ynode *y,
 	qsort(d->options, d->noptions, sizeof(*d->options), option_by_name);
 }
 
+/* Not empty: "" stands for the name of the node. */
 static bool
 port_ok(const char *s)
 {
@@ -231,6 +236,7 @@ by_u16(const void *pa, const void *pb)
 	return a < b ? -1 : a > b;
 }
 
+/* Ids may be 0 or equal here when nodes has errors; nothing is used then. */
 static void
 set_targets(struct walk *w, const struct key *k, const struct ynode *y,
     void *obj)
@@ -266,6 +272,7 @@ device_by_name(const void *a, const void *b)
 	    ((const struct conf_device *)b)->name);
 }
 
+/* A device with errors is kept, so that levels may name it. */
 static void
 set_devices(struct walk *w, const struct key *k, const struct ynode *y,
     void *obj)
@@ -333,6 +340,7 @@ set_level(struct walk *w, const struct ynode *y, struct conf_node *n)
 	n->levels[l].ndevices = ndevices;
 }
 
+/* Devices have been read before: see fencing_keys. */
 static void
 set_levels(struct walk *w, const struct key *k, const struct ynode *y,
     void *obj)
@@ -365,6 +373,7 @@ set_levels(struct walk *w, const struct key *k, const struct ynode *y,
 	}
 }
 
+/* The one word, or the map. */
 void
 set_fencing(struct walk *w, const struct key *k, const struct ynode *y,
     void *obj)

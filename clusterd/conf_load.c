@@ -43,6 +43,10 @@ place_finding(void *arg, const struct conf_finding *f)
 		report_fix(e, "%s", f->fix);
 }
 
+/*
+ * With errors so far, conf_check() still compares what is there, but leaves
+ * out what needs the whole.
+ */
 static void
 walk_tree(struct ytree *t, struct conf *c, struct report *r)
 {
@@ -65,6 +69,7 @@ walk_tree(struct ytree *t, struct conf *c, struct report *r)
 	conf_check(c, r->nerrors > 0, place_finding, &w);
 }
 
+/* The report is large and lives on the heap for this call only. */
 struct conf *
 conf_parse(const char *text, size_t len, struct conf_errors *errs)
 {
@@ -132,6 +137,7 @@ read_file(const char *path, size_t *len)
 	return buf;
 }
 
+/* The text stays with the caller, for conf_errors_print(). */
 struct conf *
 conf_load(const char *path, struct conf_errors *errs, char **text, size_t *len)
 {
@@ -150,6 +156,7 @@ conf_load(const char *path, struct conf_errors *errs, char **text, size_t *len)
 	return NULL;
 }
 
+/* Standard error may be closed or full; there is nobody left to tell. */
 static void
 flush(int fd, struct wbuf *w)
 {
@@ -166,6 +173,7 @@ flush(int fd, struct wbuf *w)
 	wbuf_reset(w);
 }
 
+/* Messages first, also when the normal form follows: they are short. */
 int
 conf_check_main(const char *path, bool print)
 {

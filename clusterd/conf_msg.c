@@ -25,6 +25,7 @@ get_bool(struct rbuf *r)
 	return v == 1;
 }
 
+/* Levels travel with the node they belong to, as indices into the devices. */
 static void
 encode_node(const struct conf_node *n, struct wbuf *w)
 {
@@ -44,6 +45,10 @@ encode_node(const struct conf_node *n, struct wbuf *w)
 	}
 }
 
+/*
+ * Counts are bounded by the arrays before they are used; whether an index
+ * names a device is for conf_valid(), when the devices are known.
+ */
 static void
 decode_node(struct conf_node *n, struct rbuf *r)
 {
@@ -63,12 +68,14 @@ decode_node(struct conf_node *n, struct rbuf *r)
 	}
 }
 
+/* Everything that is a secret, or says where one lies. */
 static bool
 sent(const struct conf_option *o, bool secrets)
 {
 	return secrets || (!o->file && !conf_option_secret(o->name));
 }
 
+/* The number of options is that of the ones sent, not of all. */
 static void
 encode_device(const struct conf_device *d, bool secrets, struct wbuf *w)
 {
@@ -97,6 +104,10 @@ encode_device(const struct conf_device *d, bool secrets, struct wbuf *w)
 	}
 }
 
+/*
+ * noptions is set only when the memory is there, so that conf_free() is right
+ * after any error.
+ */
 static void
 decode_device(struct conf_device *d, struct rbuf *r)
 {
@@ -143,6 +154,10 @@ encode_fencing(const struct conf *c, bool secrets, struct wbuf *w)
 		encode_device(&c->devices[i], secrets, w);
 }
 
+/*
+ * Stops at the first error, so a short message that promises many devices
+ * costs no more than their empty array.
+ */
 static void
 decode_fencing(struct conf *c, struct rbuf *r)
 {
@@ -165,6 +180,7 @@ decode_fencing(struct conf *c, struct rbuf *r)
 		decode_device(&c->devices[i], r);
 }
 
+/* The hash travels too: with options left out it cannot be computed again. */
 static void
 encode_rest(const struct conf *c, struct wbuf *w)
 {
@@ -199,6 +215,10 @@ decode_rest(struct conf *c, struct rbuf *r)
 	rbuf_bytes(r, c->hash, sizeof(c->hash));
 }
 
+/*
+ * A version byte first: parent and child are one program, but a child of an
+ * older one may still run while files are replaced.
+ */
 void
 conf_encode(const struct conf *c, bool secrets, struct wbuf *w)
 {
@@ -253,6 +273,7 @@ note_error(void *arg, const struct conf_finding *f)
 		*bad = true;
 }
 
+/* One way out: the structure is either complete and valid, or not there. */
 struct conf *
 conf_decode(const void *data, size_t len)
 {

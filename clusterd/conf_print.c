@@ -16,6 +16,7 @@
 
 static void put(struct wbuf *, const char *, ...) PRINTF_LIKE(2, 3);
 
+/* For lines of bounded length; texts from the file go through put_text(). */
 static void
 put(struct wbuf *w, const char *fmt, ...)
 {
@@ -71,6 +72,7 @@ plain(const char *s)
 	return i > 0 && !special(s);
 }
 
+/* For conf_text_ok() texts: in double quotes nothing else needs escaping. */
 static void
 put_text(struct wbuf *w, const char *s)
 {
@@ -105,6 +107,7 @@ word(bool b)
 	return b ? "true" : "false";
 }
 
+/* Ids ascend, whatever the order of the file was. */
 static void
 print_nodes(const struct conf *c, struct wbuf *w)
 {
@@ -126,6 +129,10 @@ print_nodes(const struct conf *c, struct wbuf *w)
 	}
 }
 
+/*
+ * The profile and the timers it stands for: when they are read back, the
+ * explicit values win, so it does not matter that both are there.
+ */
 static void
 print_timers(const struct conf *c, struct wbuf *w)
 {
@@ -143,6 +150,7 @@ print_timers(const struct conf *c, struct wbuf *w)
 	put(w, "  two_node: %s\n", word(c->two_node));
 }
 
+/* P2.  Not even the length of a secret shows. */
 static void
 print_option(const struct conf_option *o, struct wbuf *w)
 {
@@ -159,6 +167,10 @@ print_option(const struct conf_option *o, struct wbuf *w)
 	}
 }
 
+/*
+ * The timeout is printed even if it came from the section's default: reading
+ * it back gives the same either way.
+ */
 static void
 print_device(const struct conf *c, const struct conf_device *d, struct wbuf *w)
 {
@@ -186,6 +198,7 @@ print_device(const struct conf *c, const struct conf_device *d, struct wbuf *w)
 	}
 }
 
+/* The order of levels and of devices in a level is meaning, and kept. */
 static void
 print_levels(const struct conf *c, const struct conf_node *n, struct wbuf *w)
 {
@@ -205,6 +218,7 @@ print_levels(const struct conf *c, const struct conf_node *n, struct wbuf *w)
 	put(w, "]\n");
 }
 
+/* Nodes without levels are left out; only a file with errors has those. */
 static void
 print_fencing(const struct conf *c, struct wbuf *w)
 {
@@ -263,6 +277,10 @@ print_control(const struct conf *c, struct wbuf *w)
 		put(w, "  observer_group: %s\n", c->observer_group);
 }
 
+/*
+ * No section depends on anything but the structure: no time, no host name,
+ * nothing that differs between nodes.
+ */
 void
 conf_print(const struct conf *c, struct wbuf *w)
 {

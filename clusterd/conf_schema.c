@@ -194,6 +194,7 @@ static const char *const planned[] = {
 	"providers",
 };
 
+/* * stands for one part of the path, whatever it is. */
 static bool
 path_matches(const char *path, const char *pattern)
 {
@@ -208,6 +209,7 @@ path_matches(const char *path, const char *pattern)
 	return *path == *pattern;
 }
 
+/* Only keys that would be right in this place are offered first. */
 static const char *
 nearest_key(const struct key *keys, const char *name)
 {
@@ -221,6 +223,7 @@ nearest_key(const struct key *keys, const char *name)
 	return near;
 }
 
+/* A known key in the wrong section is a common slip, often of indentation. */
 static const char *
 section_of(const char *name)
 {
@@ -236,6 +239,10 @@ section_of(const char *name)
 	return NULL;
 }
 
+/*
+ * The most helpful thing first: a key that comes later, a typing error, a
+ * key that belongs elsewhere.
+ */
 static void
 unknown_key(struct walk *w, const struct ynode *y, const struct key *keys)
 {
@@ -268,6 +275,10 @@ unknown_key(struct walk *w, const struct ynode *y, const struct key *keys)
 		report_hint(e, "it belongs to \"%s\"", near);
 }
 
+/*
+ * Names every unknown key, then reads the known ones in the order of the
+ * table (S1), then names what is missing.
+ */
 void
 walk_map(struct walk *w, const struct ynode *map, const struct key *keys,
     void *obj)
@@ -305,6 +316,7 @@ walk_map(struct walk *w, const struct ynode *map, const struct key *keys,
 	}
 }
 
+/* A file for a later clusterd is told apart from a typing error. */
 static void
 set_schema(struct walk *w, const struct key *k, const struct ynode *y,
     void *obj)
@@ -331,6 +343,7 @@ set_detect(struct walk *w, const struct key *k, const struct ynode *y,
 	conf_profile(w->c, w->c->detect);
 }
 
+/* Nodes whose id was refused have id 0; their names keep the order stable. */
 static int
 node_by_id(const void *pa, const void *pb)
 {
@@ -341,6 +354,10 @@ node_by_id(const void *pa, const void *pb)
 	return strcmp(a->name, b->name);
 }
 
+/*
+ * A node with errors is kept, so that fencing may name it and one mistake
+ * does not look like three.
+ */
 static void
 set_nodes(struct walk *w, const struct key *k, const struct ynode *y, void *obj)
 {
@@ -403,6 +420,7 @@ set_filesystems(struct walk *w, const struct key *k, const struct ynode *y,
 	qsort(c->fs, c->nfs, sizeof(c->fs[0]), fs_by_name);
 }
 
+/* Everything below the root happens in the setters of the tables. */
 void
 schema_walk(struct walk *w)
 {

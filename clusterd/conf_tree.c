@@ -10,6 +10,7 @@
 
 #include "conf_yaml.h"
 
+/* Of duplicate keys the first is found; the second has its error already. */
 struct ynode *
 ynode_get(const struct ynode *map, const char *key)
 {
@@ -24,6 +25,7 @@ ynode_get(const struct ynode *map, const char *key)
 	return NULL;
 }
 
+/* A list entry by its number. */
 static struct ynode *
 item(const struct ynode *seq, unsigned index)
 {
@@ -38,6 +40,10 @@ item(const struct ynode *seq, unsigned index)
 	return NULL;
 }
 
+/*
+ * A path may name a default that is not in the file; then its section, or
+ * whatever exists of it, is the best place there is.
+ */
 struct ynode *
 ynode_find(struct ynode *root, const char *path, bool *exact)
 {
@@ -69,6 +75,7 @@ ynode_find(struct ynode *root, const char *path, bool *exact)
 	return y;
 }
 
+/* Keys are clipped: they are text from the file, of any length. */
 const char *
 ynode_path(const struct ynode *y, char *buf, size_t size)
 {
@@ -94,6 +101,7 @@ ynode_path(const struct ynode *y, char *buf, size_t size)
 	return buf;
 }
 
+/* A map or list is best shown by its key; an empty value has no text. */
 struct yplace
 ynode_place(const struct ynode *y)
 {
@@ -102,6 +110,7 @@ ynode_place(const struct ynode *y)
 	return y->at;
 }
 
+/* About a third of the letters may differ. */
 unsigned
 conf_near_limit(const char *name)
 {
@@ -145,6 +154,7 @@ distance(const char *a, const char *b)
 	return row[m];
 }
 
+/* The first of several equally near words wins, in the order of the table. */
 bool
 conf_nearer(const char *name, const char *word, unsigned *best)
 {

@@ -15,6 +15,10 @@ within(uint64_t v, uint64_t min, uint64_t max)
 	return v >= min && v <= max;
 }
 
+/*
+ * Devices of a level are compared with each other, since running one agent
+ * twice at a time for one node can undo what the first did.
+ */
 static bool
 valid_node(const struct conf *c, const struct conf_node *n)
 {
@@ -43,6 +47,7 @@ valid_node(const struct conf *c, const struct conf_node *n)
 	return true;
 }
 
+/* Ascending ids also mean that no id is used twice (C1). */
 static bool
 valid_nodes(const struct conf *c)
 {
@@ -64,6 +69,10 @@ valid_nodes(const struct conf *c)
 	return true;
 }
 
+/*
+ * Names of options are part of an agent's input, one per line; conf_name_ok()
+ * keeps line breaks and '=' out of them.
+ */
 static bool
 valid_device(const struct conf *c, const struct conf_device *d)
 {
@@ -94,6 +103,7 @@ valid_device(const struct conf *c, const struct conf_device *d)
 	return true;
 }
 
+/* With manual fencing nothing else of the section can be there. */
 static bool
 valid_fencing(const struct conf *c)
 {
@@ -133,6 +143,7 @@ valid_filesystems(const struct conf *c)
 	return true;
 }
 
+/* "" stands for the default. */
 static bool
 valid_group(const char *s)
 {

@@ -17,6 +17,10 @@ static const char *const kinds[] = {
 	[Y_MAP] = "a map",
 };
 
+/*
+ * Empty values are a kind of their own: most come from a line whose lower
+ * lines were commented out.
+ */
 bool
 walk_kind(struct walk *w, const struct ynode *y, enum ykind kind,
     const char *needs)
@@ -34,6 +38,7 @@ walk_kind(struct walk *w, const struct ynode *y, enum ykind kind,
 	return false;
 }
 
+/* ~ is YAML's other way to write nothing. */
 const char *
 walk_scalar(struct walk *w, const struct ynode *y, const char *needs)
 {
@@ -49,6 +54,10 @@ walk_scalar(struct walk *w, const struct ynode *y, const char *needs)
 	return NULL;
 }
 
+/*
+ * The arrays of struct conf are as long as the limits: nothing is stored from
+ * a map or list that is too long.
+ */
 bool
 walk_count(struct walk *w, const struct ynode *y, unsigned max)
 {
@@ -91,6 +100,7 @@ digits(const char *s, size_t n, uint64_t *v)
 	return true;
 }
 
+/* Members differ in size, the ranges of the keys keep values within them. */
 static void
 store(const struct key *k, void *obj, uint64_t v)
 {
@@ -113,6 +123,7 @@ store(const struct key *k, void *obj, uint64_t v)
 	}
 }
 
+/* Also refuses 010, which is eight to one YAML version and ten to the next. */
 void
 set_uint(struct walk *w, const struct key *k, const struct ynode *y, void *obj)
 {
@@ -144,6 +155,7 @@ set_uint(struct walk *w, const struct key *k, const struct ynode *y, void *obj)
 	store(k, obj, v);
 }
 
+/* yes, on and the like are words to YAML 1.2 and switches to YAML 1.1. */
 void
 set_bool(struct walk *w, const struct key *k, const struct ynode *y, void *obj)
 {
@@ -181,6 +193,7 @@ static const struct {
 	{ "h", 3600000000 },
 };
 
+/* For messages: the largest unit that is exact, 0s for nothing. */
 static void
 format_duration(char *buf, size_t size, uint64_t us)
 {
@@ -216,6 +229,7 @@ no_duration(struct walk *w, const struct ynode *y, size_t ndigits)
 	}
 }
 
+/* The range is checked by division, since the product may not fit. */
 void
 set_duration(struct walk *w, const struct key *k, const struct ynode *y,
     void *obj)
@@ -249,6 +263,7 @@ set_duration(struct walk *w, const struct key *k, const struct ynode *y,
 	store(k, obj, v * units[i].us);
 }
 
+/* The enum has the order of the words. */
 void
 set_word(struct walk *w, const struct key *k, const struct ynode *y, void *obj)
 {
@@ -277,6 +292,7 @@ set_word(struct walk *w, const struct key *k, const struct ynode *y, void *obj)
 		report_hint(e, "did you mean \"%s\"?", near);
 }
 
+/* Too long is an error and never a cut: a shorter path is another path. */
 void
 set_text(struct walk *w, const struct key *k, const struct ynode *y, void *obj)
 {

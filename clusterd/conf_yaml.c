@@ -79,6 +79,10 @@ static const struct {
 	    "remove it", false },
 };
 
+/*
+ * libyaml counts lines and columns from 0, in characters.  A node that ends
+ * on another line is marked by its first character.
+ */
 static struct yplace
 place(const yaml_mark_t *from, const yaml_mark_t *to)
 {
@@ -111,6 +115,10 @@ place_of(const char *text, size_t len, size_t off)
 	return at;
 }
 
+/*
+ * Says in our words what libyaml found.  Some errors show far behind their
+ * cause; then the place where the open quote or bracket began is told.
+ */
 static void
 broken(struct load *l, const yaml_parser_t *p, const char *text, size_t len)
 {
@@ -179,6 +187,7 @@ scan_tabs(const char *text, size_t len, struct report *r)
 	return true;
 }
 
+/* Y2, size: counts keys, too, since they cost as much as values. */
 static struct ynode *
 add_node(struct load *l, enum ykind kind, struct yplace at)
 {
@@ -226,6 +235,7 @@ attach(struct load *l, struct ynode *y)
 	STAILQ_INSERT_TAIL(&top->items, y, entry);
 }
 
+/* Y2, depth.  A map or list as a key is legal YAML, but no key of ours. */
 static void
 open_node(struct load *l, enum ykind kind, struct yplace at)
 {
@@ -251,6 +261,7 @@ open_node(struct load *l, enum ykind kind, struct yplace at)
 	l->depth++;
 }
 
+/* The events are balanced: libyaml closes nothing that it did not open. */
 static void
 close_node(struct load *l)
 {
@@ -258,6 +269,7 @@ close_node(struct load *l)
 	l->depth--;
 }
 
+/* Whether a text is plain matters: "5600" in quotes is no number. */
 static void
 add_scalar(struct load *l, const yaml_event_t *ev, struct yplace at)
 {
@@ -316,6 +328,7 @@ refuse(struct load *l, const yaml_event_t *ev, struct yplace at)
 	    "makes the file");
 }
 
+/* A leading --- is harmless; only a second document is refused. */
 static void
 start_document(struct load *l, const yaml_event_t *ev, struct yplace at)
 {
@@ -331,6 +344,10 @@ start_document(struct load *l, const yaml_event_t *ev, struct yplace at)
 	l->stop = true;
 }
 
+/*
+ * One event.  What is refused is still added to the tree, so that one run
+ * finds more than the first anchor.
+ */
 static void
 take(struct load *l, const yaml_event_t *ev)
 {
@@ -391,6 +408,10 @@ check_duplicates(struct ytree *t, struct report *r)
 	}
 }
 
+/*
+ * Even a tree that is incomplete is checked for duplicate keys: they are
+ * often what broke the rest.
+ */
 bool
 ytree_load(struct ytree *t, const char *text, size_t len, struct report *r)
 {
@@ -431,6 +452,7 @@ ytree_load(struct ytree *t, const char *text, size_t len, struct report *r)
 	return end && !l.stop;
 }
 
+/* Scalars may be passwords. */
 void
 ytree_free(struct ytree *t)
 {
