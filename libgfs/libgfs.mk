@@ -1,10 +1,11 @@
 # libgfs and mount.gfs.  Each part adds its sources with a line of its own.
 
 # The disk and the journal.
-GFS_SRCS := libgfs/ondisk.c libgfs/crc.c libgfs/env.c libgfs/env_host.c \
+GFS_DISK_SRCS := libgfs/ondisk.c libgfs/crc.c libgfs/env.c libgfs/env_host.c \
 	libgfs/env_sim.c libgfs/dev.c libgfs/cache.c libgfs/writeback.c \
 	libgfs/trans.c libgfs/log.c libgfs/log_write.c libgfs/ail.c \
 	libgfs/recovery.c libgfs/replay.c libgfs/sb.c libgfs/jindex.c
+GFS_SRCS := $(GFS_DISK_SRCS)
 
 # Locks, mounting and FUSE.
 GFS_SRCS += libgfs/glock.c libgfs/glock_state.c libgfs/glock_work.c libgfs/glops.c \
