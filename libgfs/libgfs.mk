@@ -10,6 +10,6 @@ GFS_SRCS := $(GFS_DISK_SRCS)
 # Locks, mounting and FUSE.
 GFS_SRCS += libgfs/glock.c libgfs/glock_state.c libgfs/glock_work.c libgfs/glops.c \
 	    libgfs/lock_none.c libgfs/withdraw.c libgfs/mount.c \
-	    libgfs/recover_ctl.c
+	    libgfs/recover_ctl.c libgfs/lock_cluster.c
 
 $(call archive,libgfs/libgfs.a,$(GFS_SRCS))
