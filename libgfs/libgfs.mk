@@ -12,4 +12,11 @@ GFS_SRCS += libgfs/glock.c libgfs/glock_state.c libgfs/glock_work.c libgfs/glops
 	    libgfs/lock_none.c libgfs/withdraw.c libgfs/mount.c \
 	    libgfs/recover_ctl.c libgfs/lock_cluster.c
 
+# Structures and operations.
+GFS_SRCS += libgfs/attr.c libgfs/bitmap.c libgfs/bmap.c libgfs/bmap_alloc.c \
+	libgfs/bmap_trunc.c libgfs/dir.c libgfs/dir_hash.c libgfs/dir_read.c \
+	libgfs/dirent.c libgfs/ea_free.c libgfs/file.c libgfs/inode.c \
+	libgfs/link.c libgfs/meta.c libgfs/namei.c libgfs/rename.c \
+	libgfs/rgrp.c libgfs/rgrp_alloc.c libgfs/statfs.c libgfs/unlinked.c
+
 $(call archive,libgfs/libgfs.a,$(GFS_SRCS))
