@@ -13,8 +13,9 @@ O=@O@
 export O
 KILLS=${KILLS:-10}
 
+L="env O=$O $SRC/regress/lab/lab"
 lab() {
-	LAB=$LAB "$SRC/regress/lab/lab" "$@"
+	$L "$@"
 }
 
 # worker NODE ROUND: starts a load there; each life has its own names.
@@ -47,8 +48,9 @@ ten_kills_head() {
 }
 ten_kills_body() {
 	LAB=kill10
+	export LAB
 	echo $LAB >lab
-	atf_check -o ignore -e ignore lab up -n 3
+	atf_check -o ignore -e ignore $L up -n 3
 	lab wait quorate 30 || atf_fail "no quorum"
 	for n in alpha beta gamma; do
 		lab mount $n || atf_fail "$n cannot mount"
@@ -75,7 +77,7 @@ ten_kills_body() {
 	done
 	wait
 	for n in alpha beta gamma; do
-		atf_check -o match:' 0 wrong' lab sh $n -- \
+		atf_check -o match:' 0 wrong' $L sh $n -- \
 		    "$O/regress/net/fsload" verify /srv/data $PWD/diary.*
 		lab sh $n -- sh -c 'cd /srv/data && find . | LC_ALL=C sort' >tree.$n
 	done
