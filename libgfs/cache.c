@@ -500,6 +500,20 @@ cache_readahead(struct glock *gl, uint64_t blkno, unsigned n,
 }
 
 void
+cache_patch(struct gfs *fs, uint64_t blkno, const uint8_t *data)
+{
+	struct bh *bh;
+
+	if (fs->cache == NULL)
+		return;
+	while ((bh = cache_find(fs->cache, blkno)) != NULL &&
+	    (bh->flags & BH_READING))
+		env_wait(fs->env, &bh->wq, UINT64_MAX);
+	if (bh != NULL && bh->bd == NULL && !(bh->flags & BH_DIRTY))
+		memcpy(bh->data, data, fs->bsize);
+}
+
+void
 cache_dirty_data(struct bh *bh)
 {
 	ASSERT(bh->refs > 0 && !(bh->flags & BH_GONE));

@@ -43,6 +43,8 @@ struct cache {
 
 /* The buffer, without a reference, or NULL. */
 struct bh *cache_find(struct cache *, uint64_t blkno);
+/* The block was written past the cache: a clean copy of it follows. */
+void	 cache_patch(struct gfs *, uint64_t blkno, const uint8_t *);
 /* Flags changed: counts, ordered list and LRU follow. */
 void	 cache_settle(struct bh *);
 /* Waits until no home write of the buffer is in flight. */

@@ -100,6 +100,10 @@ struct env *env_sim_new(void);
  * the seed; 0 ends it at once (the start).  For tests of interleavings.
  */
 void	 env_sim_latency(struct env *, unsigned max_us, uint64_t seed);
+/* Called at the start (ended false) and at the end of each request; id grows. */
+typedef void (*env_sim_tracer)(void *arg, uint64_t id, bool ended,
+	    enum io_op, uint64_t off, const void *data, size_t len);
+void	 env_sim_trace(struct env *, env_sim_tracer, void *arg);
 /* Runs until no fiber is runnable and no deadline is pending, or until done. */
 void	 env_sim_run(struct env *, const bool *done);
 

@@ -19,6 +19,8 @@ struct late {
 	TAILQ_ENTRY(late) entry;
 	struct iobatch *batch;
 	uint64_t at;
+	uint64_t id;
+	enum io_op op;
 	int error;
 };
 
@@ -27,6 +29,9 @@ struct sim {
 	unsigned max_us;
 	bool again; /* env_run() stopped early */
 	uint64_t seed;
+	uint64_t id;
+	env_sim_tracer tracer;
+	void *tracer_arg;
 	TAILQ_HEAD(lateq, late) late; /* by time, equals by age */
 };
 
@@ -75,21 +80,38 @@ sim_io(int fd, enum io_op op, uint64_t off, void *buf, size_t len)
 }
 
 static void
+sim_ended(struct env *env, struct iobatch *b, uint64_t id, enum io_op op,
+    int error)
+{
+	struct sim *s = env_host(env);
+
+	if (s->tracer != NULL)
+		s->tracer(s->tracer_arg, id, true, op, 0, NULL, 0);
+	env_io_done(env, b, error);
+}
+
+static void
 sim_submit(struct env *env, int fd, enum io_op op, uint64_t off, void *buf,
     size_t len, struct iobatch *b)
 {
 	struct sim *s = env_host(env);
 	struct late *l, *o;
-	int error = sim_io(fd, op, off, buf, len);
+	uint64_t id = s->id++;
+	int error;
 
+	if (s->tracer != NULL)
+		s->tracer(s->tracer_arg, id, false, op, off, buf, len);
+	error = sim_io(fd, op, off, buf, len);
 	if (s->max_us == 0) {
-		env_io_done(env, b, error);
+		sim_ended(env, b, id, op, error);
 		return;
 	}
 	l = calloc(1, sizeof(*l));
 	ASSERT(l != NULL);
 	l->batch = b;
 	l->error = error;
+	l->id = id;
+	l->op = op;
 	l->at = s->now + 1 + sim_random(s) % s->max_us;
 	TAILQ_FOREACH_REVERSE(o, &s->late, lateq, entry)
 		if (o->at <= l->at)
@@ -151,6 +173,15 @@ env_sim_latency(struct env *env, unsigned max_us, uint64_t seed)
 }
 
 void
+env_sim_trace(struct env *env, env_sim_tracer tracer, void *arg)
+{
+	struct sim *s = env_host(env);
+
+	s->tracer = tracer;
+	s->tracer_arg = arg;
+}
+
+void
 env_sim_run(struct env *env, const bool *done)
 {
 	struct sim *s = env_host(env);
@@ -171,7 +202,7 @@ env_sim_run(struct env *env, const bool *done)
 		if (l != NULL && l->at <= next) {
 			s->now = MAX(s->now, l->at);
 			TAILQ_REMOVE(&s->late, l, entry);
-			env_io_done(env, l->batch, l->error);
+			sim_ended(env, l->batch, l->id, l->op, l->error);
 			free(l);
 		} else
 			s->now = MAX(s->now, next);

@@ -3,8 +3,9 @@
 
 /*
  * Replay of a journal, ours at mount or a dead node's.  It works on the
- * device alone and bypasses the block cache: the locks that protect the
- * blocks are free or frozen, so nobody has them cached.
+ * device and bypasses the block cache: the locks that protect the blocks are
+ * free or frozen, so at most a mount in progress has some of them cached,
+ * clean, and those copies are brought up to date.
  *
  * Invariants
  *	R1  nothing is written before the whole active log has been read and
@@ -157,6 +158,7 @@ write_home(struct replay *r)
 			od_put32(q, GFS2_MAGIC);
 		dev_submit(fs->dev, IO_WRITE, it->blkno << fs->bshift, q,
 		    fs->bsize, &batch);
+		cache_patch(fs, it->blkno, q);
 		r->written++;
 		if (++used == max) {
 			error = env_io_wait(fs->env, &batch);

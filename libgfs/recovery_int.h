@@ -9,7 +9,7 @@
 #ifndef GFS_RECOVERY_INT_H
 #define GFS_RECOVERY_INT_H
 
-#include "fs.h"
+#include "cache_int.h"
 
 /* One image in the active log. pos counts blocks from the tail. */
 struct item {

@@ -243,6 +243,7 @@ write_counters(struct gfs *fs, uint64_t addr, uint8_t *p,
     const struct statfs_change *sc)
 {
 	statfs_encode(sc, p + OD_DINODE_SIZE);
+	cache_patch(fs, addr, p);
 	return dev_write(fs->dev, addr << fs->bshift, p, fs->bsize);
 }
 

@@ -1,0 +1,6 @@
+# The disk and the journal of libgfs, with the rest of it stubbed.
+GFSA_SRCS := regress/gfs/disk_stub.c $(GFS_DISK_SRCS) clusterd/buf.c clusterd/log.c
+GFSA_LIBS := -levent_core -lpthread
+
+$(call test,regress/gfs/env_test,regress/gfs/env_test.c $(GFSA_SRCS),$(GFSA_LIBS))
+$(call test,regress/gfs/ondisk_test,regress/gfs/ondisk_test.c $(GFSA_SRCS),$(GFSA_LIBS))
