@@ -1,0 +1,173 @@
+#! /usr/bin/env atf-sh
+# SPDX-License-Identifier: ISC
+# Copyright (c) 2026 The clusterd authors
+#
+# Proves that bad datagrams, wrong keys, foreign clusters, other
+# configurations and bad clients are refused, counted by reason and named,
+# and that the cluster goes on as if they were not there.
+
+SRC=@SRC@
+O=@O@
+L="env O=$O $SRC/regress/lab/lab"
+CS=$O/bin/clustershell
+PORT=5600
+
+lab() {
+	$L "$@"
+}
+
+cs() {
+	n=$1 c=$2
+	shift 2
+	lab sh $n -- $CS "$@" -c "$c"
+}
+
+head() {
+	atf_set require.user root
+	atf_set require.progs "ip nsenter unshare jq socat"
+	atf_set timeout 180
+}
+cleanup() {
+	LAB=$(cat lab) "$SRC/regress/lab/lab" down
+}
+
+eventually() {
+	end=$(($(date +%s) + $1))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		[ $(date +%s) -le $end ] || return 1
+		sleep 0.05
+	done
+}
+
+up() {
+	LAB=$1
+	export LAB
+	echo $LAB >lab
+	shift
+	atf_check -o ignore -e ignore $L up "$@"
+}
+
+quorate() {
+	for n in "$@"; do
+		atf_check -o ignore $L sh $n -- $CS -c "wait quorum 30"
+	done
+}
+
+# The refused datagrams of a peer as alpha counts them: "reason n, ...".
+rejected() {
+	cs alpha links --json | jq -r --arg p "$1" \
+	    '[.data[] | select(.peer == $p) | .rejected] | join(" ")'
+}
+
+incarnations() {
+	cs alpha nodes --json | jq -c '[.data[].incarnation]'
+}
+
+atf_test_case datagrams cleanup
+datagrams_head() { head; }
+datagrams_body() {
+	up b-datagrams -n 3 --no-fs
+	quorate alpha beta gamma
+	epoch=$(cs alpha status --json | jq .epoch)
+	inc=$(incarnations)
+	# Random bytes of every size, the empty one and the largest included.
+	lab sh beta -- sh -c "
+		for s in 0 1 7 20 39 40 41 64 100 500 1200 1400 1472 9000 60000; do
+			for k in 1 2 3 4 5; do
+				command head -c \$s /dev/urandom | socat -u -b 65000 - UDP4-SENDTO:10.99.0.1:$PORT
+			done
+		done" 2>/dev/null
+	# True datagrams, replayed, cut and bent.
+	lab sh alpha -- $O/regress/net/replay eth0 $PORT 500 10.99.0.1 20 >out ||
+	    atf_fail "nothing was recorded"
+	eventually 5 sh -c "$L sh alpha -- $CS --json -c links |
+	    jq -e '[.data[].rejected] | any(test(\"replay\"))'" ||
+	    { cs alpha links; atf_fail "no replay was counted"; }
+	eventually 5 sh -c "$L sh alpha -- $CS --json -c links |
+	    jq -e '[.data[].rejected] | any(test(\"key\"))'" ||
+	    { cs alpha links; atf_fail "no forgery was counted"; }
+	[ "$(cs alpha status --json | jq .epoch)" = $epoch ] || atf_fail "the view has changed"
+	[ "$(incarnations)" = "$inc" ] || atf_fail "a node came back as another"
+}
+datagrams_cleanup() { cleanup; }
+
+atf_test_case wrong_key cleanup
+wrong_key_head() { head; }
+wrong_key_body() {
+	up b-key -n 3 --no-fs --no-start
+	(umask 077; command head -c 32 /dev/urandom >/tmp/clusterd-lab/$LAB/gamma/key)
+	for n in alpha beta gamma; do lab kill $n; lab start $n; done
+	# wait_for_all wants all three; two with one key see each other only.
+	eventually 20 sh -c "$L sh alpha -- $CS --json -c status | jq -e '.data[0].nodes_up == 2'" ||
+	    atf_fail "alpha and beta do not meet"
+	eventually 10 sh -c "$L sh alpha -- $CS --json -c links |
+	    jq -e '.data[] | select(.peer == \"gamma\") | .rejected | test(\"key\")'" ||
+	    { cs alpha links; atf_fail "the wrong key is not counted"; }
+	atf_check -s exit:0 -o match:'gamma.*key' $L sh alpha -- $CS -c events
+}
+wrong_key_cleanup() { cleanup; }
+
+atf_test_case foreign_cluster cleanup
+foreign_cluster_head() { head; }
+foreign_cluster_body() {
+	up b-foreign -n 3 --no-fs --no-start
+	d=/tmp/clusterd-lab/$LAB
+	sed 's/^cluster: demo/cluster: other/' $d/cluster.yaml >$d/gamma/cluster.yaml
+	for n in alpha beta gamma; do lab kill $n; lab start $n; done
+	eventually 20 sh -c "$L sh alpha -- $CS --json -c status | jq -e '.data[0].nodes_up == 2'" ||
+	    atf_fail "alpha and beta do not meet"
+	eventually 10 sh -c "$L sh alpha -- $CS --json -c links |
+	    jq -e '[.data[].rejected] | any(test(\"cluster\"))'" ||
+	    { cs alpha links; atf_fail "the foreign cluster is not counted"; }
+}
+foreign_cluster_cleanup() { cleanup; }
+
+atf_test_case other_configuration cleanup
+other_configuration_head() { head; }
+other_configuration_body() {
+	up b-conf -n 3 --no-fs --no-start
+	d=/tmp/clusterd-lab/$LAB
+	sed 's/detect: normal/detect: wan/' $d/cluster.yaml >$d/gamma/cluster.yaml
+	for n in alpha beta gamma; do lab kill $n; lab start $n; done
+	eventually 20 sh -c "$L sh alpha -- $CS --json -c status | jq -e '.data[0].nodes_up == 2'" ||
+	    atf_fail "alpha and beta do not meet"
+	eventually 10 sh -c "$L sh alpha -- $CS -c events | grep 'gamma.*configuration'" ||
+	    { cs alpha 'events; links'; atf_fail "nobody says that gamma's file differs"; }
+	atf_check -o match:'gamma +3 +no +(absent|joining)' $L sh alpha -- $CS -c nodes
+}
+other_configuration_cleanup() { cleanup; }
+
+atf_test_case clients cleanup
+clients_head() { head; }
+clients_body() {
+	up b-clients -n 2 --no-fs
+	quorate alpha beta
+	epoch=$(cs alpha status --json | jq .epoch)
+	pid=$(lab sh alpha -- pgrep -f 'clusterd: engine')
+	s=/run/clusterd/control.sock
+	# Garbage of every size, on both sockets.
+	for s in control observe; do
+		for size in 1 8 15 16 17 64 1000 60000; do
+			lab sh alpha -- sh -c "command head -c $size /dev/urandom |
+			    socat -u -b 65000 - UNIX-CONNECT:/run/clusterd/$s.sock,type=5" 2>/dev/null
+		done
+	done
+	# Many who connect and say nothing.
+	lab sh alpha -- sh -c 'for i in $(seq 100); do
+		socat -u UNIX-CONNECT:/run/clusterd/observe.sock,type=5 /dev/null & done
+		sleep 1; kill $(jobs -p)' 2>/dev/null
+	# Others are served meanwhile, and nothing has changed.
+	atf_check -o match:'2/2 up' $L sh alpha -- $CS -c status
+	[ "$(cs alpha status --json | jq .epoch)" = $epoch ] || atf_fail "the view has changed"
+	[ "$(lab sh alpha -- pgrep -f 'clusterd: engine')" = "$pid" ] || atf_fail "the engine died"
+}
+clients_cleanup() { cleanup; }
+
+atf_init_test_cases() {
+	atf_add_test_case datagrams
+	atf_add_test_case wrong_key
+	atf_add_test_case foreign_cluster
+	atf_add_test_case other_configuration
+	atf_add_test_case clients
+}
