@@ -106,8 +106,8 @@ sync_locked(struct gfs *fs)
 	return error;
 }
 
-int
-statfs_sync(struct gfs *fs)
+static int
+sync_flags(struct gfs *fs, unsigned flags)
 {
 	struct gholder gh;
 	int error;
@@ -117,12 +117,19 @@ statfs_sync(struct gfs *fs)
 		return 0;
 	error = fs_writable(fs);
 	if (error == 0)
-		error = inode_lock(fs->statfs_master, GLS_EX, GLF_NOCACHE, &gh);
+		error = inode_lock(fs->statfs_master, GLS_EX, flags, &gh);
 	if (error != 0)
 		return error;
 	error = sync_locked(fs);
 	glock_release(&gh);
 	return error;
+}
+
+int
+statfs_sync(struct gfs *fs)
+{
+	/* The other nodes will want it soon. */
+	return sync_flags(fs, GLF_NOCACHE);
 }
 
 static void
@@ -189,7 +196,8 @@ statfs_stop(struct gfs *fs)
 		env_wait(fs->env, &sf->idle, UINT64_MAX);
 	fs->statfs_fiber = NULL;
 	free(sf);
-	(void)statfs_sync(fs);
+	/* The lock goes with all others, once the log is at rest. */
+	(void)sync_flags(fs, 0);
 }
 
 static uint64_t

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: ISC */
+/* Copyright (c) 2026 The clusterd authors */
+
+#include <sys/wait.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "volume.h"
+
+static struct env *running;
+
+/* Runs a program with its output in a file; returns its exit status. */
+static int
+spawn(char *const argv[], const char *log)
+{
+	int fd, status;
+	pid_t pid;
+
+	pid = fork();
+	ATF_REQUIRE(pid != -1);
+	if (pid == 0) {
+		fd = open(log, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+		if (fd == -1 || dup2(fd, 1) == -1 || dup2(fd, 2) == -1)
+			_exit(126);
+		execvp(argv[0], argv);
+		_exit(127);
+	}
+	ATF_REQUIRE(waitpid(pid, &status, 0) == pid);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void
+show(const char *log)
+{
+	char line[512];
+	FILE *f = fopen(log, "r");
+
+	while (f != NULL && fgets(line, sizeof(line), f) != NULL)
+		fprintf(stderr, "%s", line);
+	if (f != NULL)
+		fclose(f);
+}
+
+void
+vol_make(const char *path, unsigned mib, unsigned bsize, unsigned journals)
+{
+	char b[16], j[16], prog[] = "mkfs.gfs2", dir[256];
+	char o[] = "-O", q[] = "-q", p[] = "-p", nolock[] = "lock_nolock";
+	char bo[] = "-b", jo[] = "-j", size[] = "-J", eight[] = "8";
+	char *argv[] = { prog, o, q, p, nolock, bo, b, jo, j, size, eight, dir,
+		NULL };
+	int fd, status;
+
+	snprintf(b, sizeof(b), "%u", bsize);
+	snprintf(j, sizeof(j), "%u", journals);
+	strlcpy(dir, path, sizeof(dir));
+	fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+	ATF_REQUIRE(fd != -1);
+	ATF_REQUIRE(ftruncate(fd, (off_t)mib << 20) == 0);
+	close(fd);
+	status = spawn(argv, "mkfs.log");
+	if (status == 127)
+		atf_tc_skip("mkfs.gfs2 is not installed");
+	if (status != 0)
+		show("mkfs.log");
+	ATF_REQUIRE_EQ(0, status);
+}
+
+void
+vol_fsck(const char *path)
+{
+	char prog[] = "fsck.gfs2", n[] = "-n", dir[256];
+	char *argv[] = { prog, n, dir, NULL };
+	int status;
+
+	strlcpy(dir, path, sizeof(dir));
+	status = spawn(argv, "fsck.log");
+	if (status != 0)
+		show("fsck.log");
+	ATF_REQUIRE_EQ(0, status);
+}
+
+void
+vol_copy(const char *from, const char *to)
+{
+	char prog[] = "cp", s[] = "--sparse=always", a[256], b[256];
+	char *argv[] = { prog, s, a, b, NULL };
+
+	strlcpy(a, from, sizeof(a));
+	strlcpy(b, to, sizeof(b));
+	ATF_REQUIRE_EQ(0, spawn(argv, "cp.log"));
+}
+
+struct job {
+	void (*fn)(void *);
+	void *arg;
+	bool done;
+};
+
+static void
+job_main(void *arg)
+{
+	struct job *j = arg;
+
+	j->fn(j->arg);
+	j->done = true;
+}
+
+void
+vol_run(void (*fn)(void *), void *arg)
+{
+	struct job j = { fn, arg, false };
+
+	running = env_sim_new();
+	ATF_REQUIRE(running != NULL);
+	ATF_REQUIRE(env_spawn(running, job_main, &j, "test") != NULL);
+	env_sim_run(running, &j.done);
+	ATF_REQUIRE(j.done);
+	/* What the mount started must have ended with it. */
+	env_sim_run(running, NULL);
+	ATF_REQUIRE_EQ(0u, env_fibers(running));
+	env_free(running);
+	running = NULL;
+}
+
+struct env *
+vol_env(void)
+{
+	return running;
+}
+
+static void
+log_line(void *arg, const char *line)
+{
+	fprintf(stderr, "gfs: %s\n", line);
+}
+
+int
+vol_try_mount(const char *path, struct gfs **fs, char *why, size_t len)
+{
+	struct gfs_mount m = { .device = path, .fd = -1, .lm = &lm_none };
+
+	m.log = log_line;
+	return gfs_mount(running, &m, fs, why, len);
+}
+
+struct gfs *
+vol_mount(const char *path)
+{
+	struct gfs *fs = NULL;
+	char why[256] = "";
+	int error;
+
+	error = vol_try_mount(path, &fs, why, sizeof(why));
+	ATF_REQUIRE_MSG(error == 0, "mount: %s (%s)", why, strerror(error));
+	return fs;
+}
+
+void
+vol_unmount(struct gfs *fs)
+{
+	const char *why;
+
+	ATF_REQUIRE_MSG(!gfs_withdrawn(fs, &why), "withdrawn: %s", why);
+	ATF_REQUIRE_EQ(0, gfs_unmount(fs));
+}
+
+uint32_t
+rnd_u32(struct rnd *r)
+{
+	uint64_t z = (r->s += 0x9e3779b97f4a7c15u);
+
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+	z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+	return (uint32_t)((z ^ z >> 31) >> 32);
+}
+
+uint32_t
+rnd_below(struct rnd *r, uint32_t n)
+{
+	return (uint32_t)((uint64_t)rnd_u32(r) * n >> 32);
+}
