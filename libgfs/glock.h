@@ -145,6 +145,12 @@ void	 glock_drop_all(struct gfs *);
 /* Before the first and after the last glock; the backend is up in between. */
 int	 glock_init(struct gfs *);
 void	 glock_exit(struct gfs *);
+/*
+ * No demotion runs from pause (which waits for those that do) to resume: while
+ * the log stops, nothing may write to it.
+ */
+void	 glock_pause(struct gfs *);
+void	 glock_resume(struct gfs *);
 /* The mount is finished: nobody waits any more, everybody gets EIO. */
 void	 glock_fail_all(struct gfs *);
 /* Grants parked since fs->recovering was set are used from here on. */

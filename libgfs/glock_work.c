@@ -141,6 +141,20 @@ glock_run(struct glock *gl)
 
 static void worker(void *);
 
+/* Busy workers come back for more; the timer fiber is the last resort. */
+static void
+worker_start(struct gfs *fs)
+{
+	struct glockd *gd = fs->glockd;
+
+	if (gd->workers < GLOCK_WORKERS &&
+	    env_spawn(fs->env, worker, fs, "demote") != NULL) {
+		gd->workers++;
+		gd->fibers++;
+	} else if (gd->workers == 0)
+		env_wake_all(fs->env, &gd->wq);
+}
+
 /* Writing back and dropping takes time: a fiber does it. */
 static void
 work_queue(struct glock *gl)
@@ -151,15 +165,8 @@ work_queue(struct glock *gl)
 	gl->demoting = true;
 	gl->on_work = true;
 	TAILQ_INSERT_TAIL(&gd->work, gl, work);
-	if (gd->workers < GLOCK_WORKERS &&
-	    env_spawn(fs->env, worker, fs, "demote") != NULL) {
-		gd->workers++;
-		gd->fibers++;
-		return;
-	}
-	/* Busy workers come back for it; the timer fiber is the last resort. */
-	if (gd->workers == 0)
-		env_wake_all(fs->env, &gd->wq);
+	if (!gd->paused)
+		worker_start(fs);
 }
 
 static bool
@@ -321,7 +328,7 @@ work_drain(struct glockd *gd)
 {
 	struct glock *gl;
 
-	while ((gl = TAILQ_FIRST(&gd->work)) != NULL) {
+	while (!gd->paused && (gl = TAILQ_FIRST(&gd->work)) != NULL) {
 		TAILQ_REMOVE(&gd->work, gl, work);
 		gl->on_work = false;
 		demote(gl);
@@ -349,8 +356,12 @@ timer_fiber(void *arg)
 	uint64_t now;
 
 	while (!gd->stop) {
-		if (gd->workers == 0)
+		if (gd->workers == 0 && !TAILQ_EMPTY(&gd->work)) {
+			gd->inline_work = true;
 			work_drain(gd);
+			gd->inline_work = false;
+			env_wake_all(fs->env, &gd->idle);
+		}
 		now = env_now(fs->env);
 		while ((gl = TAILQ_FIRST(&gd->timers)) != NULL &&
 		    gl->hold_until <= now) {
@@ -364,6 +375,26 @@ timer_fiber(void *arg)
 	}
 	gd->fibers--;
 	env_wake_all(fs->env, &gd->idle);
+}
+
+void
+glock_pause(struct gfs *fs)
+{
+	struct glockd *gd = fs->glockd;
+
+	gd->paused = true;
+	while (gd->workers > 0 || gd->inline_work)
+		env_wait(fs->env, &gd->idle, UINT64_MAX);
+}
+
+void
+glock_resume(struct gfs *fs)
+{
+	struct glockd *gd = fs->glockd;
+
+	gd->paused = false;
+	if (!TAILQ_EMPTY(&gd->work))
+		worker_start(fs);
 }
 
 int

@@ -22,6 +22,8 @@ struct glockd {
 	struct waitq		 idle;		/* glock_drop_all, glock_exit */
 	unsigned		 fibers;	/* workers and the timer */
 	unsigned		 workers;
+	bool			 paused;	/* demotions wait */
+	bool			 inline_work;	/* the timer fiber demotes */
 	bool			 stop;
 };
 

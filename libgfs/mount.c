@@ -311,11 +311,16 @@ init_holders(struct gfs *fs)
 static int
 stop(struct gfs *fs)
 {
+	int error;
+
 	if (fs->log == NULL)
 		return 0;
 	unlinked_stop(fs);
 	statfs_stop(fs);
-	return log_stop(fs);
+	glock_pause(fs);
+	error = log_stop(fs);
+	glock_resume(fs);
+	return error;
 }
 
 int
