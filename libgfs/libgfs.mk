@@ -20,3 +20,12 @@ GFS_SRCS += libgfs/attr.c libgfs/bitmap.c libgfs/bmap.c libgfs/bmap_alloc.c \
 	libgfs/rgrp.c libgfs/rgrp_alloc.c libgfs/statfs.c libgfs/unlinked.c
 
 $(call archive,libgfs/libgfs.a,$(GFS_SRCS))
+
+# mount.gfs.
+MOUNT_GFS_SRCS := libgfs/mount_gfs.c libgfs/mount_opts.c libgfs/fuse_host.c \
+	libgfs/fuse_ops.c clusterd/log.c
+FUSE_CFLAGS := $(shell $(PKG_CONFIG) --cflags fuse3 2>/dev/null)
+CFLAGS_libgfs_fuse_host := $(FUSE_CFLAGS)
+CFLAGS_libgfs_fuse_ops := $(FUSE_CFLAGS)
+$(call prog,sbin/mount.gfs,$(MOUNT_GFS_SRCS),$(O)/libgfs/libgfs.a $(O)/clusterd/libclusterd.a -lfuse3 -levent -lblkid -lpthread)
+INSTALL_SBIN += $(O)/sbin/mount.gfs
