@@ -25,6 +25,11 @@
 #define NORETURN	  __attribute__((__noreturn__))
 #define UNUSED		  __attribute__((__unused__))
 
+/* A deliberate bug to build in (regress/simulator/MUTANTS); 0: none. */
+#ifndef MUTANT
+#define MUTANT 0
+#endif
+
 #define NITEMS(a) (sizeof(a) / sizeof((a)[0]))
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define MAX(a, b) ((a) > (b) ? (a) : (b))

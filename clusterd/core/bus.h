@@ -40,6 +40,8 @@ enum note_type {
 	/* member -> group: deliver up to seq of the old view (ragged trim);
 	   data = messages fetched for us */
 	NOTE_TRIM,
+	/* group -> member: reply to NOTE_TRIM, every delivery has been said */
+	NOTE_TRIMMED,
 	/* member -> all, in the order of node.c: ref = const struct view */
 	NOTE_VIEW,
 	/* quorum -> all: ok; seq = view epoch: this view is (not) primary */
@@ -72,6 +74,10 @@ enum note_type {
 	NOTE_REQUEST,
 	/* client.c -> all: client has gone */
 	NOTE_CLIENT_GONE,
+	/* member -> node: what must be durable has changed */
+	NOTE_STORE,
+	/* fencing -> node: the order asks this node to leave; data = why */
+	NOTE_LEAVE,
 	/* any -> node: we cannot go on as this incarnation; data = why */
 	NOTE_DIE,
 	/* any -> event ring and log: code = enum ev_level, data = text;
@@ -89,7 +95,8 @@ enum evidence {
 	EVID_POWER = 1,		/* a device switched it off and verified */
 	EVID_AGENT,		/* a device said so, unverified */
 	EVID_REJOIN,		/* a newer incarnation came back clean */
-	EVID_MANUAL		/* the operator confirmed */
+	EVID_MANUAL,		/* the operator confirmed */
+	EVID_HARMLESS		/* it never held anything shared */
 };
 
 struct note {

@@ -273,6 +273,17 @@ client_event(struct client_layer *cl, const struct event *ev, struct bus *bus)
 	}
 }
 
+void
+client_close_all(struct client_layer *cl, const char *why, struct bus *bus)
+{
+	struct client *c;
+
+	while ((c = RB_MIN(client_tree, &cl->clients)) != NULL) {
+		close_client(bus, c->id, why);
+		drop(cl, c, bus);
+	}
+}
+
 static void
 tell_view(struct client_layer *cl, uint64_t client, struct bus *bus)
 {

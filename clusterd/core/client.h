@@ -26,6 +26,8 @@ void	 client_event(struct client_layer *, const struct event *,
 /* NOTE_VIEW, NOTE_QUORUM (told to watchers), NOTE_EVENT (kept), and
    NOTE_REQUEST for M_WATCH_VIEWS and M_MOUNT. */
 void	 client_note(struct client_layer *, const struct note *, struct bus *);
+/* The node leaves: every client is closed and gone. */
+void	 client_close_all(struct client_layer *, const char *why, struct bus *);
 void	 client_check(const struct client_layer *);
 
 /* For SHOW rows. */

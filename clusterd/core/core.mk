@@ -1,3 +1,10 @@
 # The pure core.  Every part adds its line here once its sources compile.
 CORE_SRCS += clusterd/core/bus.c clusterd/core/rng.c
 CORE_SRCS += clusterd/core/client.c
+CORE_SRCS += clusterd/core/node.c clusterd/core/member.c \
+	     clusterd/core/member_graph.c clusterd/core/member_part.c \
+	     clusterd/core/member_round.c clusterd/core/member_wire.c \
+	     clusterd/core/quorum.c clusterd/core/order.c \
+	     clusterd/core/order_view.c clusterd/core/order_wire.c \
+	     clusterd/core/fencing.c clusterd/core/fencing_cmd.c \
+	     clusterd/core/fencing_run.c clusterd/core/group.c

@@ -12,20 +12,26 @@
 struct view_member {
 	uint16_t	 node;
 	uint64_t	 inc;
-	uint64_t	 joined;	/* epoch of its first view; seniority */
-	bool		 fresh;		/* has no state yet: joined now, or merged
-					   from a side that was not primary */
+	uint64_t	 joined;	/* epoch of its first primary view */
+	bool		 fresh;		/* has no state yet: it is given a snapshot */
 };
 
 /*
- * A view: the same id is the same set of members everywhere.
+ * A view: the same (epoch, leader) is the same set of members everywhere.
+ *
+ * Replicated state changes in primary views only: a view that is not primary
+ * freezes it, and lists nobody as lost.  A primary view lists as lost the
+ * members of the primary view before it (the one the state comes from) that
+ * are not in it; every member with state is given the same list.
  */
 struct view {
 	uint64_t	 epoch;		/* strictly grows at each node */
 	uint16_t	 leader;	/* sequencer; the senior member with state */
+	bool		 primary;	/* quorate, by the coordinator's arithmetic */
+	bool		 scratch;	/* nobody has state: it starts anew, and what
+					   the lost ones used is unknown */
 	unsigned	 n;
 	struct view_member members[CONF_NODES_MAX];	/* ascending by node */
-	/* Against the view this node was in before (its state source). */
 	unsigned	 nlost;
 	struct {
 		uint16_t node;
@@ -37,17 +43,47 @@ struct view {
 const struct view_member *view_find(const struct view *, uint16_t node);
 bool	 view_has(const struct view *, uint16_t node, uint64_t inc);
 
+/*
+ * What must survive the process, encoded by member_encode().  Malformed
+ * bytes decode as none.
+ */
+struct member_stored {
+	uint64_t	 epoch;		/* no view of ours had a higher one */
+	uint64_t	 prim_epoch;	/* last primary view we were in; 0: none */
+	uint16_t	 prim_leader;
+	/* Its members, and those who still wait for their fence; each node
+	   at most once. */
+	unsigned	 n;
+	struct {
+		uint16_t node;
+		uint64_t inc;
+		bool	 clean;		/* it left with goodbye */
+	}		 members[CONF_NODES_MAX];
+};
+
+void	 member_stored_encode(const struct member_stored *, struct wbuf *);
+bool	 member_stored_decode(struct member_stored *, const void *, size_t);
+
 struct member;
 
+/* NULL when memory is out. */
 struct member *member_new(const struct conf *, uint16_t self, uint64_t inc,
-	    uint64_t stored_epoch);
+	    const struct member_stored *);
 void	 member_free(struct member *);
+/* NOTE_PEER_*, NOTE_MESSAGE on CHAN_MEMBER, NOTE_FLUSHED, NOTE_TRIMMED,
+   NOTE_QUORUM, NOTE_SYNCED. */
 void	 member_note(struct member *, const struct note *, struct bus *);
 void	 member_start(struct member *, struct bus *);
-void	 member_stop(struct member *, struct bus *);	/* leave cleanly */
+/* Others are told that we leave; no view with us is formed any more. */
+void	 member_stop(struct member *, struct bus *);
 void	 member_timer(struct member *, struct bus *);
 uint64_t member_deadline(const struct member *);
 const struct view *member_view(const struct member *);	/* NULL: none yet */
+bool	 member_synced(const struct member *);
+/* The incarnation of a peer we have a session with; 0: none. */
+uint64_t member_session(const struct member *, uint16_t node);
+/* For NOTE_STORE: what must be made durable now. */
+const struct member_stored *member_get_stored(const struct member *);
 void	 member_check(const struct member *);
 
 #endif /* CORE_MEMBER_H */

@@ -1,0 +1,710 @@
+/* SPDX-License-Identifier: ISC */
+/* Copyright (c) 2026 The clusterd authors */
+
+/*
+ * Groups of local clients.  Joins, leaves and messages go through the total
+ * order; the table of members is changed only by what comes back from it,
+ * and by a primary view that has lost nodes, so it is the same on all nodes
+ * at the same point.
+ *
+ * Invariants:
+ *   G1  every member's node is in the primary view, in that incarnation;
+ *   G2  a local client is told of a group only between its own join and its
+ *       own leave, both in the order;
+ *   G3  no group is empty; at most GROUPS_MAX groups of GROUP_MEMBERS_MAX;
+ *   G4  what a client has under way is bounded.
+ *
+ *   client's entry: JOINING -own join ordered-> IN -asked-> LEAVING
+ *   -own leave ordered-> gone
+ */
+
+#include "../proto.h"
+#include "group.h"
+
+#define LOCAL_MAX 64 /* groups of one client */
+
+/* Ordered messages of SVC_GROUP: u8 type, u64 client, then: */
+enum group_msg {
+	GM_JOIN = 1, /* str name */
+	GM_LEAVE,    /* str name */
+	GM_SEND,     /* str name; blob */
+	GM_GONE	     /* - : the client left every group */
+};
+
+/* Error numbers of the local protocol; they are Linux's own. */
+enum {
+	ERR_NOENT = 2,
+	ERR_AGAIN = 11,
+	ERR_EXIST = 17,
+	ERR_INVAL = 22,
+	ERR_NOSPC = 28
+};
+
+struct gmember {
+	uint16_t node;
+	uint64_t inc;
+	uint64_t client;
+};
+
+struct group {
+	RB_ENTRY(group) entry;
+	char name[GROUP_NAME_MAX + 1];
+	uint64_t messages;
+	unsigned n;
+	struct gmember m[GROUP_MEMBERS_MAX]; /* in the order of joining */
+};
+
+enum local_state {
+	LOCAL_JOINING = 1,
+	LOCAL_IN,
+	LOCAL_LEAVING
+};
+
+/* A local client's place in a group. */
+struct local {
+	RB_ENTRY(local) entry;
+	uint64_t client;
+	uint32_t gid; /* the client's number of it */
+	char name[GROUP_NAME_MAX + 1];
+	enum local_state state;
+	size_t inflight; /* bytes sent, not yet ordered */
+};
+
+RB_HEAD(group_tree, group);
+RB_HEAD(local_tree, local);
+
+struct group_layer {
+	uint16_t self;
+	uint64_t inc;
+	bool has_state;
+	struct group_tree groups;
+	unsigned ngroups;
+	struct local_tree locals;
+};
+
+static int
+group_cmp(const struct group *a, const struct group *b)
+{
+	return strcmp(a->name, b->name);
+}
+
+static int
+local_cmp(const struct local *a, const struct local *b)
+{
+	if (a->client != b->client)
+		return a->client < b->client ? -1 : 1;
+	return a->gid < b->gid ? -1 : a->gid > b->gid;
+}
+
+RB_GENERATE_INTERNAL(group_tree, group, entry, group_cmp, UNUSED static)
+RB_GENERATE_INTERNAL(local_tree, local, entry, local_cmp, UNUSED static)
+
+struct group_layer *
+group_new(uint16_t self, uint64_t inc)
+{
+	struct group_layer *gl = calloc(1, sizeof(*gl));
+
+	if (gl == NULL)
+		return NULL;
+	gl->self = self;
+	gl->inc = inc;
+	RB_INIT(&gl->groups);
+	RB_INIT(&gl->locals);
+	return gl;
+}
+
+static void
+free_group(struct group_layer *gl, struct group *g)
+{
+	RB_REMOVE(group_tree, &gl->groups, g);
+	gl->ngroups--;
+	free(g);
+}
+
+static void
+free_local(struct group_layer *gl, struct local *l)
+{
+	RB_REMOVE(local_tree, &gl->locals, l);
+	free(l);
+}
+
+void
+group_free(struct group_layer *gl)
+{
+	struct group *g;
+	struct local *l;
+
+	if (gl == NULL)
+		return;
+	while ((g = RB_ROOT(&gl->groups)) != NULL)
+		free_group(gl, g);
+	while ((l = RB_ROOT(&gl->locals)) != NULL)
+		free_local(gl, l);
+	free(gl);
+}
+
+static struct group *
+find_group(struct group_layer *gl, const char *name)
+{
+	struct group key;
+
+	strlcpy(key.name, name, sizeof(key.name));
+	return RB_FIND(group_tree, &gl->groups, &key);
+}
+
+static struct local *
+find_local(struct group_layer *gl, uint64_t client, uint32_t gid)
+{
+	struct local key = { .client = client, .gid = gid };
+
+	return RB_FIND(local_tree, &gl->locals, &key);
+}
+
+/* The first local entry of a client; its others follow. */
+static struct local *
+first_local(struct group_layer *gl, uint64_t client)
+{
+	struct local key = { .client = client };
+	struct local *l = RB_NFIND(local_tree, &gl->locals, &key);
+
+	return l != NULL && l->client == client ? l : NULL;
+}
+
+static struct local *
+local_by_name(struct group_layer *gl, uint64_t client, const char *name)
+{
+	struct local *l = first_local(gl, client);
+
+	while (l != NULL && l->client == client) {
+		if (strcmp(l->name, name) == 0)
+			return l;
+		l = RB_NEXT(local_tree, &gl->locals, l);
+	}
+	return NULL;
+}
+
+/* The local entry a member's news go to, or NULL. */
+static struct local *
+local_of(struct group_layer *gl, const struct gmember *m, const char *name)
+{
+	if (m->node != gl->self || m->inc != gl->inc)
+		return NULL;
+	return local_by_name(gl, m->client, name);
+}
+
+static void
+tell_members(struct group_layer *gl, const struct group *g, struct bus *bus)
+{
+	struct wbuf w;
+	struct local *l;
+	unsigned i, k;
+
+	for (i = 0; i < g->n; i++) {
+		l = local_of(gl, &g->m[i], g->name);
+		if (l == NULL)
+			continue;
+		wbuf_init(&w, 8192);
+		wbuf_u32(&w, l->gid);
+		wbuf_u16(&w, (uint16_t)g->n);
+		for (k = 0; k < g->n; k++) {
+			wbuf_u16(&w, g->m[k].node);
+			wbuf_u64(&w, g->m[k].client);
+		}
+		bus_client_send(bus, l->client, M_GROUP_VIEW, 0, &w);
+		wbuf_free(&w);
+	}
+}
+
+static int
+member_index(const struct group *g, uint16_t node, uint64_t inc,
+    uint64_t client)
+{
+	unsigned i;
+
+	for (i = 0; i < g->n; i++) {
+		if (g->m[i].node == node && g->m[i].inc == inc &&
+		    g->m[i].client == client)
+			return (int)i;
+	}
+	return -1;
+}
+
+static void
+remove_member(struct group *g, unsigned i)
+{
+	memmove(&g->m[i], &g->m[i + 1], (g->n - i - 1) * sizeof(g->m[0]));
+	g->n--;
+}
+
+static void
+say_left(const struct local *l, struct bus *bus)
+{
+	struct wbuf w;
+
+	wbuf_init(&w, 16);
+	wbuf_u32(&w, l->gid);
+	bus_client_send(bus, l->client, M_GROUP_LEFT, 0, &w);
+	wbuf_free(&w);
+}
+
+/* Adds the member, or says why not: the same answer everywhere. */
+static int
+add_member(struct group_layer *gl, const char *name, const struct gmember *m)
+{
+	struct group *g = find_group(gl, name);
+
+	if (g == NULL) {
+		if (gl->ngroups == GROUPS_MAX)
+			return ERR_NOSPC;
+		g = calloc(1, sizeof(*g));
+		ASSERT(g != NULL);
+		strlcpy(g->name, name, sizeof(g->name));
+		RB_INSERT(group_tree, &gl->groups, g);
+		gl->ngroups++;
+	}
+	if (member_index(g, m->node, m->inc, m->client) >= 0)
+		return ERR_EXIST;
+	if (g->n == GROUP_MEMBERS_MAX)
+		return ERR_NOSPC;
+	g->m[g->n++] = *m;
+	return 0;
+}
+
+static void
+ordered_join(struct group_layer *gl, const char *name, const struct gmember *m,
+    struct bus *bus)
+{
+	int error = add_member(gl, name, m);
+	struct local *l = local_of(gl, m, name);
+
+	if (error == 0) {
+		if (l != NULL && l->state == LOCAL_JOINING)
+			l->state = LOCAL_IN;
+		tell_members(gl, find_group(gl, name), bus);
+		return;
+	}
+	if (l == NULL)
+		return;
+	bus_client_result(bus, l->client, l->gid, error,
+	    "group %s: no room for another %s", name,
+	    find_group(gl, name) == NULL ? "group" : "member");
+	say_left(l, bus);
+	free_local(gl, l);
+}
+
+static void
+ordered_leave(struct group_layer *gl, const char *name, const struct gmember *m,
+    struct bus *bus)
+{
+	struct group *g = find_group(gl, name);
+	struct local *l = local_of(gl, m, name);
+	int i;
+
+	if (g == NULL)
+		return;
+	i = member_index(g, m->node, m->inc, m->client);
+	if (i < 0)
+		return;
+	if (l != NULL) {
+		say_left(l, bus);
+		free_local(gl, l);
+	}
+	remove_member(g, (unsigned)i);
+	if (g->n == 0)
+		free_group(gl, g);
+	else
+		tell_members(gl, g, bus);
+}
+
+static void
+ordered_gone(struct group_layer *gl, const struct gmember *m, struct bus *bus)
+{
+	struct group *g, *next;
+	int i;
+
+	RB_FOREACH_SAFE(g, group_tree, &gl->groups, next) {
+		i = member_index(g, m->node, m->inc, m->client);
+		if (i < 0)
+			continue;
+		remove_member(g, (unsigned)i);
+		if (g->n == 0)
+			free_group(gl, g);
+		else
+			tell_members(gl, g, bus);
+	}
+}
+
+static void
+ordered_send(struct group_layer *gl, const char *name, const struct gmember *m,
+    const uint8_t *data, size_t len, struct bus *bus)
+{
+	struct group *g = find_group(gl, name);
+	struct local *l = local_of(gl, m, name);
+	struct wbuf w;
+	unsigned i;
+
+	if (l != NULL)
+		l->inflight -= MIN(l->inflight, len + 1);
+	if (g == NULL || member_index(g, m->node, m->inc, m->client) < 0)
+		return;
+	g->messages++;
+	for (i = 0; i < g->n; i++) {
+		l = local_of(gl, &g->m[i], name);
+		if (l == NULL)
+			continue;
+		wbuf_init(&w, GROUP_MSG_MAX + 64);
+		wbuf_u32(&w, l->gid);
+		wbuf_u16(&w, m->node);
+		wbuf_u64(&w, m->client);
+		wbuf_blob(&w, data, len);
+		bus_client_send(bus, l->client, M_GROUP_MSG, 0, &w);
+		wbuf_free(&w);
+	}
+}
+
+static void
+ordered(struct group_layer *gl, const struct note *note, struct bus *bus)
+{
+	char name[GROUP_NAME_MAX + 1];
+	struct gmember m = { .node = note->node, .inc = note->inc };
+	const uint8_t *data;
+	struct rbuf r;
+	unsigned type;
+	size_t len;
+
+	if (!gl->has_state)
+		return;
+	rbuf_init(&r, note->data, note->len);
+	type = rbuf_u8(&r);
+	m.client = rbuf_u64(&r);
+	if (type == GM_GONE) {
+		if (rbuf_done(&r))
+			ordered_gone(gl, &m, bus);
+		return;
+	}
+	rbuf_str(&r, name, sizeof(name));
+	if (type == GM_SEND) {
+		data = rbuf_blob(&r, &len, GROUP_MSG_MAX);
+		if (rbuf_done(&r))
+			ordered_send(gl, name, &m, data, len, bus);
+		return;
+	}
+	if (!rbuf_done(&r))
+		return;
+	if (type == GM_JOIN)
+		ordered_join(gl, name, &m, bus);
+	else if (type == GM_LEAVE)
+		ordered_leave(gl, name, &m, bus);
+}
+
+/* Members of lost nodes go, on all nodes at this same point (G1). */
+static void
+new_view(struct group_layer *gl, const struct view *v, struct bus *bus)
+{
+	struct group *g, *next;
+	unsigned i;
+
+	if (!v->primary)
+		return;
+	gl->has_state = !view_find(v, gl->self)->fresh;
+	if (!gl->has_state)
+		return;
+	RB_FOREACH_SAFE(g, group_tree, &gl->groups, next) {
+		bool changed = false;
+
+		for (i = 0; i < g->n;) {
+#if MUTANT == 501
+			if (true) {
+#else
+			if (view_has(v, g->m[i].node, g->m[i].inc)) {
+#endif
+				i++;
+				continue;
+			}
+			remove_member(g, i);
+			changed = true;
+		}
+		if (g->n == 0)
+			free_group(gl, g);
+		else if (changed)
+			tell_members(gl, g, bus);
+	}
+}
+
+static void
+give_snapshot(struct group_layer *gl, struct bus *bus)
+{
+	struct group *g;
+	struct note *n;
+	struct wbuf w;
+	unsigned i;
+
+	wbuf_init(&w, 8 * 1024 * 1024);
+	wbuf_u32(&w, gl->ngroups);
+	RB_FOREACH(g, group_tree, &gl->groups) {
+		wbuf_str(&w, g->name);
+		wbuf_u32(&w, g->n);
+		for (i = 0; i < g->n; i++) {
+			wbuf_u16(&w, g->m[i].node);
+			wbuf_u64(&w, g->m[i].inc);
+			wbuf_u64(&w, g->m[i].client);
+		}
+	}
+	ASSERT(!w.err);
+	n = bus_note(bus, NOTE_SNAP, w.data, w.len);
+	n->service = SVC_GROUP;
+	wbuf_free(&w);
+}
+
+static void
+load_snapshot(struct group_layer *gl, const struct note *note, struct bus *bus)
+{
+	static const char why[] = "the groups sent to it are torn";
+	char name[GROUP_NAME_MAX + 1];
+	struct gmember m;
+	struct rbuf r;
+	unsigned i, k, n, members;
+
+	while (!RB_EMPTY(&gl->groups))
+		free_group(gl, RB_ROOT(&gl->groups));
+	rbuf_init(&r, note->data, note->len);
+	n = rbuf_count(&r, GROUPS_MAX);
+	for (i = 0; i < n && !r.err; i++) {
+		rbuf_str(&r, name, sizeof(name));
+		members = rbuf_count(&r, GROUP_MEMBERS_MAX);
+		for (k = 0; k < members; k++) {
+			m.node = rbuf_u16(&r);
+			m.inc = rbuf_u64(&r);
+			m.client = rbuf_u64(&r);
+			if (!r.err && add_member(gl, name, &m) != 0)
+				r.err = true;
+		}
+	}
+	if (!rbuf_done(&r))
+		bus_note(bus, NOTE_DIE, why, sizeof(why));
+	gl->has_state = true;
+}
+
+static void
+put_head(struct wbuf *w, enum group_msg type, uint64_t client, const char *name)
+{
+	wbuf_init(w, GROUP_MSG_MAX + 256);
+	wbuf_u8(w, (uint8_t)type);
+	wbuf_u64(w, client);
+	if (name != NULL)
+		wbuf_str(w, name);
+}
+
+static void
+give_order(struct bus *bus, struct wbuf *w)
+{
+	struct note *n;
+
+	ASSERT(!w->err);
+	n = bus_note(bus, NOTE_ORDER, w->data, w->len);
+	n->service = SVC_GROUP;
+	wbuf_free(w);
+}
+
+static void
+refuse(const struct note *note, int error, const char *text, struct bus *bus)
+{
+	bus_client_result(bus, note->client, note->msgid, error, "%s", text);
+}
+
+/* A join that fails also ends the client's object. */
+static void
+refuse_join(const struct note *note, uint32_t gid, int error, const char *text,
+    struct bus *bus)
+{
+	struct local l = { .client = note->client, .gid = gid };
+
+	refuse(note, error, text, bus);
+	say_left(&l, bus);
+}
+
+static void
+request_join(struct group_layer *gl, const struct note *note, struct bus *bus)
+{
+	char name[GROUP_NAME_MAX + 1];
+	struct local *l;
+	struct rbuf r;
+	struct wbuf w;
+	uint32_t gid;
+	unsigned n = 0;
+
+	rbuf_init(&r, note->data, note->len);
+	gid = rbuf_u32(&r);
+	rbuf_str(&r, name, sizeof(name));
+	if (!rbuf_done(&r) || name[0] == '\0') {
+		refuse(note, ERR_INVAL, "malformed request", bus);
+		return;
+	}
+	if (find_local(gl, note->client, gid) != NULL) {
+		refuse(note, ERR_EXIST, "this number is a group already", bus);
+		return;
+	}
+	if (local_by_name(gl, note->client, name) != NULL) {
+		refuse_join(note, gid, ERR_EXIST,
+		    "this client is in the group already", bus);
+		return;
+	}
+	for (l = first_local(gl, note->client);
+	     l != NULL && l->client == note->client;
+	     l = RB_NEXT(local_tree, &gl->locals, l))
+		n++;
+	if (n >= LOCAL_MAX || (l = calloc(1, sizeof(*l))) == NULL) {
+		refuse_join(note, gid, ERR_NOSPC,
+		    "too many groups of one client", bus);
+		return;
+	}
+	l->client = note->client;
+	l->gid = gid;
+	l->state = LOCAL_JOINING;
+	strlcpy(l->name, name, sizeof(l->name));
+	RB_INSERT(local_tree, &gl->locals, l);
+	put_head(&w, GM_JOIN, note->client, name);
+	give_order(bus, &w);
+}
+
+static void
+request_send(struct group_layer *gl, const struct note *note, struct bus *bus)
+{
+	const uint8_t *data;
+	struct local *l;
+	struct rbuf r;
+	struct wbuf w;
+	size_t len;
+
+	rbuf_init(&r, note->data, note->len);
+	l = find_local(gl, note->client, rbuf_u32(&r));
+	data = rbuf_blob(&r, &len, GROUP_MSG_MAX);
+	if (!rbuf_done(&r)) {
+		refuse(note, ERR_INVAL, "malformed request", bus);
+		return;
+	}
+	if (l == NULL || l->state == LOCAL_LEAVING) {
+		refuse(note, ERR_NOENT, "not in this group", bus);
+		return;
+	}
+	/* Each message costs at least one, or empty ones would be free. */
+	if (l->inflight + len + 1 > GROUP_CLIENT_BYTES) { /* G4 */
+		refuse(note, ERR_AGAIN,
+		    "too much is under way: wait for own messages", bus);
+		return;
+	}
+	l->inflight += len + 1;
+	put_head(&w, GM_SEND, note->client, l->name);
+	wbuf_blob(&w, data, len);
+	give_order(bus, &w);
+}
+
+static void
+request_leave(struct group_layer *gl, const struct note *note, struct bus *bus)
+{
+	struct local *l;
+	struct rbuf r;
+	struct wbuf w;
+
+	rbuf_init(&r, note->data, note->len);
+	l = find_local(gl, note->client, rbuf_u32(&r));
+	if (!rbuf_done(&r)) {
+		refuse(note, ERR_INVAL, "malformed request", bus);
+		return;
+	}
+	if (l == NULL || l->state == LOCAL_LEAVING) {
+		refuse(note, ERR_NOENT, "not in this group", bus);
+		return;
+	}
+	l->state = LOCAL_LEAVING;
+	put_head(&w, GM_LEAVE, note->client, l->name);
+	give_order(bus, &w);
+}
+
+static void
+client_gone(struct group_layer *gl, uint64_t client, struct bus *bus)
+{
+	struct local *l;
+	struct wbuf w;
+	bool any = false;
+
+	while ((l = first_local(gl, client)) != NULL) {
+		free_local(gl, l);
+		any = true;
+	}
+	if (!any)
+		return;
+	put_head(&w, GM_GONE, client, NULL);
+	give_order(bus, &w);
+}
+
+void
+group_note(struct group_layer *gl, const struct note *note, struct bus *bus)
+{
+	switch (note->type) {
+	case NOTE_VIEW:
+		new_view(gl, note->ref, bus);
+		break;
+	case NOTE_ORDERED:
+		ordered(gl, note, bus);
+		break;
+	case NOTE_SNAP_WANT:
+		give_snapshot(gl, bus);
+		break;
+	case NOTE_SNAP_LOAD:
+		load_snapshot(gl, note, bus);
+		break;
+	case NOTE_CLIENT_GONE:
+		client_gone(gl, note->client, bus);
+		break;
+	case NOTE_REQUEST:
+		if (note->msgtype == M_GROUP_JOIN)
+			request_join(gl, note, bus);
+		else if (note->msgtype == M_GROUP_SEND)
+			request_send(gl, note, bus);
+		else if (note->msgtype == M_GROUP_LEAVE)
+			request_leave(gl, note, bus);
+		break;
+	default:
+		break;
+	}
+}
+
+void
+group_check(const struct group_layer *gl)
+{
+	struct group_layer *w = (struct group_layer *)(uintptr_t)gl;
+	struct group *g;
+	struct local *l;
+	unsigned n = 0;
+
+	RB_FOREACH(g, group_tree, &w->groups) {
+		ASSERT(g->n > 0 && g->n <= GROUP_MEMBERS_MAX); /* G3 */
+		n++;
+	}
+	ASSERT(n == gl->ngroups && n <= GROUPS_MAX); /* G3 */
+	RB_FOREACH(l, local_tree, &w->locals)
+		ASSERT(l->inflight <= GROUP_CLIENT_BYTES); /* G4 */
+}
+
+bool
+group_info(const struct group_layer *gl, unsigned i, struct group_info *gi)
+{
+	struct group_layer *w = (struct group_layer *)(uintptr_t)gl;
+	struct group *g;
+	unsigned k;
+
+	RB_FOREACH(g, group_tree, &w->groups) {
+		if (i-- > 0)
+			continue;
+		memset(gi, 0, sizeof(*gi));
+		strlcpy(gi->name, g->name, sizeof(gi->name));
+		gi->nmembers = g->n;
+		gi->messages = g->messages;
+		for (k = 0; k < g->n; k++)
+			gi->nlocal +=
+			    g->m[k].node == gl->self && g->m[k].inc == gl->inc;
+		return true;
+	}
+	return false;
+}

@@ -1,0 +1,680 @@
+/* SPDX-License-Identifier: ISC */
+/* Copyright (c) 2026 The clusterd authors */
+
+/*
+ * Membership.  Nodes that hear each other tell each other what they are
+ * (status); from the statuses each finds the set it wants to form a view
+ * with and that set's coordinator (member_graph.c); the coordinator runs a
+ * round of three exchanges (member_round.c) to which all, itself included,
+ * answer as participants (member_part.c).  A failure detector that errs
+ * costs a view change, never agreement.
+ *
+ * A proposal is named by its epoch alone: a node promises an epoch at most
+ * once, so two views with one epoch have no member in common, and (epoch,
+ * leader) names a view.  A view is installed only after every member could
+ * install it.
+ *
+ * Only primary views carry state.  Whoever was in one and finds a later one
+ * without it must die and come back as a new incarnation, because its locks
+ * and mounts are being given away.  So must one of two nodes that were
+ * together in a primary view and whose session broke: what was under way
+ * between them is lost.
+ *
+ * Invariants:
+ *   M1  the epochs of the views of a node strictly grow, also across lives;
+ *   M2  a node is in each of its views, in its own incarnation;
+ *   M3  equal (epoch, leader) means equal members and incarnations;
+ *   M4  consecutive primary views share a member that had the state;
+ *   M5  a node that was in a primary view is never in a later one after
+ *       missing one in between;
+ *   M6  no epoch is used that is not reserved on disk.
+ */
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "member_internal.h"
+
+/* Joins are gathered for so long, losses for so long. */
+#define JOIN_DELAY_US UINT64_C(200000)
+#define LOSS_DELAY_US UINT64_C(20000)
+
+const struct view_member *
+view_find(const struct view *v, uint16_t node)
+{
+	unsigned i;
+
+	for (i = 0; i < v->n; i++) {
+		if (v->members[i].node == node)
+			return &v->members[i];
+	}
+	return NULL;
+}
+
+bool
+view_has(const struct view *v, uint16_t node, uint64_t inc)
+{
+	const struct view_member *vm = view_find(v, node);
+
+	return vm != NULL && vm->inc == inc;
+}
+
+struct member *
+member_new(const struct conf *conf, uint16_t self, uint64_t inc,
+    const struct member_stored *stored)
+{
+	struct member *m = calloc(1, sizeof(*m));
+	const struct conf_node *cn;
+	unsigned i;
+
+	if (m == NULL)
+		return NULL;
+	m->conf = conf;
+	m->self = self;
+	m->inc = inc;
+	m->stored = *stored;
+	m->stored_floor = stored->epoch;
+	m->need_since = m->act_at = m->split_at = UINT64_MAX;
+	STAILQ_INIT(&m->chain);
+	STAILQ_INIT(&m->todo);
+	wbuf_init(&m->said, MEMBER_MSG_MAX);
+	for (i = 0; i < conf->nnodes; i++) {
+		cn = &conf->nodes[i];
+		if (cn->id == self) {
+			m->votes = cn->votes;
+			continue;
+		}
+		m->peers[m->npeers].node = cn->id;
+		m->peers[m->npeers].votes = cn->votes;
+		m->npeers++;
+	}
+	return m;
+}
+
+static void
+free_installs(struct install_list *list)
+{
+	struct install *in;
+
+	while ((in = STAILQ_FIRST(list)) != NULL) {
+		STAILQ_REMOVE_HEAD(list, entry);
+		install_free(in);
+	}
+}
+
+void
+member_free(struct member *m)
+{
+	unsigned i;
+
+	if (m == NULL)
+		return;
+	free_installs(&m->chain);
+	free_installs(&m->todo);
+	for (i = 0; i < CONF_NODES_MAX; i++)
+		free(m->round.blobs[i]);
+	wbuf_free(&m->said);
+	free(m);
+}
+
+struct peer *
+member_peer(struct member *m, uint16_t node)
+{
+	unsigned i;
+
+	for (i = 0; i < m->npeers; i++) {
+		if (m->peers[i].node == node)
+			return &m->peers[i];
+	}
+	return NULL;
+}
+
+void
+member_send(struct bus *bus, uint16_t node, const struct wbuf *w)
+{
+	struct note *n;
+
+	ASSERT(!w->err);
+	n = bus_note(bus, NOTE_SEND, w->data, w->len);
+	n->node = node;
+	n->chan = CHAN_MEMBER;
+}
+
+/* Reserves a block of epochs on disk before one of it is used (M6). */
+void
+member_use_epoch(struct member *m, uint64_t epoch, struct bus *bus)
+{
+	if (epoch <= m->stored.epoch)
+		return;
+	m->stored.epoch = epoch + EPOCH_BLOCK;
+	bus_note(bus, NOTE_STORE, NULL, 0);
+}
+
+void
+member_set_cause(struct member *m, const char *fmt, ...)
+{
+	va_list ap;
+
+	/* The first cause of a change is the one people ask for. */
+	if (m->cause[0] != '\0')
+		return;
+	va_start(ap, fmt);
+	vsnprintf(m->cause, sizeof(m->cause), fmt, ap);
+	va_end(ap);
+}
+
+static void
+fill_status(const struct member *m, struct status *st)
+{
+	const struct peer *p;
+	unsigned i;
+
+	memset(st, 0, sizeof(*st));
+	st->epoch = m->view.epoch;
+	st->leader = m->view.leader;
+	st->primary = m->phase == PH_STEADY && m->view.primary;
+	st->promised = m->promised;
+	st->need = m->phase != PH_STEADY;
+	st->leaving = m->stopped;
+	st->synced = m->synced;
+	st->joined = m->joined;
+	st->prim = m->prim;
+	part_pends(m, &st->pends);
+	st->votes = m->want_votes;
+	st->coord = m->want_coord;
+	for (i = 0; i < m->npeers; i++) {
+		p = &m->peers[i];
+		if (p->up && p->broken_inc != p->inc)
+			set_add(&st->hears, p->node, p->inc, false);
+	}
+	for (i = 0; m->prim.epoch != 0 && i < m->stored.n; i++)
+		set_add(&st->members, m->stored.members[i].node,
+		    m->stored.members[i].inc, false);
+}
+
+/* Tells everybody who does not know yet. */
+static void
+publish(struct member *m, struct bus *bus)
+{
+	struct status st;
+	struct wbuf w;
+	bool changed;
+	unsigned i;
+
+	fill_status(m, &st);
+	wbuf_init(&w, MEMBER_MSG_MAX);
+	put_status(&w, &st);
+	ASSERT(!w.err);
+	changed =
+	    w.len != m->said.len || memcmp(w.data, m->said.data, w.len) != 0;
+	for (i = 0; i < m->npeers; i++) {
+		if (!m->peers[i].up || (m->peers[i].told && !changed))
+			continue;
+		m->peers[i].told = true;
+		member_send(bus, m->peers[i].node, &w);
+	}
+	wbuf_free(&m->said);
+	m->said = w;
+}
+
+/* How long to gather before acting: losses hurt, joins can wait a little. */
+static uint64_t
+gather_time(const struct member *m)
+{
+	unsigned i;
+
+	if (m->want.n == m->npeers + 1)
+		return 0;
+	if (m->phase == PH_WEDGED || m->phase == PH_READY)
+		return LOSS_DELAY_US;
+	for (i = 0; i < m->view.n; i++) {
+		if (!set_has(&m->want, m->view.members[i].node,
+			m->view.members[i].inc))
+			return LOSS_DELAY_US;
+	}
+	return JOIN_DELAY_US;
+}
+
+static bool
+discovering(const struct member *m, uint64_t now)
+{
+	return now < m->start_at && m->want.n < m->npeers + 1;
+}
+
+/*
+ * A coordinator that is wanted and does nothing for long is passed over:
+ * it lives, but something in it, or between it and others, does not work.
+ */
+static void
+pass_over(struct member *m, struct bus *bus)
+{
+	struct peer *p = member_peer(m, m->want_coord);
+
+	if (p == NULL || m->need_since == UINT64_MAX ||
+	    bus->now < m->need_since + 8 * m->conf->failure_timeout_us)
+		return;
+	bus_event(bus, EVK_VIEW, EVL_WARN,
+	    "node %u: passed over as coordinator, because it formed no view "
+	    "for %llu ms",
+	    p->node, (unsigned long long)((bus->now - m->need_since) / 1000));
+	p->avoid_until = bus->now + 8 * m->conf->failure_timeout_us;
+	m->need_since = bus->now;
+	member_survey(m, bus->now);
+}
+
+/* Looks at everything anew; called after whatever may have changed it. */
+static void
+evaluate(struct member *m, struct bus *bus)
+{
+	uint64_t at;
+
+	if (!m->started || m->stopped || m->phase == PH_APPLY)
+		return;
+	member_survey(m, bus->now);
+	if (discovering(m, bus->now))
+		return;
+	if (!member_needs(m, bus->now)) {
+		m->act_at = m->need_since = UINT64_MAX;
+		m->cause[0] = '\0';
+		return;
+	}
+	if (m->need_since == UINT64_MAX)
+		m->need_since = bus->now;
+	pass_over(m, bus);
+	if (m->want_coord != m->self) {
+		m->act_at = UINT64_MAX;
+		return;
+	}
+	if (m->round.state != ROUND_NONE)
+		return;
+	at = MAX(bus->now + gather_time(m), m->retry_at);
+	m->act_at = MIN(m->act_at, at);
+	if (m->act_at <= bus->now)
+		round_start(m, bus);
+}
+
+static void
+peer_up(struct member *m, struct peer *p, const struct note *note,
+    struct bus *bus)
+{
+	if (p->inc != note->inc) {
+		p->refusals = 0;
+		p->avoid_until = 0;
+	}
+	p->up = true;
+	p->known = p->told = false;
+	p->split_since = 0;
+	p->inc = note->inc;
+	memset(&p->st, 0, sizeof(p->st));
+	member_set_cause(m, "node %u was heard", p->node);
+	bus_event(bus, EVK_NODE, EVL_INFO,
+	    "node %u: heard, a session with incarnation %llu stands", p->node,
+	    (unsigned long long)p->inc);
+}
+
+/* Was it with us in the primary view that we still live by? */
+static bool
+shares_primary(const struct member *m, uint16_t node, uint64_t inc)
+{
+	unsigned i;
+
+	if (m->prim.epoch == 0)
+		return false;
+	for (i = 0; i < m->stored.n; i++) {
+		if (m->stored.members[i].node == node)
+			return m->stored.members[i].inc == inc;
+	}
+	return false;
+}
+
+static void
+peer_down(struct member *m, struct peer *p, const struct note *note,
+    const char *why, struct bus *bus)
+{
+	if (!p->up || p->inc != note->inc)
+		return;
+	p->up = p->known = false;
+#if MUTANT != 103
+	if (shares_primary(m, p->node, p->inc))
+		p->broken_inc = p->inc;
+#endif
+	m->cause[0] = '\0';
+	member_set_cause(m, "node %u was lost (%s)", p->node, why);
+	bus_event(bus, EVK_NODE, EVL_WARN, "node %u: lost, because %s", p->node,
+	    why);
+	round_peer_lost(m, p->node, bus);
+}
+
+static void
+peer_gone(struct member *m, struct peer *p, const struct note *note,
+    struct bus *bus)
+{
+	bool clean = note->code == 1;
+	unsigned i;
+
+	for (i = 0; clean && i < m->stored.n; i++) {
+		if (m->stored.members[i].node == note->node &&
+		    m->stored.members[i].inc == note->inc) {
+			m->stored.members[i].clean = true;
+			bus_note(bus, NOTE_STORE, NULL, 0);
+		}
+	}
+	peer_down(m, p, note,
+	    clean ? "it said goodbye" : "a newer incarnation of it was heard",
+	    bus);
+}
+
+/* A later primary view without us exists: our state is worth nothing. */
+static void
+see_exclusion(struct member *m, const struct peer *p, struct bus *bus)
+{
+	struct prim_list pends;
+	char why[160];
+
+	if (m->prim.epoch == 0 || prim_cmp(&p->st.prim, &m->prim) <= 0 ||
+	    set_has(&p->st.members, m->self, m->inc))
+		return;
+	/* What we could have installed, we are part of. */
+	part_pends(m, &pends);
+	if (prims_have(&pends, &p->st.prim))
+		return;
+#if MUTANT != 104
+	snprintf(why, sizeof(why),
+	    "the others formed primary view %llu without this incarnation",
+	    (unsigned long long)p->st.prim.epoch);
+	bus_note(bus, NOTE_DIE, why, strlen(why) + 1);
+#endif
+}
+
+static void
+got_status(struct member *m, const struct note *note, struct rbuf *r,
+    struct bus *bus)
+{
+	struct peer *p = member_peer(m, note->node);
+	struct status st;
+
+	if (p == NULL || !p->up || p->inc != note->inc || !get_status(r, &st))
+		return;
+	p->st = st;
+	p->known = true;
+	if (st.leaving)
+		member_set_cause(m, "node %u leaves", p->node);
+	see_exclusion(m, p, bus);
+}
+
+/*
+ * Two sides of a healed cut, neither primary, both with the state of the
+ * same primary view: sessions between them broke, so they cannot go on
+ * together.  The side with more votes (then the lower coordinator) asks the
+ * other to start anew; this is asked once the sides have settled, and only
+ * if it leads to a primary view.
+ */
+static bool
+outranks(uint32_t votes_a, uint16_t coord_a, uint32_t votes_b, uint16_t coord_b)
+{
+	return votes_a != votes_b ? votes_a > votes_b : coord_a < coord_b;
+}
+
+static bool
+split_from(const struct member *m, const struct peer *p)
+{
+	return m->prim.epoch != 0 && p->up && p->known && !p->st.leaving &&
+	    p->broken_inc == p->inc && prim_eq(&p->st.prim, &m->prim) &&
+	    !p->st.primary &&
+	    outranks(m->want_votes, m->self, p->st.votes, p->st.coord);
+}
+
+static void
+ask_other_side(struct member *m, struct bus *bus)
+{
+	uint32_t votes = m->want_votes, all = m->votes;
+	struct peer *p;
+	struct wbuf w;
+	unsigned i;
+
+	if (bus->now < m->split_at && m->split_at != UINT64_MAX)
+		return;
+	m->split_at = UINT64_MAX;
+	for (i = 0; i < m->npeers; i++) {
+		p = &m->peers[i];
+		all += p->votes;
+		if (p->up && p->broken_inc == p->inc)
+			m->split_at =
+			    bus->now + m->conf->failure_timeout_us / 2;
+		if (!split_from(m, p)) {
+			p->split_since = 0;
+			continue;
+		}
+		if (p->split_since == 0)
+			p->split_since = bus->now;
+		votes += p->votes;
+	}
+	if (m->phase != PH_STEADY || m->view.primary ||
+	    m->want_coord != m->self || votes * 2 <= all)
+		return;
+	wbuf_init(&w, 64);
+	wbuf_u8(&w, MM_EXCLUDED);
+	wbuf_u64(&w, m->prim.epoch);
+	wbuf_u16(&w, m->prim.leader);
+	wbuf_u32(&w, m->want_votes);
+	for (i = 0; i < m->npeers; i++) {
+		p = &m->peers[i];
+		if (p->split_since != 0 &&
+		    bus->now - p->split_since >= m->conf->failure_timeout_us) {
+			p->split_since = bus->now;
+			member_send(bus, p->node, &w);
+		}
+	}
+	wbuf_free(&w);
+}
+
+static void
+got_excluded(struct member *m, const struct note *note, struct rbuf *r,
+    struct bus *bus)
+{
+	struct prim_id prim;
+	uint32_t votes;
+	char why[160];
+
+	prim.epoch = rbuf_u64(r);
+	prim.leader = rbuf_u16(r);
+	votes = rbuf_u32(r);
+	if (!rbuf_done(r) || !prim_eq(&prim, &m->prim) ||
+	    (m->phase == PH_STEADY && m->view.primary) ||
+	    !outranks(votes, note->node, m->want_votes, m->want_coord))
+		return;
+	snprintf(why, sizeof(why),
+	    "after a cut the side of node %u goes on (%u votes, here %u)",
+	    note->node, votes, m->want_votes);
+	bus_note(bus, NOTE_DIE, why, strlen(why) + 1);
+}
+
+static void
+message(struct member *m, const struct note *note, struct bus *bus)
+{
+	struct rbuf r;
+
+	rbuf_init(&r, note->data, note->len);
+	switch (rbuf_u8(&r)) {
+	case MM_STATUS:
+		got_status(m, note, &r, bus);
+		break;
+	case MM_PROPOSE:
+		part_propose(m, note, &r, bus);
+		break;
+	case MM_NACK:
+		round_nack(m, note, &r, bus);
+		break;
+	case MM_FLUSH:
+		round_flush(m, note, &r, bus);
+		break;
+	case MM_INSTALL:
+		part_install(m, note, &r, bus);
+		break;
+	case MM_READY:
+		round_ready(m, note, &r, bus);
+		break;
+	case MM_COMMIT:
+		part_commit(m, note, &r, bus);
+		break;
+	case MM_EXCLUDED:
+		got_excluded(m, note, &r, bus);
+		break;
+	default:
+		/* A newer peer may say more; what we lack we do not need. */
+		break;
+	}
+}
+
+void
+member_note(struct member *m, const struct note *note, struct bus *bus)
+{
+	struct peer *p = member_peer(m, note->node);
+
+	m->now = bus->now;
+	switch (note->type) {
+	case NOTE_PEER_UP:
+		if (p != NULL)
+			peer_up(m, p, note, bus);
+		break;
+	case NOTE_PEER_DOWN:
+		if (p != NULL)
+			peer_down(m, p, note,
+			    note->len > 0 ? (const char *)note->data :
+					    "its session broke",
+			    bus);
+		break;
+	case NOTE_PEER_GONE:
+		if (p != NULL)
+			peer_gone(m, p, note, bus);
+		break;
+	case NOTE_MESSAGE:
+		message(m, note, bus);
+		break;
+	case NOTE_FLUSHED:
+		part_flushed(m, note, bus);
+		break;
+	case NOTE_TRIMMED:
+		part_trimmed(m, bus);
+		break;
+	case NOTE_QUORUM:
+		part_quorum(m, note, bus);
+		break;
+	case NOTE_SYNCED:
+		m->synced = true;
+		m->sync_epoch = note->seq;
+		break;
+	default:
+		return;
+	}
+	evaluate(m, bus);
+	if (!m->started)
+		return;
+	ask_other_side(m, bus);
+	publish(m, bus);
+}
+
+void
+member_start(struct member *m, struct bus *bus)
+{
+	m->started = true;
+	m->now = bus->now;
+	m->start_at = bus->now + 3 * m->conf->heartbeat_us;
+	member_set_cause(m, "this node started");
+	member_use_epoch(m, m->stored.epoch + 1, bus);
+	evaluate(m, bus);
+}
+
+void
+member_stop(struct member *m, struct bus *bus)
+{
+	unsigned i;
+
+	m->stopped = true;
+	for (i = 0; i < m->stored.n; i++) {
+		if (m->stored.members[i].node == m->self)
+			m->stored.members[i].clean = true;
+	}
+	publish(m, bus);
+}
+
+void
+member_timer(struct member *m, struct bus *bus)
+{
+	if (!m->started || m->stopped)
+		return;
+	m->now = bus->now;
+	round_timer(m, bus);
+	evaluate(m, bus);
+	ask_other_side(m, bus);
+	publish(m, bus);
+}
+
+/* The next moment at which looking again could change something. */
+uint64_t
+member_deadline(const struct member *m)
+{
+	const struct peer *p;
+	uint64_t d = m->act_at;
+	unsigned i;
+
+	if (!m->started || m->stopped)
+		return UINT64_MAX;
+	d = MIN(d, m->split_at);
+	if (m->start_at > m->now)
+		d = MIN(d, m->start_at);
+	if (m->round.state != ROUND_NONE)
+		d = MIN(d, m->round.deadline);
+	if (m->need_since != UINT64_MAX && m->want_coord != m->self)
+		d = MIN(d, m->need_since + 8 * m->conf->failure_timeout_us);
+	if (m->settled_at > m->now)
+		d = MIN(d, m->settled_at);
+	for (i = 0; i < m->npeers; i++) {
+		p = &m->peers[i];
+		if (p->avoid_until > m->now)
+			d = MIN(d, p->avoid_until);
+	}
+	return d;
+}
+
+const struct view *
+member_view(const struct member *m)
+{
+	return m->have_view ? &m->view : NULL;
+}
+
+bool
+member_synced(const struct member *m)
+{
+	return m->sync_epoch == m->view.epoch;
+}
+
+uint64_t
+member_session(const struct member *m, uint16_t node)
+{
+	unsigned i;
+
+	for (i = 0; i < m->npeers; i++) {
+		if (m->peers[i].node == node)
+			return m->peers[i].up ? m->peers[i].inc : 0;
+	}
+	return 0;
+}
+
+const struct member_stored *
+member_get_stored(const struct member *m)
+{
+	return &m->stored;
+}
+
+void
+member_check(const struct member *m)
+{
+	if (!m->have_view)
+		return;
+	ASSERT(view_has(&m->view, m->self, m->inc)); /* M2 */
+	ASSERT(m->view.epoch <= m->promised);	     /* M1 */
+	ASSERT(m->promised <= m->stored.epoch);	     /* M6 */
+	ASSERT(m->prim.epoch <= m->view.epoch);
+	ASSERT(!m->view.primary || m->prim.epoch == m->view.epoch);
+}

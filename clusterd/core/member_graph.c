@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: ISC */
+/* Copyright (c) 2026 The clusterd authors */
+
+/*
+ * Whom this node would like to form a view with, and which of them should
+ * coordinate.  Every node says in its status whom it hears; two nodes fit
+ * together when each hears the other.  Wanted is the heaviest set (by votes)
+ * around ourselves in which everybody fits with everybody, so that an
+ * asymmetric cut costs one node and not the cluster.  The search is greedy
+ * from several starts, in a fixed order of rank: nodes that see the same
+ * statuses find the same set.
+ */
+
+#include "member_internal.h"
+
+/* A node as the search sees it. */
+struct candidate {
+	uint16_t node;
+	uint64_t inc;
+	unsigned votes;
+	const struct status *st; /* NULL: ourselves */
+	struct prim_id prim;
+	bool synced;
+	uint64_t joined;
+};
+
+struct clique {
+	unsigned n;
+	unsigned v[CONF_NODES_MAX]; /* indices of candidates */
+	unsigned votes;
+};
+
+/* The older in state and membership ranks first. */
+static bool
+better(const struct candidate *a, const struct candidate *b)
+{
+	int c = prim_cmp(&a->prim, &b->prim);
+
+	if (c != 0)
+		return c > 0;
+	if (a->synced != b->synced)
+		return a->synced;
+	if (a->joined != b->joined)
+		return a->joined < b->joined;
+	return a->node < b->node;
+}
+
+/* Could the peer be in a view with us at all? */
+static bool
+eligible(const struct member *m, const struct peer *p, uint64_t now)
+{
+	return p->up && p->known && !p->st.leaving && p->broken_inc != p->inc &&
+	    now >= p->avoid_until && set_has(&p->st.hears, m->self, m->inc);
+}
+
+/* Both lived through different primary views: one of them must go. */
+static bool
+stale(const struct candidate *c, const struct prim_id *newest)
+{
+	if (c->prim.epoch == 0 || prim_eq(&c->prim, newest))
+		return false;
+	return c->st == NULL || !prims_have(&c->st->pends, newest);
+}
+
+static unsigned
+gather(const struct member *m, uint64_t now, struct candidate *c)
+{
+	struct prim_id newest = m->prim;
+	const struct peer *p;
+	struct candidate x;
+	unsigned i, j, n = 0;
+
+	c[n++] = (struct candidate){ .node = m->self,
+		.inc = m->inc,
+		.votes = m->votes,
+		.prim = m->prim,
+		.synced = m->synced,
+		.joined = m->joined };
+	for (i = 0; i < m->npeers; i++) {
+		p = &m->peers[i];
+		if (eligible(m, p, now) && prim_cmp(&p->st.prim, &newest) > 0)
+			newest = p->st.prim;
+	}
+	for (i = 0; i < m->npeers; i++) {
+		p = &m->peers[i];
+		if (!eligible(m, p, now))
+			continue;
+		x = (struct candidate){ .node = p->node,
+			.inc = p->inc,
+			.votes = p->votes,
+			.st = &p->st,
+			.prim = p->st.prim,
+			.synced = p->st.synced,
+			.joined = p->st.joined };
+		if (stale(&x, &newest))
+			continue;
+		/* Ourselves stay first; the others by rank. */
+		for (j = n; j > 1 && better(&x, &c[j - 1]); j--)
+			c[j] = c[j - 1];
+		c[j] = x;
+		n++;
+	}
+	return n;
+}
+
+static bool
+fits(const struct candidate *a, const struct candidate *b)
+{
+	/* Towards ourselves eligible() has looked already. */
+	if (a->st == NULL || b->st == NULL)
+		return true;
+	return set_has(&a->st->hears, b->node, b->inc) &&
+	    set_has(&b->st->hears, a->node, a->inc);
+}
+
+/* Grows {ourselves, start} by rank. */
+static void
+grow(const struct candidate *c, unsigned n, unsigned start, struct clique *q)
+{
+	unsigned i, j;
+
+	q->n = 0;
+	q->votes = c[0].votes;
+	q->v[q->n++] = 0;
+	if (start != 0) {
+		q->votes += c[start].votes;
+		q->v[q->n++] = start;
+	}
+	for (i = 1; i < n; i++) {
+		if (i == start)
+			continue;
+		for (j = 0; j < q->n && fits(&c[i], &c[q->v[j]]); j++)
+			;
+		if (j < q->n)
+			continue;
+		q->votes += c[i].votes;
+		q->v[q->n++] = i;
+	}
+}
+
+static void
+search(const struct candidate *c, unsigned n, struct clique *best)
+{
+	struct clique q;
+	unsigned start;
+
+	grow(c, n, 0, best);
+	for (start = 1; start < n && best->n < n; start++) {
+		grow(c, n, start, &q);
+		if (q.votes > best->votes ||
+		    (q.votes == best->votes && q.n > best->n))
+			*best = q;
+	}
+}
+
+void
+member_survey(struct member *m, uint64_t now)
+{
+	struct candidate c[CONF_NODES_MAX];
+	struct clique q;
+	unsigned i, n, top = 0;
+
+	n = gather(m, now, c);
+	search(c, n, &q);
+	memset(&m->want, 0, sizeof(m->want));
+	for (i = 0; i < q.n; i++) {
+		set_add(&m->want, c[q.v[i]].node, c[q.v[i]].inc, false);
+		if (q.v[i] != top && better(&c[q.v[i]], &c[top]))
+			top = q.v[i];
+	}
+	m->want_coord = c[top].node;
+	m->want_votes = q.votes;
+}
+
+/* Does a member we want to be with need another view than ours? */
+static bool
+peer_needs(const struct member *m, const struct peer *p, uint64_t now)
+{
+	if (!set_has(&m->want, p->node, p->inc))
+		return false;
+	if (p->st.promised > m->promised)
+		return true;
+	if (p->st.epoch == m->view.epoch && p->st.leader == m->view.leader)
+		return p->st.need && p->st.promised >= m->promised;
+	return now >= m->settled_at;
+}
+
+/* Is the view we are in not the one we should be in? */
+bool
+member_needs(const struct member *m, uint64_t now)
+{
+	struct node_set have;
+	unsigned i;
+
+	if (m->phase != PH_STEADY)
+		return true;
+	memset(&have, 0, sizeof(have));
+	for (i = 0; i < m->view.n; i++)
+		set_add(&have, m->view.members[i].node, m->view.members[i].inc,
+		    false);
+	if (!set_eq(&have, &m->want))
+		return true;
+	for (i = 0; i < m->npeers; i++) {
+		if (peer_needs(m, &m->peers[i], now))
+			return true;
+	}
+	return false;
+}

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: ISC */
+/* Copyright (c) 2026 The clusterd authors */
+
+/* The inside of member.h: for member*.c only. */
+
+#ifndef CORE_MEMBER_INTERNAL_H
+#define CORE_MEMBER_INTERNAL_H
+
+#include "member.h"
+#include "rng.h"
+
+#define MEMBER_BLOB_MAX	(896 * 1024)	/* of the order, in one message */
+#define MEMBER_MSG_MAX	(1000 * 1024)
+#define EPOCH_BLOCK	1000		/* reserved on disk at a time */
+#define EPOCH_MAX	(UINT64_C(1) << 48)
+#define CAUSE_LEN	160
+
+/* Messages of CHAN_MEMBER: u8 type, then as member_wire.c has it. */
+enum member_msg {
+	MM_STATUS = 1,	/* what I am and whom I hear */
+	MM_PROPOSE,	/* coordinator: leave the old view, tell me your state */
+	MM_NACK,	/* no, because */
+	MM_FLUSH,	/* wedged; my state */
+	MM_INSTALL,	/* coordinator: this will be the view */
+	MM_READY,	/* I could install it */
+	MM_COMMIT,	/* coordinator: everybody could: install it */
+	MM_EXCLUDED	/* our side goes on, yours must start anew */
+};
+
+enum nack_why {
+	NACK_PROMISED = 1, /* a later epoch is promised */
+	NACK_WAIT,	/* busy, or somebody else should coordinate */
+	NACK_HEARS	/* I do not hear one of them */
+};
+
+/* Names a primary view. */
+struct prim_id {
+	uint64_t	 epoch;		/* 0: none */
+	uint16_t	 leader;
+};
+
+#define CHAIN_MAX 8
+
+/* Installs that a node could have made, oldest first. */
+struct prim_list {
+	unsigned	 n;
+	struct prim_id	 v[CHAIN_MAX];
+};
+
+struct node_inc {
+	uint16_t	 node;
+	uint64_t	 inc;
+	bool		 clean;		/* it left with goodbye */
+};
+
+struct node_set {
+	unsigned	 n;
+	struct node_inc	 v[CONF_NODES_MAX];	/* ascending by node */
+};
+
+struct status {
+	uint64_t	 epoch;		/* of its view, 0: none */
+	uint16_t	 leader;
+	uint64_t	 promised;
+	bool		 primary;
+	bool		 need;		/* wedged: it wants a new view */
+	bool		 leaving;
+	bool		 synced;
+	uint64_t	 joined;
+	struct prim_id	 prim;		/* last primary view of this life */
+	struct prim_list pends;		/* later ones it could have installed */
+	uint32_t	 votes;		/* of those it would form a view with */
+	uint16_t	 coord;		/* their coordinator */
+	struct node_set	 hears;		/* sessions that never broke */
+	struct node_set	 members;	/* of prim */
+};
+
+struct peer {
+	uint16_t	 node;
+	uint8_t		 votes;
+	bool		 up;
+	bool		 known;		/* st is of this session */
+	bool		 told;		/* it has our present status */
+	uint64_t	 inc;		/* of the session, or the last one */
+	uint64_t	 broken_inc;	/* was with us in a primary view, and our
+					   session broke: never again together */
+	uint64_t	 avoid_until;
+	unsigned	 refusals;	/* in a row */
+	uint64_t	 split_since;	/* on the other side of a healed cut */
+	struct status	 st;
+};
+
+/* A member's answer to a proposal. */
+struct flush {
+	struct prim_id	 prim;
+	struct prim_list pends;
+	bool		 synced;
+	bool		 has_sync;	/* its log holds the SYNC of prim */
+	uint64_t	 joined;
+	uint64_t	 held;
+	struct prim_id	 base;		/* last primary view, also of past lives */
+	struct node_set	 basemembers;
+	const uint8_t	*blob;		/* of the order; into the message */
+	size_t		 bloblen;
+};
+
+struct install {
+	STAILQ_ENTRY(install) entry;
+	struct view	 view;
+	struct prim_id	 prev;		/* state comes from; 0: scratch */
+	uint64_t	 cut;
+	char		 cause[CAUSE_LEN];
+	size_t		 bloblen;
+	uint8_t		*blob;		/* owned */
+};
+
+STAILQ_HEAD(install_list, install);
+
+enum round_state { ROUND_NONE = 0, ROUND_FLUSH, ROUND_READY };
+
+/* One attempt of the coordinator. */
+struct round {
+	enum round_state state;
+	uint64_t	 epoch;
+	struct node_set	 members;
+	bool		 answered[CONF_NODES_MAX];
+	struct flush	 flush[CONF_NODES_MAX];
+	uint8_t		*blobs[CONF_NODES_MAX];	/* owned */
+	uint64_t	 deadline;
+	unsigned	 attempt;
+	char		 cause[CAUSE_LEN];
+};
+
+enum phase {
+	PH_NONE = 0,	/* no view yet, nothing promised */
+	PH_STEADY,	/* in a view */
+	PH_WEDGED,	/* promised: the old view has ended */
+	PH_READY,	/* an install is pending */
+	PH_APPLY	/* installing, within one step */
+};
+
+struct member {
+	const struct conf	*conf;
+	uint16_t		 self;
+	uint64_t		 inc;
+	uint8_t			 votes;
+	bool			 started, stopped;
+	uint64_t		 start_at;	/* discovery ends */
+
+	unsigned		 npeers;
+	struct peer		 peers[CONF_NODES_MAX];
+
+	/* Participant. */
+	enum phase		 phase;
+	uint64_t		 promised;
+	uint16_t		 coord;		/* of what is promised */
+	struct install_list	 chain;		/* READY was said; the last one is
+						   what PH_READY waits for */
+	unsigned		 nchain;
+	struct install_list	 todo;		/* being applied */
+	bool			 have_view;
+	struct view		 view;
+	uint64_t		 stored_floor;	/* epochs up to here are used */
+	uint64_t		 settled_at;	/* others may lag until then */
+	struct prim_id		 prim;
+	bool			 synced;	/* we have the state of prim */
+	uint64_t		 sync_epoch;	/* view in which all have it */
+	uint64_t		 joined;
+	uint64_t		 now;		/* of the last step here */
+
+	/* What we would like, as last evaluated. */
+	struct node_set		 want;		/* with ourselves */
+	uint16_t		 want_coord;
+	uint32_t		 want_votes;
+	uint64_t		 need_since;	/* UINT64_MAX: content */
+	uint64_t		 act_at;	/* UINT64_MAX: nothing to do */
+	uint64_t		 retry_at;
+	uint64_t		 split_at;	/* look at the other side again */
+	char			 cause[CAUSE_LEN];
+
+	struct round		 round;
+	struct wbuf		 said;		/* last status sent */
+	struct member_stored	 stored;
+};
+
+/* member_wire.c */
+int	 prim_cmp(const struct prim_id *, const struct prim_id *);
+bool	 prim_eq(const struct prim_id *, const struct prim_id *);
+bool	 set_has(const struct node_set *, uint16_t node, uint64_t inc);
+void	 set_add(struct node_set *, uint16_t node, uint64_t inc, bool clean);
+bool	 set_eq(const struct node_set *, const struct node_set *);
+bool	 prims_have(const struct prim_list *, const struct prim_id *);
+void	 put_status(struct wbuf *, const struct status *);
+bool	 get_status(struct rbuf *, struct status *);
+void	 put_set(struct wbuf *, const struct node_set *);
+void	 get_set(struct rbuf *, struct node_set *);
+void	 put_flush(struct wbuf *, const struct flush *);
+bool	 get_flush(struct rbuf *, struct flush *);
+void	 put_install(struct wbuf *, const struct install *);
+struct install *get_install(struct rbuf *);	/* NULL: malformed */
+void	 install_free(struct install *);
+
+/* member_graph.c: whom to form a view with, and who should do it */
+void	 member_survey(struct member *, uint64_t now);
+bool	 member_needs(const struct member *, uint64_t now);
+
+/* member_part.c */
+void	 part_pends(const struct member *, struct prim_list *);
+void	 part_propose(struct member *, const struct note *, struct rbuf *,
+	    struct bus *);
+void	 part_flushed(struct member *, const struct note *, struct bus *);
+void	 part_install(struct member *, const struct note *, struct rbuf *,
+	    struct bus *);
+void	 part_commit(struct member *, const struct note *, struct rbuf *,
+	    struct bus *);
+void	 part_trimmed(struct member *, struct bus *);
+void	 part_quorum(struct member *, const struct note *, struct bus *);
+
+/* member_round.c */
+void	 round_start(struct member *, struct bus *);
+void	 round_abort(struct member *, uint64_t retry_after, struct bus *);
+void	 round_flush(struct member *, const struct note *, struct rbuf *,
+	    struct bus *);
+void	 round_nack(struct member *, const struct note *, struct rbuf *,
+	    struct bus *);
+void	 round_ready(struct member *, const struct note *, struct rbuf *,
+	    struct bus *);
+void	 round_peer_lost(struct member *, uint16_t node, struct bus *);
+void	 round_timer(struct member *, struct bus *);
+
+/* member.c */
+struct peer *member_peer(struct member *, uint16_t node);
+void	 member_send(struct bus *, uint16_t node, const struct wbuf *);
+void	 member_use_epoch(struct member *, uint64_t epoch, struct bus *);
+void	 member_set_cause(struct member *, const char *, ...)
+	    PRINTF_LIKE(2, 3);
+
+#endif /* CORE_MEMBER_INTERNAL_H */

@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: ISC */
+/* Copyright (c) 2026 The clusterd authors */
+
+/*
+ * The participant's side of a view change.
+ *
+ *   any    -PROPOSE, fit->  WEDGED  (order wedged, FLUSH answered)
+ *   WEDGED -INSTALL->       READY   (kept, READY answered)
+ *   READY  -COMMIT->        APPLY   (trim, then the view, then its quorum)
+ *   APPLY  -last quorum->   STEADY
+ *   WEDGED, READY -another PROPOSE-> WEDGED
+ *
+ * An install that was READY is not forgotten at another PROPOSE: if it turns
+ * out that somebody has made it (the coordinator died between two COMMITs),
+ * the next INSTALL builds on it, and it is applied first.  If nobody in the
+ * next view has, it never happened.
+ */
+
+#include <stdio.h>
+
+#include "member_internal.h"
+
+static void
+nack(const struct member *m, uint16_t to, uint64_t epoch, enum nack_why why,
+    struct bus *bus)
+{
+	struct wbuf w;
+
+	wbuf_init(&w, 64);
+	wbuf_u8(&w, MM_NACK);
+	wbuf_u64(&w, epoch);
+	wbuf_u64(&w, m->promised);
+	wbuf_u8(&w, (uint8_t)why);
+	member_send(bus, to, &w);
+	wbuf_free(&w);
+}
+
+/* Everybody in the proposal must have a whole session with us. */
+static bool
+hears_all(const struct member *m, const struct node_set *s)
+{
+	const struct peer *p;
+	unsigned i, found = 0;
+
+	if (!set_has(s, m->self, m->inc))
+		return false;
+	for (i = 0; i < m->npeers; i++) {
+		p = &m->peers[i];
+		if (p->up && p->broken_inc != p->inc &&
+		    set_has(s, p->node, p->inc))
+			found++;
+	}
+	return found + 1 == s->n;
+}
+
+void
+part_propose(struct member *m, const struct note *note, struct rbuf *r,
+    struct bus *bus)
+{
+	uint64_t epoch = rbuf_u64(r);
+	struct node_set s;
+
+	get_set(r, &s);
+	if (!rbuf_done(r) || epoch > EPOCH_MAX)
+		return;
+	if (epoch <= m->promised) {
+		nack(m, note->node, epoch, NACK_PROMISED, bus);
+		return;
+	}
+	if (m->phase == PH_APPLY || m->stopped) {
+		nack(m, note->node, epoch, NACK_WAIT, bus);
+		return;
+	}
+	if (!hears_all(m, &s)) {
+		nack(m, note->node, epoch, NACK_HEARS, bus);
+		return;
+	}
+	member_survey(m, bus->now);
+	if (note->node != m->want_coord) {
+		nack(m, note->node, epoch, NACK_WAIT, bus);
+		return;
+	}
+	if (note->node != m->self)
+		round_abort(m, 0, bus);
+	member_use_epoch(m, epoch, bus);
+	m->promised = epoch;
+	m->coord = note->node;
+	m->phase = PH_WEDGED;
+	bus_note(bus, NOTE_WEDGE, NULL, 0);
+}
+
+void
+part_pends(const struct member *m, struct prim_list *l)
+{
+	const struct install *in;
+
+	l->n = 0;
+	STAILQ_FOREACH(in, &m->chain, entry) {
+		if (!in->view.primary)
+			continue;
+		l->v[l->n].epoch = in->view.epoch;
+		l->v[l->n].leader = in->view.leader;
+		l->n++;
+	}
+}
+
+static void
+fill_flush(const struct member *m, struct flush *f)
+{
+	unsigned i;
+
+	memset(f, 0, sizeof(*f));
+	f->prim = m->prim;
+	part_pends(m, &f->pends);
+	f->synced = m->synced;
+	f->joined = m->joined;
+	f->base.epoch = m->stored.prim_epoch;
+	f->base.leader = m->stored.prim_leader;
+	for (i = 0; i < m->stored.n; i++)
+		set_add(&f->basemembers, m->stored.members[i].node,
+		    m->stored.members[i].inc, m->stored.members[i].clean);
+}
+
+/* The order has stopped: tell the coordinator what we hold. */
+void
+part_flushed(struct member *m, const struct note *note, struct bus *bus)
+{
+	struct flush f;
+	struct rbuf r;
+	struct wbuf w;
+
+	if (m->phase != PH_WEDGED)
+		return;
+	fill_flush(m, &f);
+	rbuf_init(&r, note->data, note->len);
+	f.held = rbuf_u64(&r);
+	f.has_sync = rbuf_u8(&r) != 0;
+	ASSERT(!r.err && f.held == note->seq);
+	f.blob = note->data;
+	f.bloblen = note->len;
+	wbuf_init(&w, MEMBER_MSG_MAX);
+	wbuf_u8(&w, MM_FLUSH);
+	wbuf_u64(&w, m->promised);
+	put_flush(&w, &f);
+	ASSERT(!w.err);
+	member_send(bus, m->coord, &w);
+	wbuf_free(&w);
+}
+
+/* Drops what can not be built on: all, or all that is not primary. */
+static void
+forget_chain(struct member *m, bool all)
+{
+	struct install *in, *next;
+
+	STAILQ_FOREACH_SAFE(in, &m->chain, entry, next) {
+		if (in->view.primary && !all)
+			continue;
+		STAILQ_REMOVE(&m->chain, in, install, entry);
+		install_free(in);
+		m->nchain--;
+	}
+}
+
+void
+part_install(struct member *m, const struct note *note, struct rbuf *r,
+    struct bus *bus)
+{
+	struct install *in = get_install(r);
+	struct wbuf w;
+
+	if (in == NULL)
+		return;
+	if (in->view.epoch != m->promised || note->node != m->coord ||
+	    m->phase != PH_WEDGED || !view_has(&in->view, m->self, m->inc)) {
+		install_free(in);
+		return;
+	}
+	forget_chain(m, false);
+	/* To forget one is safe: at worst we turn out stale, and start anew. */
+	if (m->nchain == CHAIN_MAX) {
+		struct install *oldest = STAILQ_FIRST(&m->chain);
+
+		STAILQ_REMOVE_HEAD(&m->chain, entry);
+		install_free(oldest);
+		m->nchain--;
+	}
+	STAILQ_INSERT_TAIL(&m->chain, in, entry);
+	m->nchain++;
+	m->phase = PH_READY;
+	wbuf_init(&w, 16);
+	wbuf_u8(&w, MM_READY);
+	wbuf_u64(&w, m->promised);
+	member_send(bus, m->coord, &w);
+	wbuf_free(&w);
+}
+
+static void
+apply_next(struct member *m, struct bus *bus)
+{
+	const struct install *in = STAILQ_FIRST(&m->todo);
+	struct note *n;
+	bool shares;
+
+	m->phase = PH_APPLY;
+	if (!in->view.primary) {
+		part_trimmed(m, bus);
+		return;
+	}
+	shares = in->prev.epoch != 0 && prim_eq(&m->prim, &in->prev);
+	if ((!shares && !view_find(&in->view, m->self)->fresh &&
+		!in->view.scratch) ||
+	    (m->have_view && in->view.epoch <= m->view.epoch)) {
+		static const char why[] = "its state is not that of the view";
+
+		bus_note(bus, NOTE_DIE, why, sizeof(why));
+		return;
+	}
+	n = bus_note(bus, NOTE_TRIM, shares ? in->blob : NULL,
+	    shares ? in->bloblen : 0);
+	n->ok = shares;
+	n->seq = in->cut;
+}
+
+static struct install *
+take_from_chain(struct member *m, const struct prim_id *id)
+{
+	struct install *in;
+
+	STAILQ_FOREACH(in, &m->chain, entry) {
+		if (in->view.primary && in->view.epoch == id->epoch &&
+		    in->view.leader == id->leader) {
+			STAILQ_REMOVE(&m->chain, in, install, entry);
+			m->nchain--;
+			return in;
+		}
+	}
+	return NULL;
+}
+
+void
+part_commit(struct member *m, const struct note *note, struct rbuf *r,
+    struct bus *bus)
+{
+	uint64_t epoch = rbuf_u64(r);
+	struct prim_id prev;
+	struct install *in;
+	bool primary;
+
+	if (!rbuf_done(r) || m->phase != PH_READY || epoch != m->promised ||
+	    note->node != m->coord)
+		return;
+	in = STAILQ_LAST(&m->chain, install, entry);
+	ASSERT(in != NULL && in->view.epoch == epoch);
+	STAILQ_REMOVE(&m->chain, in, install, entry);
+	m->nchain--;
+	primary = in->view.primary;
+	/* Back to where we stand, over installs whose COMMIT we missed. */
+	while (in != NULL) {
+		STAILQ_INSERT_HEAD(&m->todo, in, entry);
+		prev = in->prev;
+		if (!in->view.primary || prev.epoch == 0 ||
+		    prim_eq(&prev, &m->prim))
+			break;
+		in = take_from_chain(m, &prev);
+	}
+	forget_chain(m, primary);
+	apply_next(m, bus);
+}
+
+static void
+say_view(const struct view *v, const char *cause, struct bus *bus)
+{
+	char list[CONF_NODES_MAX * 7 + 1];
+	char one[8];
+	unsigned i;
+
+	list[0] = '\0';
+	for (i = 0; i < v->n; i++) {
+
+		snprintf(one, sizeof(one), "%s%u", i > 0 ? " " : "",
+		    v->members[i].node);
+		strlcat(list, one, sizeof(list));
+	}
+	bus_event(bus, EVK_VIEW, EVL_INFO,
+	    "view %llu: node%s %s, leader %u, %s, because %s",
+	    (unsigned long long)v->epoch, v->n == 1 ? "" : "s", list, v->leader,
+	    v->primary ? "primary" : "not primary", cause);
+	for (i = 0; i < v->nlost; i++)
+		bus_event(bus, EVK_NODE, v->lost[i].clean ? EVL_INFO : EVL_WARN,
+		    "node %u: %s with view %llu, because %s", v->lost[i].node,
+		    v->lost[i].clean ? "left" : "lost",
+		    (unsigned long long)v->epoch,
+		    v->lost[i].clean ? "it said goodbye" : cause);
+}
+
+/* From here on this is the primary view that everything descends from. */
+static void
+enter_primary(struct member *m, struct bus *bus)
+{
+	const struct view *v = &m->view;
+	const struct view_member *vm = view_find(v, m->self);
+	unsigned i;
+
+	m->prim.epoch = v->epoch;
+	m->prim.leader = v->leader;
+	m->synced = !vm->fresh;
+	m->joined = vm->joined;
+	m->stored.prim_epoch = v->epoch;
+	m->stored.prim_leader = v->leader;
+	m->stored.n = v->n;
+	for (i = 0; i < v->n; i++) {
+		m->stored.members[i].node = v->members[i].node;
+		m->stored.members[i].inc = v->members[i].inc;
+		m->stored.members[i].clean = false;
+	}
+	bus_note(bus, NOTE_STORE, NULL, 0);
+}
+
+/* The order has delivered everything of the old view: enter the new one. */
+void
+part_trimmed(struct member *m, struct bus *bus)
+{
+	const struct install *in = STAILQ_FIRST(&m->todo);
+	struct note *n;
+
+	if (m->phase != PH_APPLY)
+		return;
+	ASSERT(in->view.epoch > m->view.epoch || !m->have_view); /* M1 */
+	m->view = in->view;
+	m->have_view = true;
+	m->settled_at = bus->now + m->conf->failure_timeout_us;
+	if (m->view.primary)
+		enter_primary(m, bus);
+	say_view(&m->view, in->cause, bus);
+	n = bus_note(bus, NOTE_VIEW, &m->view, sizeof(m->view));
+	/* A copy: the view may be another one before the note is routed. */
+	n->ref = n->data;
+	n->seq = m->view.epoch;
+}
+
+void
+part_quorum(struct member *m, const struct note *note, struct bus *bus)
+{
+	struct install *in = STAILQ_FIRST(&m->todo);
+
+	if (m->phase != PH_APPLY || in == NULL || note->seq != in->view.epoch)
+		return;
+	STAILQ_REMOVE_HEAD(&m->todo, entry);
+	install_free(in);
+	if (!STAILQ_EMPTY(&m->todo)) {
+		apply_next(m, bus);
+		return;
+	}
+	m->phase = PH_STEADY;
+	m->cause[0] = '\0';
+}

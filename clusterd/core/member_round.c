@@ -1,0 +1,433 @@
+/* SPDX-License-Identifier: ISC */
+/* Copyright (c) 2026 The clusterd authors */
+
+/*
+ * The coordinator's side of a view change: one round.
+ *
+ *   NONE  -start->              FLUSH  PROPOSE to all we want
+ *   FLUSH -FLUSH from all->     READY  decide, INSTALL to all
+ *   READY -READY from all->     NONE   COMMIT to all
+ *   FLUSH, READY -NACK, a member lost, time is up-> NONE, and a later try
+ *
+ * What is decided depends on the answers only:
+ *   - the state comes from the newest primary view that an answer names; who
+ *     has no part in it joins fresh;
+ *   - the cut is the last position of that view's order that anybody holds;
+ *   - the view is primary if the votes are there (quorum.h), and
+ *     wait_for_all is over once any member has been in a primary view.
+ */
+
+#include <stdio.h>
+
+#include "member_internal.h"
+#include "quorum.h"
+
+/* Positions of a cluster that starts from nothing, by its first epoch. */
+#define SCRATCH_SHIFT 32
+
+static uint64_t
+step_limit(const struct member *m)
+{
+	return 2 * m->conf->failure_timeout_us;
+}
+
+static void
+clear_round(struct round *rd)
+{
+	unsigned i;
+
+	for (i = 0; i < CONF_NODES_MAX; i++) {
+		free(rd->blobs[i]);
+		rd->blobs[i] = NULL;
+		rd->answered[i] = false;
+	}
+	rd->state = ROUND_NONE;
+}
+
+void
+round_abort(struct member *m, uint64_t retry_after, struct bus *bus)
+{
+	if (m->round.state == ROUND_NONE)
+		return;
+	clear_round(&m->round);
+	m->round.attempt++;
+	m->retry_at = bus->now + retry_after;
+	if (retry_after > 0)
+		m->retry_at += rng_below(bus->rng, retry_after);
+	m->act_at = UINT64_MAX;
+}
+
+static void
+to_all(const struct round *rd, const struct wbuf *w, struct bus *bus)
+{
+	unsigned i;
+
+	ASSERT(!w->err);
+	for (i = 0; i < rd->members.n; i++)
+		member_send(bus, rd->members.v[i].node, w);
+}
+
+void
+round_start(struct member *m, struct bus *bus)
+{
+	struct round *rd = &m->round;
+	uint64_t epoch = MAX(m->promised, m->view.epoch);
+	struct wbuf w;
+	unsigned i;
+
+	for (i = 0; i < m->npeers; i++) {
+		if (m->peers[i].up && m->peers[i].known)
+			epoch = MAX(epoch, m->peers[i].st.promised);
+	}
+	epoch = MAX(epoch, m->stored_floor) + 1;
+	clear_round(rd);
+	rd->state = ROUND_FLUSH;
+	rd->epoch = epoch;
+	rd->members = m->want;
+	rd->deadline = bus->now + step_limit(m);
+	strlcpy(rd->cause, m->cause[0] != '\0' ? m->cause : "nodes were heard",
+	    sizeof(rd->cause));
+	m->act_at = UINT64_MAX;
+	member_use_epoch(m, epoch, bus);
+	wbuf_init(&w, 4096);
+	wbuf_u8(&w, MM_PROPOSE);
+	wbuf_u64(&w, epoch);
+	put_set(&w, &rd->members);
+	to_all(rd, &w, bus);
+	wbuf_free(&w);
+}
+
+/* The member's index in the running round, or -1. */
+static int
+round_index(const struct round *rd, const struct note *note, uint64_t epoch)
+{
+	unsigned i;
+
+	if (rd->state == ROUND_NONE || epoch != rd->epoch)
+		return -1;
+	for (i = 0; i < rd->members.n; i++) {
+		if (rd->members.v[i].node == note->node)
+			return rd->members.v[i].inc == note->inc ? (int)i : -1;
+	}
+	return -1;
+}
+
+static bool
+all_answered(const struct round *rd)
+{
+	unsigned i;
+
+	for (i = 0; i < rd->members.n; i++) {
+		if (!rd->answered[i])
+			return false;
+	}
+	return true;
+}
+
+/* The newest primary view anybody was in, this life; epoch 0: none was. */
+static struct prim_id
+newest_prim(const struct round *rd)
+{
+	struct prim_id best = rd->flush[0].prim;
+	unsigned i;
+
+	for (i = 1; i < rd->members.n; i++) {
+		if (prim_cmp(&rd->flush[i].prim, &best) > 0)
+			best = rd->flush[i].prim;
+	}
+	return best;
+}
+
+static bool
+follows(const struct flush *f, const struct prim_id *prim)
+{
+	return prim_eq(&f->prim, prim) || prims_have(&f->pends, prim);
+}
+
+/* Who of the base view is missing now, and whether anybody saw it leave. */
+static void
+list_lost(const struct round *rd, const struct node_set *base, struct view *v)
+{
+	const struct node_set *s;
+	unsigned i, j, k;
+
+	for (i = 0; i < base->n; i++) {
+		if (set_has(&rd->members, base->v[i].node, base->v[i].inc))
+			continue;
+		k = v->nlost++;
+		v->lost[k].node = base->v[i].node;
+		v->lost[k].inc = base->v[i].inc;
+		v->lost[k].clean = false;
+		for (j = 0; j < rd->members.n; j++) {
+			s = &rd->flush[j].basemembers;
+			for (unsigned x = 0; x < s->n; x++)
+				v->lost[k].clean |= s->v[x].clean &&
+				    s->v[x].node == base->v[i].node &&
+				    s->v[x].inc == base->v[i].inc;
+		}
+	}
+}
+
+/* Nobody has state: the last one to have been in a primary view leads. */
+static void
+decide_scratch(const struct round *rd, struct install *in)
+{
+	struct view *v = &in->view;
+	unsigned i, best = 0;
+
+	for (i = 1; i < rd->members.n; i++) {
+		if (prim_cmp(&rd->flush[i].base, &rd->flush[best].base) > 0)
+			best = i;
+	}
+	v->scratch = true;
+	v->leader = rd->members.v[best].node;
+	for (i = 0; i < v->n; i++) {
+		v->members[i].fresh = i != best;
+		v->members[i].joined = v->epoch;
+	}
+	list_lost(rd, &rd->flush[best].basemembers, v);
+	in->cut = v->epoch << SCRATCH_SHIFT;
+}
+
+/*
+ * State goes on from prim.  The longest log is everybody's: streams are in
+ * order, so what one member holds is a prefix of what another does.
+ */
+static void
+decide_state(const struct round *rd, const struct prim_id *prim,
+    struct install *in)
+{
+	struct view *v = &in->view;
+	const struct flush *f;
+	unsigned i, longest = CONF_NODES_MAX, leader = CONF_NODES_MAX;
+	bool all_sync;
+
+	for (i = 0; i < v->n; i++) {
+		f = &rd->flush[i];
+		if (prim_eq(&f->prim, prim) &&
+		    (longest == CONF_NODES_MAX ||
+			f->held > rd->flush[longest].held))
+			longest = i;
+	}
+	all_sync = rd->flush[longest].has_sync;
+	in->prev = *prim;
+	in->cut = rd->flush[longest].held;
+	in->blob = rd->blobs[longest];
+	in->bloblen = rd->flush[longest].bloblen;
+	for (i = 0; i < v->n; i++) {
+		f = &rd->flush[i];
+		v->members[i].fresh = !follows(f, prim) ||
+		    !(f->synced || f->has_sync || all_sync);
+		v->members[i].joined =
+		    prim_eq(&f->prim, prim) ? f->joined : v->epoch;
+		if (!v->members[i].fresh &&
+		    (leader == CONF_NODES_MAX ||
+			v->members[i].joined < v->members[leader].joined))
+			leader = i;
+	}
+	v->leader = v->members[leader].node;
+	list_lost(rd, &rd->flush[longest].basemembers, v);
+}
+
+/* Somebody who has the state of prim, or will by its log. */
+static bool
+has_state(const struct round *rd, const struct prim_id *prim)
+{
+	unsigned i;
+
+	for (i = 0; i < rd->members.n; i++) {
+		if (prim_eq(&rd->flush[i].prim, prim) &&
+		    (rd->flush[i].synced || rd->flush[i].has_sync))
+			return true;
+	}
+	return false;
+}
+
+static void
+decide(struct member *m, struct bus *bus)
+{
+	struct round *rd = &m->round;
+	struct prim_id prim = newest_prim(rd);
+	uint16_t nodes[CONF_NODES_MAX];
+	struct quorum_info qi;
+	struct install in;
+	struct wbuf w;
+	unsigned i;
+
+	memset(&in, 0, sizeof(in));
+	in.view.epoch = rd->epoch;
+	in.view.n = rd->members.n;
+	for (i = 0; i < rd->members.n; i++) {
+		nodes[i] = rd->members.v[i].node;
+		in.view.members[i].node = rd->members.v[i].node;
+		in.view.members[i].inc = rd->members.v[i].inc;
+	}
+	in.view.primary =
+	    quorum_count(m->conf, nodes, rd->members.n, prim.epoch != 0, &qi);
+	if (prim.epoch == 0 || !has_state(rd, &prim))
+		decide_scratch(rd, &in);
+	else
+		decide_state(rd, &prim, &in);
+	if (!in.view.primary) {
+		/* The order and its past stay as they are. */
+		in.view.scratch = false;
+		in.view.nlost = 0;
+		in.blob = NULL;
+		in.bloblen = 0;
+	}
+	strlcpy(in.cause, rd->cause, sizeof(in.cause));
+	rd->state = ROUND_READY;
+	rd->deadline = bus->now + step_limit(m);
+	memset(rd->answered, 0, sizeof(rd->answered));
+	wbuf_init(&w, MEMBER_MSG_MAX);
+	wbuf_u8(&w, MM_INSTALL);
+	put_install(&w, &in);
+	to_all(rd, &w, bus);
+	wbuf_free(&w);
+}
+
+/*
+ * A member with the state of an older primary view than the newest cannot
+ * come along.  It will see that itself; until then it is left out.
+ */
+static bool
+drop_stale(struct member *m, struct bus *bus)
+{
+	struct round *rd = &m->round;
+	struct prim_id prim = newest_prim(rd);
+	struct peer *p;
+	bool found = false;
+	unsigned i;
+
+	for (i = 0; i < rd->members.n; i++) {
+		if (rd->flush[i].prim.epoch == 0 ||
+		    follows(&rd->flush[i], &prim))
+			continue;
+		p = member_peer(m, rd->members.v[i].node);
+		/* If it is us, the statuses of the others will tell us. */
+		if (p != NULL)
+			p->avoid_until = bus->now + step_limit(m);
+		found = true;
+	}
+	return found;
+}
+
+void
+round_flush(struct member *m, const struct note *note, struct rbuf *r,
+    struct bus *bus)
+{
+	struct round *rd = &m->round;
+	struct flush f;
+	int i;
+
+	i = round_index(rd, note, rbuf_u64(r));
+	if (i < 0 || rd->state != ROUND_FLUSH || rd->answered[i] ||
+	    !get_flush(r, &f))
+		return;
+	rd->blobs[i] = malloc(f.bloblen + 1);
+	ASSERT(rd->blobs[i] != NULL);
+	memcpy(rd->blobs[i], f.blob, f.bloblen);
+	f.blob = rd->blobs[i];
+	rd->flush[i] = f;
+	rd->answered[i] = true;
+	if (!all_answered(rd))
+		return;
+	if (drop_stale(m, bus))
+		round_abort(m, m->conf->heartbeat_us, bus);
+	else
+		decide(m, bus);
+}
+
+void
+round_nack(struct member *m, const struct note *note, struct rbuf *r,
+    struct bus *bus)
+{
+	uint64_t epoch = rbuf_u64(r);
+	uint64_t promised = rbuf_u64(r);
+	unsigned why = rbuf_u8(r);
+	struct peer *p = member_peer(m, note->node);
+
+	if (!rbuf_done(r) || promised > EPOCH_MAX ||
+	    round_index(&m->round, note, epoch) < 0)
+		return;
+	m->stored_floor = MAX(m->stored_floor, promised);
+	/*
+	 * Who keeps refusing sees the world differently for longer than it
+	 * takes statuses to travel: go on without it for a while.
+	 */
+	if (p != NULL && why != NACK_PROMISED && ++p->refusals >= 8) {
+		p->refusals = 0;
+		p->avoid_until = bus->now + 4 * step_limit(m);
+	}
+	round_abort(m, m->conf->heartbeat_us / 2, bus);
+}
+
+void
+round_ready(struct member *m, const struct note *note, struct rbuf *r,
+    struct bus *bus)
+{
+	struct round *rd = &m->round;
+	struct wbuf w;
+	unsigned k;
+	int i;
+
+	i = round_index(rd, note, rbuf_u64(r));
+	if (i < 0 || rd->state != ROUND_READY || !rbuf_done(r))
+		return;
+	rd->answered[i] = true;
+#if MUTANT != 102
+	if (!all_answered(rd))
+		return;
+#endif
+	for (k = 0; k < m->npeers; k++)
+		m->peers[k].refusals = 0;
+	wbuf_init(&w, 16);
+	wbuf_u8(&w, MM_COMMIT);
+	wbuf_u64(&w, rd->epoch);
+	to_all(rd, &w, bus);
+	wbuf_free(&w);
+	clear_round(rd);
+	rd->attempt = 0;
+}
+
+void
+round_peer_lost(struct member *m, uint16_t node, struct bus *bus)
+{
+	const struct round *rd = &m->round;
+	unsigned i;
+
+	if (rd->state == ROUND_NONE)
+		return;
+	for (i = 0; i < rd->members.n; i++) {
+		if (rd->members.v[i].node == node) {
+			round_abort(m, 0, bus);
+			return;
+		}
+	}
+}
+
+/* Those who did not answer in time are left out of the next attempt. */
+void
+round_timer(struct member *m, struct bus *bus)
+{
+	struct round *rd = &m->round;
+	struct peer *p;
+	unsigned i;
+
+	if (rd->state == ROUND_NONE || bus->now < rd->deadline)
+		return;
+	for (i = 0; i < rd->members.n; i++) {
+		if (rd->answered[i])
+			continue;
+		p = member_peer(m, rd->members.v[i].node);
+		if (p == NULL)
+			continue;
+		p->avoid_until = bus->now + 2 * step_limit(m);
+		bus_event(bus, EVK_VIEW, EVL_WARN,
+		    "node %u: left out of the next view, because it did not "
+		    "answer the proposal of view %llu within %llu ms",
+		    p->node, (unsigned long long)rd->epoch,
+		    (unsigned long long)(step_limit(m) / 1000));
+	}
+	round_abort(m, 0, bus);
+}

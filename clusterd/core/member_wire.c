@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: ISC */
+/* Copyright (c) 2026 The clusterd authors */
+
+/* Messages of membership and its durable state, as bytes and back. */
+
+#include "member_internal.h"
+
+#define STORED_VERSION 1
+
+/* A later epoch wins; of two with one epoch (two_node), the lower leader. */
+int
+prim_cmp(const struct prim_id *a, const struct prim_id *b)
+{
+	if (a->epoch != b->epoch)
+		return a->epoch < b->epoch ? -1 : 1;
+	return a->leader == b->leader ? 0 : a->leader > b->leader ? -1 : 1;
+}
+
+bool
+prim_eq(const struct prim_id *a, const struct prim_id *b)
+{
+	return prim_cmp(a, b) == 0;
+}
+
+bool
+set_has(const struct node_set *s, uint16_t node, uint64_t inc)
+{
+	unsigned i;
+
+	for (i = 0; i < s->n; i++) {
+		if (s->v[i].node == node)
+			return s->v[i].inc == inc;
+	}
+	return false;
+}
+
+/* Keeps the order; the caller adds no node twice and at most NODES_MAX. */
+void
+set_add(struct node_set *s, uint16_t node, uint64_t inc, bool clean)
+{
+	unsigned i;
+
+	ASSERT(s->n < CONF_NODES_MAX);
+	for (i = s->n; i > 0 && s->v[i - 1].node > node; i--)
+		s->v[i] = s->v[i - 1];
+	s->v[i].node = node;
+	s->v[i].inc = inc;
+	s->v[i].clean = clean;
+	s->n++;
+}
+
+bool
+set_eq(const struct node_set *a, const struct node_set *b)
+{
+	unsigned i;
+
+	if (a->n != b->n)
+		return false;
+	for (i = 0; i < a->n; i++) {
+		if (a->v[i].node != b->v[i].node || a->v[i].inc != b->v[i].inc)
+			return false;
+	}
+	return true;
+}
+
+void
+put_set(struct wbuf *w, const struct node_set *s)
+{
+	unsigned i;
+
+	wbuf_u32(w, s->n);
+	for (i = 0; i < s->n; i++) {
+		wbuf_u16(w, s->v[i].node);
+		wbuf_u64(w, s->v[i].inc);
+		wbuf_u8(w, s->v[i].clean);
+	}
+}
+
+/* Ascending and without duplicates, or the reader has an error. */
+void
+get_set(struct rbuf *r, struct node_set *s)
+{
+	unsigned i, n = rbuf_count(r, CONF_NODES_MAX);
+
+	memset(s, 0, sizeof(*s));
+	for (i = 0; i < n; i++) {
+		s->v[i].node = rbuf_u16(r);
+		s->v[i].inc = rbuf_u64(r);
+		s->v[i].clean = rbuf_u8(r) != 0;
+		if (s->v[i].node == 0 ||
+		    (i > 0 && s->v[i].node <= s->v[i - 1].node))
+			r->err = true;
+	}
+	if (!r->err)
+		s->n = n;
+}
+
+static void
+put_prim(struct wbuf *w, const struct prim_id *p)
+{
+	wbuf_u64(w, p->epoch);
+	wbuf_u16(w, p->leader);
+}
+
+static uint64_t
+get_epoch(struct rbuf *r)
+{
+	uint64_t e = rbuf_u64(r);
+
+	/* A peer must not be able to use up the numbers. */
+	if (e > EPOCH_MAX)
+		r->err = true;
+	return r->err ? 0 : e;
+}
+
+static void
+get_prim(struct rbuf *r, struct prim_id *p)
+{
+	p->epoch = get_epoch(r);
+	p->leader = rbuf_u16(r);
+}
+
+bool
+prims_have(const struct prim_list *l, const struct prim_id *p)
+{
+	unsigned i;
+
+	for (i = 0; i < l->n; i++) {
+		if (prim_eq(&l->v[i], p))
+			return true;
+	}
+	return false;
+}
+
+static void
+put_prims(struct wbuf *w, const struct prim_list *l)
+{
+	unsigned i;
+
+	wbuf_u32(w, l->n);
+	for (i = 0; i < l->n; i++)
+		put_prim(w, &l->v[i]);
+}
+
+static void
+get_prims(struct rbuf *r, struct prim_list *l)
+{
+	unsigned i;
+
+	l->n = rbuf_count(r, CHAIN_MAX);
+	for (i = 0; i < l->n; i++)
+		get_prim(r, &l->v[i]);
+}
+
+void
+put_status(struct wbuf *w, const struct status *st)
+{
+	wbuf_u8(w, MM_STATUS);
+	wbuf_u64(w, st->epoch);
+	wbuf_u16(w, st->leader);
+	wbuf_u64(w, st->promised);
+	wbuf_u8(w,
+	    (uint8_t)(st->primary | st->need << 1 | st->leaving << 2 |
+		st->synced << 3));
+	wbuf_u64(w, st->joined);
+	put_prim(w, &st->prim);
+	put_prims(w, &st->pends);
+	wbuf_u32(w, st->votes);
+	wbuf_u16(w, st->coord);
+	put_set(w, &st->hears);
+	put_set(w, &st->members);
+}
+
+bool
+get_status(struct rbuf *r, struct status *st)
+{
+	unsigned flags;
+
+	memset(st, 0, sizeof(*st));
+	st->epoch = get_epoch(r);
+	st->leader = rbuf_u16(r);
+	st->promised = get_epoch(r);
+	flags = rbuf_u8(r);
+	st->primary = (flags & 1) != 0;
+	st->need = (flags & 2) != 0;
+	st->leaving = (flags & 4) != 0;
+	st->synced = (flags & 8) != 0;
+	st->joined = get_epoch(r);
+	get_prim(r, &st->prim);
+	get_prims(r, &st->pends);
+	st->votes = rbuf_u32(r);
+	st->coord = rbuf_u16(r);
+	get_set(r, &st->hears);
+	get_set(r, &st->members);
+	return rbuf_done(r);
+}
+
+void
+put_flush(struct wbuf *w, const struct flush *f)
+{
+	put_prim(w, &f->prim);
+	put_prims(w, &f->pends);
+	wbuf_u8(w, (uint8_t)(f->synced | f->has_sync << 1));
+	wbuf_u64(w, f->joined);
+	wbuf_u64(w, f->held);
+	put_prim(w, &f->base);
+	put_set(w, &f->basemembers);
+	wbuf_blob(w, f->blob, f->bloblen);
+}
+
+bool
+get_flush(struct rbuf *r, struct flush *f)
+{
+	unsigned flags;
+
+	memset(f, 0, sizeof(*f));
+	get_prim(r, &f->prim);
+	get_prims(r, &f->pends);
+	flags = rbuf_u8(r);
+	f->synced = (flags & 1) != 0;
+	f->has_sync = (flags & 2) != 0;
+	f->joined = get_epoch(r);
+	f->held = rbuf_u64(r);
+	get_prim(r, &f->base);
+	get_set(r, &f->basemembers);
+	f->blob = rbuf_blob(r, &f->bloblen, MEMBER_BLOB_MAX);
+	return rbuf_done(r);
+}
+
+void
+put_install(struct wbuf *w, const struct install *in)
+{
+	const struct view *v = &in->view;
+	unsigned i;
+
+	wbuf_u64(w, v->epoch);
+	wbuf_u16(w, v->leader);
+	wbuf_u8(w, (uint8_t)(v->primary | v->scratch << 1));
+	wbuf_u32(w, v->n);
+	for (i = 0; i < v->n; i++) {
+		wbuf_u16(w, v->members[i].node);
+		wbuf_u64(w, v->members[i].inc);
+		wbuf_u64(w, v->members[i].joined);
+		wbuf_u8(w, v->members[i].fresh);
+	}
+	wbuf_u32(w, v->nlost);
+	for (i = 0; i < v->nlost; i++) {
+		wbuf_u16(w, v->lost[i].node);
+		wbuf_u64(w, v->lost[i].inc);
+		wbuf_u8(w, v->lost[i].clean);
+	}
+	put_prim(w, &in->prev);
+	wbuf_u64(w, in->cut);
+	wbuf_str(w, in->cause);
+	wbuf_blob(w, in->blob, in->bloblen);
+}
+
+static void
+get_view(struct rbuf *r, struct view *v)
+{
+	unsigned flags, i;
+
+	v->epoch = get_epoch(r);
+	v->leader = rbuf_u16(r);
+	flags = rbuf_u8(r);
+	v->primary = (flags & 1) != 0;
+	v->scratch = (flags & 2) != 0;
+	v->n = rbuf_count(r, CONF_NODES_MAX);
+	for (i = 0; i < v->n; i++) {
+		v->members[i].node = rbuf_u16(r);
+		v->members[i].inc = rbuf_u64(r);
+		v->members[i].joined = get_epoch(r);
+		v->members[i].fresh = rbuf_u8(r) != 0;
+		if (i > 0 && v->members[i].node <= v->members[i - 1].node)
+			r->err = true;
+	}
+	v->nlost = rbuf_count(r, CONF_NODES_MAX);
+	for (i = 0; i < v->nlost; i++) {
+		v->lost[i].node = rbuf_u16(r);
+		v->lost[i].inc = rbuf_u64(r);
+		v->lost[i].clean = rbuf_u8(r) != 0;
+	}
+	if (view_find(v, v->leader) == NULL)
+		r->err = true;
+}
+
+struct install *
+get_install(struct rbuf *r)
+{
+	struct install *in = calloc(1, sizeof(*in));
+	const uint8_t *p;
+
+	ASSERT(in != NULL);
+	get_view(r, &in->view);
+	get_prim(r, &in->prev);
+	in->cut = rbuf_u64(r);
+	rbuf_str(r, in->cause, sizeof(in->cause));
+	p = rbuf_blob(r, &in->bloblen, MEMBER_BLOB_MAX);
+	if (!rbuf_done(r)) {
+		free(in);
+		return NULL;
+	}
+	if (in->bloblen > 0) {
+		in->blob = malloc(in->bloblen);
+		ASSERT(in->blob != NULL);
+		memcpy(in->blob, p, in->bloblen);
+	}
+	return in;
+}
+
+void
+install_free(struct install *in)
+{
+	if (in == NULL)
+		return;
+	free(in->blob);
+	free(in);
+}
+
+void
+member_stored_encode(const struct member_stored *s, struct wbuf *w)
+{
+	unsigned i;
+
+	wbuf_u16(w, STORED_VERSION);
+	wbuf_u64(w, s->epoch);
+	wbuf_u64(w, s->prim_epoch);
+	wbuf_u16(w, s->prim_leader);
+	wbuf_u32(w, s->n);
+	for (i = 0; i < s->n; i++) {
+		wbuf_u16(w, s->members[i].node);
+		wbuf_u64(w, s->members[i].inc);
+		wbuf_u8(w, s->members[i].clean);
+	}
+}
+
+bool
+member_stored_decode(struct member_stored *s, const void *data, size_t len)
+{
+	struct rbuf r;
+	unsigned i;
+
+	memset(s, 0, sizeof(*s));
+	rbuf_init(&r, data, len);
+	if (rbuf_u16(&r) != STORED_VERSION)
+		return false;
+	s->epoch = get_epoch(&r);
+	s->prim_epoch = get_epoch(&r);
+	s->prim_leader = rbuf_u16(&r);
+	s->n = rbuf_count(&r, CONF_NODES_MAX);
+	for (i = 0; i < s->n; i++) {
+		s->members[i].node = rbuf_u16(&r);
+		s->members[i].inc = rbuf_u64(&r);
+		s->members[i].clean = rbuf_u8(&r) != 0;
+	}
+	if (!rbuf_done(&r)) {
+		memset(s, 0, sizeof(*s));
+		return false;
+	}
+	return true;
+}

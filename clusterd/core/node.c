@@ -1,0 +1,588 @@
+/* SPDX-License-Identifier: ISC */
+/* Copyright (c) 2026 The clusterd authors */
+
+/*
+ * The router.  One step takes one event, gives it to the module it is for,
+ * and then routes notes, first in first out, until none is left.  Every note
+ * type has its receivers in one fixed order, below; that table and the order
+ * in handle_view() are what "deterministic" rests on.
+ *
+ * Invariants:
+ *   N1  a node that is dead or stopped does nothing any more;
+ *   N2  time given to the modules never falls;
+ *   N3  no note outlives its step.
+ *
+ *   NEW -EV_START-> RUNNING -EV_STOP-> LEAVING -lockspaces left-> STOPPED
+ *   RUNNING, LEAVING -NOTE_DIE-> DEAD
+ */
+
+#include <stdio.h>
+
+#include "../proto.h"
+#include "node_internal.h"
+
+/* A clean leave that does not get its lockspaces left by then is unclean. */
+#define LEAVE_LIMIT_US UINT64_C(3000000)
+
+enum {
+	ERR_NOENT = 2
+};
+
+static bool
+used_by(const void *arg, uint16_t node, uint64_t inc)
+{
+	return lspace_used_by(((const struct node *)arg)->lspace, node, inc);
+}
+
+static bool
+make_modules(struct node *n, const struct node_config *nc)
+{
+	struct member_stored stored;
+
+	if (nc->stored == NULL ||
+	    !member_stored_decode(&stored, nc->stored, nc->storedlen))
+		memset(&stored, 0, sizeof(stored));
+	n->link = link_new(n->conf, n->self, n->inc, nc->key);
+	n->member = member_new(n->conf, n->self, n->inc, &stored);
+	n->order = order_new(n->self, n->inc);
+	n->quorum = quorum_new(n->conf, n->self);
+	n->fencing = fencing_new(n->conf, n->self, n->inc, used_by, n);
+	n->lspace = lspace_new(n->conf, n->self, n->inc);
+	n->group = group_new(n->self, n->inc);
+	n->dlm = dlm_new(n->self, n->inc);
+	n->client = client_new(n->conf, n->self);
+	return n->link != NULL && n->member != NULL && n->order != NULL &&
+	    n->quorum != NULL && n->fencing != NULL && n->lspace != NULL &&
+	    n->group != NULL && n->dlm != NULL && n->client != NULL;
+}
+
+struct node *
+node_new(const struct node_config *nc)
+{
+	struct node *n = calloc(1, sizeof(*n));
+
+	if (n == NULL)
+		return NULL;
+	n->conf = nc->conf;
+	n->self = nc->self;
+	n->inc = nc->incarnation;
+	n->state = NODE_NEW;
+	n->trace = nc->trace;
+	n->trace_arg = nc->trace_arg;
+	rng_seed(&n->rng, nc->seed);
+	bus_init(&n->bus);
+	n->bus.rng = &n->rng;
+	if (!make_modules(n, nc)) {
+		node_free(n);
+		return NULL;
+	}
+	return n;
+}
+
+void
+node_free(struct node *n)
+{
+	if (n == NULL)
+		return;
+	client_free(n->client);
+	dlm_free(n->dlm);
+	group_free(n->group);
+	lspace_free(n->lspace);
+	fencing_free(n->fencing);
+	quorum_free(n->quorum);
+	order_free(n->order);
+	member_free(n->member);
+	link_free(n->link);
+	bus_clear(&n->bus);
+	free(n);
+}
+
+static void
+trace(const struct node *n, const char *line)
+{
+	if (n->trace != NULL)
+		n->trace(n->trace_arg, line);
+}
+
+/*
+ * Durable are the membership's numbers and, with the last primary view, those
+ * who still wait for their fence: should everything stop now, they are dirty
+ * when it starts again.
+ */
+static void
+store(struct node *n)
+{
+	struct member_stored s = *member_get_stored(n->member);
+	struct fencing_info fi;
+	struct wbuf w;
+	unsigned i, k;
+
+	for (i = 0; fencing_info(n->fencing, i, &fi); i++) {
+		for (k = 0; k < s.n && s.members[k].node != fi.node; k++)
+			;
+		if (fi.state == FS_DONE || k < s.n || s.n == CONF_NODES_MAX)
+			continue;
+		s.members[k].node = fi.node;
+		s.members[k].inc = fi.inc;
+		s.members[k].clean = false;
+		s.n++;
+	}
+	wbuf_init(&w, 8192);
+	member_stored_encode(&s, &w);
+	ASSERT(!w.err);
+	actions_add(n->bus.out, ACT_STORE, w.data, w.len);
+	wbuf_free(&w);
+}
+
+static void
+handle_event_note(struct node *n, const struct note *note)
+{
+	struct action *act;
+
+	client_note(n->client, note, &n->bus);
+	act = actions_add(n->bus.out, ACT_EVENT, note->data, note->len);
+	act->code = note->code;
+	trace(n, (const char *)note->data);
+}
+
+/*
+ * A new view, or its quorum.  Fencing comes before lspace: it asks which of
+ * the lost had used a lockspace, and lspace is about to forget them.
+ */
+static void
+handle_view(struct node *n, const struct note *note)
+{
+	struct bus *b = &n->bus;
+
+	order_note(n->order, note, b);
+	quorum_note(n->quorum, note, b);
+	fencing_note(n->fencing, note, b);
+	lspace_note(n->lspace, note, b);
+	group_note(n->group, note, b);
+	dlm_note(n->dlm, note, b);
+	client_note(n->client, note, b);
+	member_note(n->member, note, b);
+}
+
+static void
+handle_message(struct node *n, const struct note *note)
+{
+	struct bus *b = &n->bus;
+
+	switch (note->chan) {
+	case CHAN_MEMBER:
+		member_note(n->member, note, b);
+		break;
+	case CHAN_ORDER:
+		order_note(n->order, note, b);
+		break;
+	case CHAN_DLM:
+		dlm_note(n->dlm, note, b);
+		break;
+	default:
+		break;
+	}
+}
+
+/* Bytes to ourselves never see a link. */
+static void
+handle_send(struct node *n, const struct note *note)
+{
+	struct note *copy;
+
+	if (note->node != n->self) {
+		link_note(n->link, note, &n->bus);
+		return;
+	}
+	copy = bus_note(&n->bus, NOTE_MESSAGE, note->data, note->len);
+	copy->node = n->self;
+	copy->inc = n->inc;
+	copy->chan = note->chan;
+}
+
+static void
+handle_service(struct node *n, const struct note *note)
+{
+	struct bus *b = &n->bus;
+
+	switch (note->service) {
+	case SVC_FENCE:
+		fencing_note(n->fencing, note, b);
+		break;
+	case SVC_LSPACE:
+		lspace_note(n->lspace, note, b);
+		break;
+	case SVC_GROUP:
+		group_note(n->group, note, b);
+		break;
+	default:
+		break;
+	}
+}
+
+static void
+handle_lock_request(struct node *n, const struct note *note)
+{
+	struct rbuf r;
+	uint32_t lsid;
+
+	rbuf_init(&r, note->data, note->len);
+	lsid = lspace_of_client(n->lspace, note->client, rbuf_u32(&r));
+	if (r.err || lsid == 0) {
+		bus_client_result(&n->bus, note->client, note->msgid, ERR_NOENT,
+		    "no such lockspace of this client");
+		return;
+	}
+	dlm_request(n->dlm, lsid, note, &n->bus);
+}
+
+static void
+handle_request(struct node *n, const struct note *note)
+{
+	struct bus *b = &n->bus;
+
+	switch (note->msgtype) {
+	case M_SHOW:
+		show_request(n, note, b);
+		break;
+	case M_COMMAND:
+		fencing_note(n->fencing, note, b);
+		break;
+	case M_GROUP_JOIN:
+	case M_GROUP_SEND:
+	case M_GROUP_LEAVE:
+		group_note(n->group, note, b);
+		break;
+	case M_LS_JOIN:
+	case M_LS_LEAVE:
+		lspace_note(n->lspace, note, b);
+		break;
+	case M_LOCK:
+	case M_CONVERT:
+	case M_UNLOCK:
+	case M_CANCEL:
+		handle_lock_request(n, note);
+		break;
+	default:
+		client_note(n->client, note, b);
+		break;
+	}
+}
+
+static void
+die(struct node *n, const struct note *note)
+{
+	char text[512];
+	struct action *act;
+
+	snprintf(text, sizeof(text), "node %u: goes out of service, because %s",
+	    n->self, note->len > 0 ? (const char *)note->data : "it must");
+	trace(n, text);
+	act = actions_add(n->bus.out, ACT_EVENT, text, strlen(text) + 1);
+	act->code = EVL_WARN;
+	actions_add(n->bus.out, ACT_DIE, note->data, note->len);
+	n->state = NODE_DEAD;
+}
+
+static void
+begin_leave(struct node *n, const char *why)
+{
+	if (n->state != NODE_RUNNING)
+		return;
+	bus_event(&n->bus, EVK_NODE, EVL_INFO, "node %u: leaves, because %s",
+	    n->self, why);
+	n->state = NODE_LEAVING;
+	n->leave_deadline = n->bus.now + LEAVE_LIMIT_US;
+	client_close_all(n->client, "the node leaves", &n->bus);
+}
+
+/*
+ * A goodbye is a promise that this incarnation touches nothing shared any
+ * more, so it is said only once every lockspace is left.
+ */
+static void
+try_leave(struct node *n)
+{
+	bool busy = lspace_used_by(n->lspace, n->self, n->inc);
+
+	if (n->state != NODE_LEAVING)
+		return;
+	if (busy && n->bus.now < n->leave_deadline)
+		return;
+	if (!busy) {
+		member_stop(n->member, &n->bus);
+		drain(n);
+		link_flush(n->link, &n->bus);
+		link_goodbye(n->link, &n->bus);
+	}
+	bus_event(&n->bus, EVK_NODE, busy ? EVL_WARN : EVL_INFO, "node %u: %s",
+	    n->self,
+	    busy ? "stops without a goodbye, because its lockspaces could "
+		   "not be left in time" :
+		   "has left cleanly");
+	store(n);
+	actions_add(n->bus.out, ACT_STOPPED, NULL, 0);
+	n->state = NODE_STOPPED;
+}
+
+static void
+handle_peer(struct node *n, const struct note *note)
+{
+	member_note(n->member, note, &n->bus);
+	fencing_note(n->fencing, note, &n->bus);
+}
+
+/* The table of who receives what. */
+static void
+route(struct node *n, const struct note *note)
+{
+	struct bus *b = &n->bus;
+
+	switch (note->type) {
+	case NOTE_PEER_UP:
+	case NOTE_PEER_DOWN:
+	case NOTE_PEER_GONE:
+		handle_peer(n, note);
+		break;
+	case NOTE_MESSAGE:
+		handle_message(n, note);
+		break;
+	case NOTE_SEND:
+		handle_send(n, note);
+		break;
+	case NOTE_PEER_RESET:
+		link_note(n->link, note, b);
+		break;
+	case NOTE_WEDGE:
+	case NOTE_TRIM:
+	case NOTE_ORDER:
+	case NOTE_SNAP:
+		order_note(n->order, note, b);
+		break;
+	case NOTE_FLUSHED:
+	case NOTE_TRIMMED:
+		member_note(n->member, note, b);
+		break;
+	case NOTE_VIEW:
+	case NOTE_QUORUM:
+		handle_view(n, note);
+		break;
+	case NOTE_ORDERED:
+	case NOTE_SNAP_LOAD:
+		handle_service(n, note);
+		break;
+	case NOTE_SNAP_WANT:
+	case NOTE_SYNCED:
+		fencing_note(n->fencing, note, b);
+		lspace_note(n->lspace, note, b);
+		group_note(n->group, note, b);
+		member_note(n->member, note, b);
+		break;
+	case NOTE_FENCED:
+		lspace_note(n->lspace, note, b);
+		break;
+	case NOTE_LS:
+		dlm_note(n->dlm, note, b);
+		break;
+	case NOTE_LS_STAGE:
+		lspace_note(n->lspace, note, b);
+		break;
+	case NOTE_REQUEST:
+		handle_request(n, note);
+		break;
+	case NOTE_CLIENT_GONE:
+		dlm_note(n->dlm, note, b);
+		lspace_note(n->lspace, note, b);
+		group_note(n->group, note, b);
+		fencing_note(n->fencing, note, b);
+		break;
+	case NOTE_STORE:
+		store(n);
+		break;
+	case NOTE_LEAVE:
+		begin_leave(n, (const char *)note->data);
+		break;
+	case NOTE_DIE:
+		die(n, note);
+		break;
+	case NOTE_EVENT:
+		handle_event_note(n, note);
+		break;
+	}
+}
+
+static void
+drain(struct node *n)
+{
+	struct note *note;
+
+	while ((note = bus_take(&n->bus)) != NULL) {
+		if (n->state != NODE_DEAD)
+			route(n, note);
+		free(note);
+	}
+}
+
+/* Routes until no module has anything to add. */
+static void
+settle(struct node *n)
+{
+	do {
+		drain(n);
+		if (n->state == NODE_RUNNING || n->state == NODE_LEAVING)
+			order_flush(n->order, &n->bus);
+	} while (n->bus.n > 0);
+}
+
+static void
+start(struct node *n)
+{
+	if (n->state != NODE_NEW)
+		return;
+	n->state = NODE_RUNNING;
+	n->started = n->bus.now;
+	/* Both reserve what a later life must not use again. */
+	member_start(n->member, &n->bus);
+	link_timer(n->link, &n->bus);
+}
+
+static void
+timer(struct node *n)
+{
+	link_timer(n->link, &n->bus);
+	drain(n);
+	if (n->state == NODE_DEAD)
+		return;
+	member_timer(n->member, &n->bus);
+	drain(n);
+	if (n->state == NODE_DEAD)
+		return;
+	fencing_timer(n->fencing, &n->bus);
+	dlm_timer(n->dlm, &n->bus);
+}
+
+static void
+fence_done(struct node *n, const struct event *ev)
+{
+	char text[256];
+	size_t len = MIN(ev->len, sizeof(text) - 1);
+
+	if (len > 0)
+		memcpy(text, ev->data, len);
+	text[len] = '\0';
+	fencing_done(n->fencing, ev->req, ev->ok, ev->verified, text, &n->bus);
+}
+
+static void
+dispatch(struct node *n, const struct event *ev)
+{
+	switch (ev->type) {
+	case EV_START:
+		start(n);
+		break;
+	case EV_TIMER:
+		timer(n);
+		break;
+	case EV_PACKET:
+		link_packet(n->link, ev->link, ev->data, ev->len, &n->bus);
+		break;
+	case EV_CLIENT_OPEN:
+	case EV_CLIENT_DATA:
+	case EV_CLIENT_CLOSE:
+		client_event(n->client, ev, &n->bus);
+		break;
+	case EV_FENCE_DONE:
+		fence_done(n, ev);
+		break;
+	case EV_STORED:
+		break;
+	case EV_STOP:
+		begin_leave(n, "it was asked to stop");
+		break;
+	}
+}
+
+void
+node_step(struct node *n, const struct event *ev, struct actions *out)
+{
+	ASSERT(ev->now >= n->now);			       /* N2 */
+	if (n->state == NODE_DEAD || n->state == NODE_STOPPED) /* N1 */
+		return;
+	if (n->state == NODE_NEW && ev->type != EV_START)
+		return;
+	n->now = ev->now;
+	n->bus.now = ev->now;
+	n->bus.wall = ev->wall;
+	n->bus.out = out;
+	dispatch(n, ev);
+	settle(n);
+	if (n->state == NODE_LEAVING) {
+		try_leave(n);
+		settle(n);
+	}
+	/* What was said before the end must still go out. */
+	if (n->state != NODE_STOPPED)
+		link_flush(n->link, &n->bus);
+	drain(n);
+	ASSERT(n->bus.n == 0); /* N3 */
+	n->bus.out = NULL;
+}
+
+uint64_t
+node_deadline(const struct node *n)
+{
+	uint64_t d;
+
+	if (n->state != NODE_RUNNING && n->state != NODE_LEAVING)
+		return UINT64_MAX;
+	d = link_deadline(n->link);
+	d = MIN(d, member_deadline(n->member));
+	d = MIN(d, fencing_deadline(n->fencing));
+	d = MIN(d, dlm_deadline(n->dlm));
+	if (n->state == NODE_LEAVING)
+		d = MIN(d, n->leave_deadline);
+	return d;
+}
+
+void
+node_check(const struct node *n)
+{
+	ASSERT(n->bus.n == 0); /* N3 */
+	if (n->state == NODE_DEAD || n->state == NODE_STOPPED)
+		return;
+	link_check(n->link);
+	member_check(n->member);
+	order_check(n->order);
+	quorum_check(n->quorum);
+	fencing_check(n->fencing);
+	lspace_check(n->lspace);
+	group_check(n->group);
+	dlm_check(n->dlm);
+	client_check(n->client);
+}
+
+void
+node_get_view(const struct node *n, struct node_view *nv)
+{
+	const struct view *v = member_view(n->member);
+	unsigned i;
+
+	memset(nv, 0, sizeof(*nv));
+	if (v == NULL || n->state == NODE_DEAD || n->state == NODE_STOPPED)
+		return;
+	nv->epoch = v->epoch;
+	nv->leader = v->leader;
+	nv->primary = v->primary;
+	nv->synced = v->primary && member_synced(n->member);
+	nv->n = v->n;
+	for (i = 0; i < v->n; i++) {
+		nv->members[i] = v->members[i].node;
+		nv->incs[i] = v->members[i].inc;
+	}
+}
+
+uint64_t
+node_incarnation(const struct node *n)
+{
+	return n->inc;
+}

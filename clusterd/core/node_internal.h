@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: ISC */
+/* Copyright (c) 2026 The clusterd authors */
+
+/* The inside of a node: for node.c, and for show.c, which reads only. */
+
+#ifndef CORE_NODE_INTERNAL_H
+#define CORE_NODE_INTERNAL_H
+
+#include "client.h"
+#include "dlm.h"
+#include "fencing.h"
+#include "group.h"
+#include "link.h"
+#include "lspace.h"
+#include "member.h"
+#include "node.h"
+#include "order.h"
+#include "quorum.h"
+#include "rng.h"
+
+enum node_state {
+	NODE_NEW = 1,	/* until EV_START */
+	NODE_RUNNING,
+	NODE_LEAVING,	/* lockspaces are being left, then goodbye */
+	NODE_STOPPED,	/* said goodbye; every event is ignored */
+	NODE_DEAD	/* evicted; every event is ignored */
+};
+
+struct node {
+	const struct conf	*conf;
+	uint16_t		 self;
+	uint64_t		 inc;
+	enum node_state		 state;
+	uint64_t		 leave_deadline;
+	uint64_t		 started;	/* us */
+	uint64_t		 now;		/* of the last step */
+	struct rng		 rng;
+	struct bus		 bus;
+	struct link_layer	*link;
+	struct member		*member;
+	struct order		*order;
+	struct quorum		*quorum;
+	struct fencing		*fencing;
+	struct lspace		*lspace;
+	struct group_layer	*group;
+	struct dlm		*dlm;
+	struct client_layer	*client;
+	void			(*trace)(void *arg, const char *line);
+	void			*trace_arg;
+};
+
+/* show.c: answers M_SHOW with rows and a result. */
+void	 show_request(const struct node *, const struct note *, struct bus *);
+
+#endif /* CORE_NODE_INTERNAL_H */

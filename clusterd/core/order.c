@@ -1,0 +1,620 @@
+/* SPDX-License-Identifier: ISC */
+/* Copyright (c) 2026 The clusterd authors */
+
+/*
+ * Total order by a fixed sequencer, the leader of the primary view.  A sender
+ * submits to the leader; the leader gives positions and tells all members;
+ * they say up to where they hold; the leader says up to where everybody
+ * holds, and up to there it is delivered.  The streams between two nodes are
+ * reliable and in order, so what a member holds never has a gap, and a
+ * broken stream means a new view.
+ *
+ * Delivery waits for every member because what a service does on delivery
+ * (grant, fence, recover) must never be undone by a view that has not heard
+ * of it: what one member delivered, every later primary view delivers too.
+ *
+ * Invariants:
+ *   O1  delivered <= held, and the log is exactly (delivered, held];
+ *   O2  positions are delivered without gap and never twice;
+ *   O3  only members of the view, in their incarnation, are heard, and only
+ *       in the view's own epoch;
+ *   O4  members that go from one primary view to the next with state have
+ *       delivered the same messages in the first;
+ *   O5  a submitted message is delivered exactly once, in its sender's
+ *       order, as long as its sender lives;
+ *   O6  queues are bounded: window, park, in-flight, and order_full().
+ *
+ *   closed -NOTE_QUORUM(primary)-> open -NOTE_WEDGE-> closed
+ *   open, leader: snapshots wanted -all given-> SYNC sequenced -> submits
+ */
+
+#include "order_internal.h"
+
+struct order *
+order_new(uint16_t self, uint64_t inc)
+{
+	struct order *o = calloc(1, sizeof(*o));
+	unsigned i;
+
+	if (o == NULL)
+		return NULL;
+	o->self = self;
+	o->inc = inc;
+	STAILQ_INIT(&o->log);
+	STAILQ_INIT(&o->mine);
+	STAILQ_INIT(&o->front);
+	STAILQ_INIT(&o->queue);
+	STAILQ_INIT(&o->parked);
+	for (i = 0; i < SVC_MAX; i++)
+		wbuf_init(&o->snap[i], ORDER_SNAP_MAX);
+	wbuf_init(&o->batch, ORDER_WINDOW * 2);
+	return o;
+}
+
+void
+order_free(struct order *o)
+{
+	struct parked *p;
+	unsigned i;
+
+	if (o == NULL)
+		return;
+	omsg_clear(&o->log);
+	omsg_clear(&o->mine);
+	omsg_clear(&o->front);
+	omsg_clear(&o->queue);
+	while ((p = STAILQ_FIRST(&o->parked)) != NULL) {
+		STAILQ_REMOVE_HEAD(&o->parked, entry);
+		free(p);
+	}
+	for (i = 0; i < SVC_MAX; i++)
+		wbuf_free(&o->snap[i]);
+	wbuf_free(&o->batch);
+	free(o);
+}
+
+void
+order_reset_peer(struct bus *bus, uint16_t node, const char *why)
+{
+	struct note *n;
+
+	bus_event(bus, EVK_REJECT, EVL_WARN,
+	    "node %u: session reset, because %s", node, why);
+	n = bus_note(bus, NOTE_PEER_RESET, NULL, 0);
+	n->node = node;
+}
+
+static struct omember *
+find_member(struct order *o, uint16_t node, uint64_t inc)
+{
+	unsigned i;
+
+	for (i = 0; i < o->n; i++) {
+		if (o->members[i].node == node)
+			return o->members[i].inc == inc ? &o->members[i] : NULL;
+	}
+	return NULL;
+}
+
+static bool
+leading(const struct order *o)
+{
+	return o->open && o->leader == o->self;
+}
+
+/* Adds a message that has the next position to the log. */
+void
+order_append(struct order *o, struct omsg *m)
+{
+	ASSERT(m->pos == o->held + 1); /* O2 */
+	o->held++;
+	o->logbytes += m->len + OMSG_OVERHEAD;
+	if (m->kind == OK_SYNC)
+		o->sync_pos = m->pos;
+	STAILQ_INSERT_TAIL(&o->log, m, entry);
+}
+
+/* Ours has come back: it is done. */
+static void
+forget_mine(struct order *o, uint64_t sseq)
+{
+	struct omsg *m = STAILQ_FIRST(&o->mine);
+
+	ASSERT(m != NULL && m->sseq == sseq); /* O5 */
+	STAILQ_REMOVE_HEAD(&o->mine, entry);
+	o->minebytes -= m->len + OMSG_OVERHEAD;
+	if (m->sent)
+		o->inflight -= MIN(o->inflight, m->len + OMSG_OVERHEAD);
+	free(m);
+}
+
+static void
+load_snapshots(struct order *o, struct bus *bus)
+{
+	struct note *n;
+	unsigned s;
+
+	for (s = SVC_FENCE; s < SVC_MAX; s++) {
+		ASSERT(!o->snap[s].err);
+		n = bus_note(bus, NOTE_SNAP_LOAD, o->snap[s].data,
+		    o->snap[s].len);
+		n->service = (enum service)s;
+		wbuf_free(&o->snap[s]);
+	}
+	o->fresh = false;
+}
+
+static void
+deliver_one(struct order *o, struct omsg *m, struct bus *bus)
+{
+	struct note *n;
+
+	switch (m->kind) {
+	case OK_MSG:
+		if (m->node == o->self && m->inc == o->inc)
+			forget_mine(o, m->sseq);
+		if (o->fresh)
+			break;
+		n = bus_note(bus, NOTE_ORDERED, m->data, m->len);
+		n->service = m->service;
+		n->node = m->node;
+		n->inc = m->inc;
+		n->seq = m->pos;
+		break;
+	case OK_SNAP:
+	case OK_SNAP_END:
+		if (o->fresh)
+			wbuf_bytes(&o->snap[m->service], m->data, m->len);
+		break;
+	case OK_SYNC:
+		if (o->fresh)
+			load_snapshots(o, bus);
+		o->synced = true;
+		o->sync_pos = 0;
+		n = bus_note(bus, NOTE_SYNCED, NULL, 0);
+		n->seq = o->epoch;
+		break;
+	}
+}
+
+void
+order_deliver(struct order *o, uint64_t upto, struct bus *bus)
+{
+	struct omsg *m;
+
+	while (o->delivered < upto) {
+		m = STAILQ_FIRST(&o->log);
+		ASSERT(m != NULL && m->pos == o->delivered + 1); /* O1, O2 */
+		STAILQ_REMOVE_HEAD(&o->log, entry);
+		o->logbytes -= m->len + OMSG_OVERHEAD;
+		o->delivered++;
+		deliver_one(o, m, bus);
+		free(m);
+	}
+}
+
+/*
+ * Leader.
+ */
+
+static void
+advance_stable(struct order *o, struct bus *bus)
+{
+	uint64_t stable = o->held;
+	unsigned i;
+
+	for (i = 0; i < o->n; i++) {
+		if (o->members[i].node == o->self)
+			continue;
+#if MUTANT != 203
+		stable = MIN(stable, o->members[i].acked);
+#endif
+	}
+	order_deliver(o, stable, bus);
+}
+
+static struct omsg *
+next_waiting(struct order *o)
+{
+	struct omsg *m;
+
+	if (!leading(o) || o->snap_wait != 0)
+		return NULL;
+	m = STAILQ_FIRST(&o->front);
+	if (m == NULL)
+		m = STAILQ_FIRST(&o->queue);
+	if (m != NULL && o->logbytes > 0 && o->logbytes + m->len > ORDER_WINDOW)
+		return NULL;
+	return m;
+}
+
+/* Gives positions while the window allows. */
+static void
+pump(struct order *o, struct bus *bus)
+{
+	struct omsg *m;
+
+	while ((m = next_waiting(o)) != NULL) {
+		if (m == STAILQ_FIRST(&o->front)) {
+			STAILQ_REMOVE_HEAD(&o->front, entry);
+		} else {
+			STAILQ_REMOVE_HEAD(&o->queue, entry);
+			o->queuebytes -= m->len + OMSG_OVERHEAD;
+		}
+		m->pos = o->held + 1;
+		omsg_put(&o->batch, m);
+		ASSERT(!o->batch.err);
+		order_append(o, m);
+		advance_stable(o, bus);
+		/* A long step must not gather more than a message may hold. */
+		if (o->batch.len > ORDER_WINDOW)
+			order_flush(o, bus);
+	}
+}
+
+static void
+enqueue(struct order *o, struct omsg *m)
+{
+	STAILQ_INSERT_TAIL(&o->queue, m, entry);
+	o->queuebytes += m->len + OMSG_OVERHEAD;
+}
+
+/* Snapshots and SYNC go before every submit of the view. */
+static void
+enqueue_front(struct order *o, enum omsg_kind kind, enum service service,
+    const void *data, size_t len)
+{
+	struct omsg *m = omsg_new(kind, service, data, len);
+
+	m->node = o->self;
+	m->inc = o->inc;
+	STAILQ_INSERT_TAIL(&o->front, m, entry);
+}
+
+static void
+take_snapshot(struct order *o, const struct note *note, struct bus *bus)
+{
+	size_t off = 0, len;
+	bool end;
+
+	if ((o->snap_wait & 1u << note->service) == 0)
+		return;
+	ASSERT(note->len <= ORDER_SNAP_MAX);
+	o->snap_wait &= ~(1u << note->service);
+	do {
+		len = MIN(note->len - off, (size_t)OMSG_PIECE);
+		end = off + len == note->len;
+		enqueue_front(o, end ? OK_SNAP_END : OK_SNAP, note->service,
+		    note->data + off, len);
+		off += len;
+	} while (!end);
+	if (o->snap_wait == 0)
+		enqueue_front(o, OK_SYNC, (enum service)0, NULL, 0);
+	pump(o, bus);
+}
+
+/*
+ * Sender.
+ */
+
+static void
+submit(struct order *o, struct bus *bus)
+{
+	struct omsg *m;
+	struct wbuf w;
+	struct note *n;
+
+	if (!o->open)
+		return;
+	wbuf_init(&w, ORDER_WINDOW * 2);
+	wbuf_u8(&w, OM_SUBMIT);
+	wbuf_u64(&w, o->epoch);
+	STAILQ_FOREACH(m, &o->mine, entry) {
+		if (m->sent)
+			continue;
+		if (o->inflight > 0 && o->inflight + m->len > ORDER_INFLIGHT)
+			break;
+		m->sent = true;
+		o->inflight += m->len + OMSG_OVERHEAD;
+		omsg_put(&w, m);
+	}
+	if (w.len > 9) {
+		ASSERT(!w.err);
+		n = bus_note(bus, NOTE_SEND, w.data, w.len);
+		n->node = o->leader;
+		n->chan = CHAN_ORDER;
+	}
+	wbuf_free(&w);
+}
+
+static void
+queue_mine(struct order *o, const struct note *note)
+{
+	struct omsg *m;
+
+	ASSERT(note->len <= ORDER_MSG_MAX && note->service < SVC_MAX);
+	m = omsg_new(OK_MSG, note->service, note->data, note->len);
+	m->node = o->self;
+	m->inc = o->inc;
+	m->sseq = ++o->sseq;
+	STAILQ_INSERT_TAIL(&o->mine, m, entry);
+	o->minebytes += m->len + OMSG_OVERHEAD;
+}
+
+/*
+ * Messages.
+ */
+
+static void
+got_submit(struct order *o, struct omember *om, struct rbuf *r, struct bus *bus)
+{
+	struct omsg *m;
+
+	while (rbuf_left(r) > 0) {
+		m = omsg_get(r);
+		if (m == NULL)
+			break;
+		/* Each sender numbers its own, without going back (O5). */
+		if (m->kind != OK_MSG || m->node != om->node ||
+		    m->inc != om->inc || m->sseq <= om->sseq) {
+			r->err = true;
+			free(m);
+			break;
+		}
+		om->sseq = m->sseq;
+		enqueue(o, m);
+	}
+	pump(o, bus);
+}
+
+static void
+got_seq(struct order *o, struct rbuf *r, struct bus *bus)
+{
+	uint64_t stable = rbuf_u64(r);
+	struct omsg *m;
+
+	while (rbuf_left(r) > 0) {
+		m = omsg_get(r);
+		if (m == NULL)
+			break;
+		if (m->pos != o->held + 1) {
+			r->err = true;
+			free(m);
+			break;
+		}
+		order_append(o, m);
+	}
+	if (stable > o->held)
+		r->err = true;
+	if (!r->err)
+		order_deliver(o, stable, bus);
+}
+
+static void
+got_ack(struct order *o, struct omember *om, struct rbuf *r, struct bus *bus)
+{
+	uint64_t held = rbuf_u64(r);
+
+	if (held < om->acked || held > o->held)
+		r->err = true;
+	if (r->err)
+		return;
+	om->acked = held;
+	advance_stable(o, bus);
+	pump(o, bus);
+}
+
+static void
+park(struct order *o, const struct note *note, uint64_t epoch)
+{
+	struct parked *p;
+
+	if (o->parkbytes + note->len > ORDER_PARK_MAX) /* O6 */
+		return;
+	p = calloc(1, sizeof(*p) + note->len);
+	ASSERT(p != NULL);
+	p->epoch = epoch;
+	p->node = note->node;
+	p->inc = note->inc;
+	p->len = note->len;
+	memcpy(p->data, note->data, note->len);
+	STAILQ_INSERT_TAIL(&o->parked, p, entry);
+	o->parkbytes += p->len;
+}
+
+static void
+handle(struct order *o, uint16_t node, uint64_t inc, const uint8_t *data,
+    size_t len, struct bus *bus)
+{
+	struct omember *om;
+	struct rbuf r;
+	unsigned type;
+
+	rbuf_init(&r, data, len);
+	type = rbuf_u8(&r);
+	(void)rbuf_u64(&r);
+	om = find_member(o, node, inc);
+	if (om == NULL) /* O3 */
+		return;
+	if (type == OM_SEQ && node == o->leader && node != o->self)
+		got_seq(o, &r, bus);
+	else if (type == OM_SUBMIT && leading(o))
+		got_submit(o, om, &r, bus);
+	else if (type == OM_ACK && leading(o))
+		got_ack(o, om, &r, bus);
+	else
+		r.err = true;
+	if (!rbuf_done(&r) && node != o->self)
+		order_reset_peer(bus, node, "its ordered messages do not fit");
+}
+
+static void
+message(struct order *o, const struct note *note, struct bus *bus)
+{
+	struct rbuf r;
+	uint64_t epoch;
+
+	rbuf_init(&r, note->data, note->len);
+	(void)rbuf_u8(&r);
+	epoch = rbuf_u64(&r);
+	if (r.err)
+		order_reset_peer(bus, note->node,
+		    "an ordered message is short");
+	else if (epoch > o->epoch || (epoch == o->epoch && o->installing))
+		park(o, note, epoch);
+	else if (epoch == o->epoch && o->open)
+		handle(o, note->node, note->inc, note->data, note->len, bus);
+}
+
+/* Messages of this view that were faster than the view itself. */
+static void
+unpark(struct order *o, struct bus *bus)
+{
+	struct parked_list list;
+	struct parked *p;
+
+	STAILQ_INIT(&list);
+	STAILQ_CONCAT(&list, &o->parked);
+	while ((p = STAILQ_FIRST(&list)) != NULL) {
+		STAILQ_REMOVE_HEAD(&list, entry);
+		if (p->epoch > o->epoch) {
+			STAILQ_INSERT_TAIL(&o->parked, p, entry);
+			continue;
+		}
+		if (p->epoch == o->epoch && o->open)
+			handle(o, p->node, p->inc, p->data, p->len, bus);
+		o->parkbytes -= p->len;
+		free(p);
+	}
+}
+
+static void
+opened(struct order *o, struct bus *bus)
+{
+	o->open = true;
+	if (leading(o)) {
+		o->snap_wait = 0;
+		if (o->joiners) {
+			o->snap_wait = 1u << SVC_FENCE | 1u << SVC_LSPACE |
+			    1u << SVC_GROUP;
+			bus_note(bus, NOTE_SNAP_WANT, NULL, 0);
+		} else {
+			enqueue_front(o, OK_SYNC, (enum service)0, NULL, 0);
+		}
+		pump(o, bus);
+	}
+	unpark(o, bus);
+	submit(o, bus);
+}
+
+void
+order_note(struct order *o, const struct note *note, struct bus *bus)
+{
+	switch (note->type) {
+	case NOTE_MESSAGE:
+		message(o, note, bus);
+		break;
+	case NOTE_ORDER:
+		queue_mine(o, note);
+		break;
+	case NOTE_SNAP:
+		take_snapshot(o, note, bus);
+		break;
+	case NOTE_WEDGE:
+		order_wedge(o, bus);
+		break;
+	case NOTE_TRIM:
+		order_trim(o, note, bus);
+		break;
+	case NOTE_VIEW:
+		order_view(o, note->ref);
+		break;
+	case NOTE_QUORUM:
+		o->installing = false;
+		if (note->ok && note->seq == o->epoch)
+			opened(o, bus);
+		break;
+	default:
+		break;
+	}
+}
+
+/* To every other member. */
+static void
+tell_all(struct order *o, const struct wbuf *w, struct bus *bus)
+{
+	struct note *n;
+	unsigned i;
+
+	for (i = 0; i < o->n; i++) {
+		if (o->members[i].node == o->self)
+			continue;
+		n = bus_note(bus, NOTE_SEND, w->data, w->len);
+		n->node = o->members[i].node;
+		n->chan = CHAN_ORDER;
+	}
+}
+
+void
+order_flush(struct order *o, struct bus *bus)
+{
+	struct note *n;
+	struct wbuf w;
+
+	submit(o, bus);
+	if (!o->open)
+		return;
+	wbuf_init(&w, ORDER_WINDOW * 3);
+	if (leading(o) &&
+	    (o->batch.len > 0 || o->told_stable != o->delivered)) {
+		wbuf_u8(&w, OM_SEQ);
+		wbuf_u64(&w, o->epoch);
+		wbuf_u64(&w, o->delivered);
+		wbuf_bytes(&w, o->batch.data, o->batch.len);
+		ASSERT(!w.err);
+		tell_all(o, &w, bus);
+		wbuf_reset(&o->batch);
+		o->told_stable = o->delivered;
+	} else if (!leading(o) && o->told_held != o->held) {
+		wbuf_u8(&w, OM_ACK);
+		wbuf_u64(&w, o->epoch);
+		wbuf_u64(&w, o->held);
+		n = bus_note(bus, NOTE_SEND, w.data, w.len);
+		n->node = o->leader;
+		n->chan = CHAN_ORDER;
+		o->told_held = o->held;
+	}
+	wbuf_free(&w);
+}
+
+bool
+order_full(const struct order *o)
+{
+	return o->minebytes > ORDER_QUEUE_MAX;
+}
+
+void
+order_get(const struct order *o, struct order_info *oi)
+{
+	oi->held = o->held;
+	oi->stable = o->delivered;
+	oi->waiting = o->minebytes;
+	oi->wedged = !o->open;
+	oi->synced = o->synced && o->open;
+}
+
+void
+order_check(const struct order *o)
+{
+	const struct omsg *m;
+	uint64_t pos = o->delivered;
+
+	STAILQ_FOREACH(m, &o->log, entry)
+		ASSERT(m->pos == ++pos); /* O1 */
+	ASSERT(pos == o->held);		 /* O1 */
+	if (leading(o)) {
+		for (unsigned i = 0; i < o->n; i++)
+			ASSERT(o->members[i].acked <= o->held);
+	}
+	ASSERT(o->parkbytes <= ORDER_PARK_MAX); /* O6 */
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: ISC */
+/* Copyright (c) 2026 The clusterd authors */
+
+/*
+ * The total order across a change of views.
+ *
+ *   wedge  nothing is taken or sequenced any more; what we hold is told.
+ *   trim   the coordinator has chosen the cut: the last position that any
+ *          member of the old primary view holds.  Everybody takes what it
+ *          misses up to there and delivers it, so all enter the new view
+ *          with the same past (O4).  A joiner jumps to the cut.
+ *   view   positions go on from the cut; ours without one are submitted
+ *          again to the new leader.
+ *
+ * A view that is not primary leaves the log as it is: it stays wedged until
+ * some primary view chooses a cut for it.
+ */
+
+#include "order_internal.h"
+
+void
+order_wedge(struct order *o, struct bus *bus)
+{
+	struct note *n;
+	struct wbuf w;
+
+	o->open = false;
+	o->installing = false;
+	wbuf_init(&w, ORDER_WINDOW * 3);
+	wbuf_u64(&w, o->held);
+	wbuf_u8(&w, o->sync_pos != 0);
+	order_log_put(o, &w);
+	ASSERT(!w.err);
+	n = bus_note(bus, NOTE_FLUSHED, w.data, w.len);
+	n->seq = o->held;
+	wbuf_free(&w);
+}
+
+/* Leader's queue and joiner's pieces belong to one view. */
+static void
+drop_leader_state(struct order *o)
+{
+	unsigned i;
+
+	omsg_clear(&o->front);
+	omsg_clear(&o->queue);
+	o->queuebytes = 0;
+	o->snap_wait = 0;
+	for (i = 0; i < SVC_MAX; i++)
+		wbuf_free(&o->snap[i]);
+	wbuf_free(&o->batch);
+}
+
+void
+order_trim(struct order *o, const struct note *note, struct bus *bus)
+{
+	struct rbuf r;
+	struct note *n;
+	size_t left;
+
+	o->open = false;
+	if (!note->ok) {
+		/* We have no past that the others share. */
+		omsg_clear(&o->log);
+		o->logbytes = 0;
+		o->sync_pos = 0;
+		o->held = o->delivered = note->seq;
+	} else {
+		rbuf_init(&r, note->data, note->len);
+		(void)rbuf_u64(&r);
+		(void)rbuf_u8(&r);
+		left = rbuf_left(&r);
+		if (!order_log_get(o, rbuf_take(&r, left), left, note->seq)) {
+			static const char why[] =
+			    "messages of the last view are missing here";
+
+			bus_note(bus, NOTE_DIE, why, sizeof(why));
+			return;
+		}
+#if MUTANT == 201
+		/* Forgets to deliver what was held and not yet stable. */
+		omsg_clear(&o->log);
+		o->logbytes = 0;
+		o->delivered = note->seq;
+#endif
+		order_deliver(o, note->seq, bus);
+	}
+	drop_leader_state(o);
+	n = bus_note(bus, NOTE_TRIMMED, NULL, 0);
+	n->seq = note->seq;
+}
+
+void
+order_view(struct order *o, const struct view *v)
+{
+	struct omsg *m;
+	unsigned i;
+
+	o->epoch = v->epoch;
+	o->primary = v->primary;
+	o->open = false;
+	o->installing = v->primary;
+	if (!v->primary)
+		return;
+	o->leader = v->leader;
+	o->n = v->n;
+	o->joiners = false;
+	o->synced = false;
+	for (i = 0; i < v->n; i++) {
+		o->members[i].node = v->members[i].node;
+		o->members[i].inc = v->members[i].inc;
+		o->members[i].acked = o->held;
+		o->members[i].sseq = 0;
+		if (v->members[i].node == o->self)
+			o->fresh = v->members[i].fresh;
+		if (v->members[i].fresh)
+			o->joiners = true;
+	}
+	o->told_stable = o->told_held = o->held;
+	o->inflight = 0;
+#if MUTANT != 202
+	STAILQ_FOREACH(m, &o->mine, entry)
+		m->sent = false;
+#else
+	(void)m;
+#endif
+}
