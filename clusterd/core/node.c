@@ -296,35 +296,6 @@ begin_leave(struct node *n, const char *why)
 	client_close_all(n->client, "the node leaves", &n->bus);
 }
 
-/*
- * A goodbye is a promise that this incarnation touches nothing shared any
- * more, so it is said only once every lockspace is left.
- */
-static void
-try_leave(struct node *n)
-{
-	bool busy = lspace_used_by(n->lspace, n->self, n->inc);
-
-	if (n->state != NODE_LEAVING)
-		return;
-	if (busy && n->bus.now < n->leave_deadline)
-		return;
-	if (!busy) {
-		member_stop(n->member, &n->bus);
-		drain(n);
-		link_flush(n->link, &n->bus);
-		link_goodbye(n->link, &n->bus);
-	}
-	bus_event(&n->bus, EVK_NODE, busy ? EVL_WARN : EVL_INFO, "node %u: %s",
-	    n->self,
-	    busy ? "stops without a goodbye, because its lockspaces could "
-		   "not be left in time" :
-		   "has left cleanly");
-	store(n);
-	actions_add(n->bus.out, ACT_STOPPED, NULL, 0);
-	n->state = NODE_STOPPED;
-}
-
 static void
 handle_peer(struct node *n, const struct note *note)
 {
@@ -432,6 +403,35 @@ settle(struct node *n)
 		if (n->state == NODE_RUNNING || n->state == NODE_LEAVING)
 			order_flush(n->order, &n->bus);
 	} while (n->bus.n > 0);
+}
+
+/*
+ * A goodbye is a promise that this incarnation touches nothing shared any
+ * more, so it is said only once every lockspace is left.
+ */
+static void
+try_leave(struct node *n)
+{
+	bool busy = lspace_used_by(n->lspace, n->self, n->inc);
+
+	if (n->state != NODE_LEAVING)
+		return;
+	if (busy && n->bus.now < n->leave_deadline)
+		return;
+	if (!busy) {
+		member_stop(n->member, &n->bus);
+		drain(n);
+		link_flush(n->link, &n->bus);
+		link_goodbye(n->link, &n->bus);
+	}
+	bus_event(&n->bus, EVK_NODE, busy ? EVL_WARN : EVL_INFO, "node %u: %s",
+	    n->self,
+	    busy ? "stops without a goodbye, because its lockspaces could "
+		   "not be left in time" :
+		   "has left cleanly");
+	store(n);
+	actions_add(n->bus.out, ACT_STOPPED, NULL, 0);
+	n->state = NODE_STOPPED;
 }
 
 static void
