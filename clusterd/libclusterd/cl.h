@@ -53,6 +53,7 @@ struct cl {
 	struct msgchan		 chan;
 	int			 epoll;		/* what cl_fd() returns */
 	int			 wake;		/* eventfd: messages are deferred */
+	bool			 woken;		/* ... since the last look */
 	bool			 wants_write;
 	bool			 dead;
 	uint32_t		 node;
@@ -75,6 +76,11 @@ int	 cl_send(struct cl *, uint32_t type, uint32_t id, struct wbuf *w);
  */
 int	 cl_await(struct cl *, uint32_t id, int64_t deadline_ms,
 	    struct msg *);
+/*
+ * What an M_RESULT says: its error (0: none), or EPROTO when it is malformed.
+ * text may be NULL.
+ */
+int	 cl_result(const struct msg *, char *text, size_t textlen);
 int64_t	 cl_now_ms(void);
 uint32_t cl_new_id(struct cl *);
 

@@ -125,6 +125,10 @@ greet(struct cl *cl)
 		error = cl_await(cl, id, cl_now_ms() + CL_HELLO_MS, &m);
 	if (error != 0)
 		return error;
+	if (m.type == M_RESULT) {
+		error = cl_result(&m, NULL, 0);
+		return error != 0 ? error : EPROTO;
+	}
 	if (m.type != M_WELCOME)
 		return EPROTO;
 	rbuf_init(&r, m.data, m.len);
@@ -233,11 +237,13 @@ handle_deferred(struct cl *cl)
 	struct msg m = { .fd = -1 };
 	uint64_t count;
 
-	if (STAILQ_EMPTY(&cl->deferred))
+	if (!cl->woken)
 		return;
+	cl->woken = false;
 	if (read(cl->wake, &count, sizeof(count)) == -1 && errno != EAGAIN)
 		lost(cl, "the event counter failed");
-	while ((d = STAILQ_FIRST(&cl->deferred)) != NULL) {
+	/* A callback may make a synchronous call, which puts more aside. */
+	while (!cl->dead && (d = STAILQ_FIRST(&cl->deferred)) != NULL) {
 		STAILQ_REMOVE_HEAD(&cl->deferred, entry);
 		m.type = d->type;
 		m.id = d->id;
@@ -257,6 +263,9 @@ receive(struct cl *cl, struct msg *m)
 	if (cl->dead)
 		return -1;
 	n = msg_recv(&cl->chan, m);
+	/* It died with requests unread: what it said before still counts. */
+	if (n == -1 && errno == ECONNRESET)
+		n = msg_recv(&cl->chan, m);
 	if (n == 1) {
 		if (m->fd != -1)
 			close(m->fd);
@@ -272,15 +281,16 @@ int
 cl_dispatch(struct cl *cl)
 {
 	struct msg m;
-	int n = 0, turn;
+	int n, turn;
 
 	if (cl->dead)
 		return ENOTCONN;
-	handle_deferred(cl);
-	if (!cl->dead && msg_flush(&cl->chan) == -1 && errno != EAGAIN)
-		lost(cl, strerror(errno));
+	/* An error here is seen below, after the daemon's last words. */
+	(void)msg_flush(&cl->chan);
 	/* Bounded, so that a caller's other descriptors get their turn. */
 	for (turn = 0; turn < CL_TURN_MAX; turn++) {
+		/* What a callback's synchronous call put aside is older. */
+		handle_deferred(cl);
 		n = receive(cl, &m);
 		if (n != 1)
 			break;
@@ -303,6 +313,7 @@ defer(struct cl *cl, const struct msg *m)
 	d->len = m->len;
 	memcpy(d->data, m->data, m->len);
 	STAILQ_INSERT_TAIL(&cl->deferred, d, entry);
+	cl->woken = true;
 	if (write(cl->wake, &one, sizeof(one)) == -1 && errno != EAGAIN)
 		return errno;
 	return 0;
@@ -316,22 +327,19 @@ cl_await(struct cl *cl, uint32_t id, int64_t deadline_ms, struct msg *m)
 	int n, error;
 
 	for (;;) {
-		if (msg_flush(&cl->chan) == -1 && errno != EAGAIN)
-			return ENOTCONN;
+		(void)msg_flush(&cl->chan);
 		n = receive(cl, m);
 		if (n == -1)
 			return ENOTCONN;
 		if (n == 1 && m->id == id)
 			return 0;
-		if (n == 1) {
-			error = defer(cl, m);
-			if (error != 0)
-				return error;
-			continue;
-		}
+		if (n == 1 && (error = defer(cl, m)) != 0)
+			return error;
 		left = deadline_ms - cl_now_ms();
 		if (left <= 0)
 			return ETIMEDOUT;
+		if (n == 1)
+			continue;
 		pfd.events = POLLIN;
 		if (msg_pending(&cl->chan))
 			pfd.events |= POLLOUT;

@@ -122,6 +122,19 @@ group_deliver(struct cl_group *g, struct rbuf *r)
 		g->ops.message(g->arg, &from, data, len);
 }
 
+static void
+group_left(struct cl_group *g, struct rbuf *r)
+{
+	void (*left)(void *) = g->ops.left;
+	void *arg = g->arg;
+
+	if (!rbuf_done(r))
+		return;
+	group_free(g);
+	if (left != NULL)
+		left(arg);
+}
+
 bool
 cl_group_message(struct cl *cl, const struct msg *m)
 {
@@ -139,10 +152,7 @@ cl_group_message(struct cl *cl, const struct msg *m)
 		group_view(g, &r);
 	else if (m->type == M_GROUP_MSG)
 		group_deliver(g, &r);
-	else {
-		if (g->ops.left != NULL)
-			g->ops.left(g->arg);
-		group_free(g);
-	}
+	else
+		group_left(g, &r);
 	return true;
 }

@@ -111,7 +111,8 @@ cl_lock(struct cl_lockspace *ls, const void *name, size_t namelen,
 	int error;
 
 	*out = NULL;
-	if (namelen == 0 || namelen > CL_NAME_MAX || mode > CL_EX)
+	if (namelen == 0 || namelen > CL_NAME_MAX || mode > CL_EX ||
+	    ast == NULL)
 		return EINVAL;
 	if ((flags & CL_LKF_PERSISTENT) != 0)
 		return EOPNOTSUPP;
@@ -224,7 +225,7 @@ got_ast(struct cl_lockspace *ls, struct rbuf *r)
 	ast.unlocked = rbuf_u8(r) != 0;
 	if (rbuf_u8(r) != 0)
 		rbuf_bytes(r, ast.lvb, sizeof(ast.lvb));
-	if (!rbuf_done(r) || l == NULL)
+	if (!rbuf_done(r) || l == NULL || ast.mode > CL_EX)
 		return;
 	l->busy = false;
 	if (ast.unlocked) {
@@ -278,11 +279,33 @@ got_failed(struct cl_lockspace *ls, struct rbuf *r)
 		ls->ops.failed(ls->arg, error, why);
 }
 
+static void
+got_slot(struct cl_lockspace *ls, struct rbuf *r)
+{
+	uint32_t node = rbuf_u16(r);
+	uint32_t slot = rbuf_u32(r);
+
+	if (rbuf_done(r) && ls->ops.slot != NULL)
+		ls->ops.slot(ls->arg, node, slot);
+}
+
+static void
+got_left(struct cl_lockspace *ls, struct rbuf *r)
+{
+	void (*left)(void *) = ls->ops.left;
+	void *arg = ls->arg;
+
+	if (!rbuf_done(r))
+		return;
+	ls_free(ls);
+	if (left != NULL)
+		left(arg);
+}
+
 bool
 cl_lock_message(struct cl *cl, const struct msg *m)
 {
 	struct cl_lockspace *ls;
-	uint32_t node;
 	struct rbuf r;
 
 	if (m->type < M_LS_PREP || m->type > M_BAST)
@@ -293,13 +316,11 @@ cl_lock_message(struct cl *cl, const struct msg *m)
 		return true;
 	switch (m->type) {
 	case M_LS_PREP:
-		if (ls->ops.prep != NULL)
+		if (rbuf_done(&r) && ls->ops.prep != NULL)
 			ls->ops.prep(ls->arg);
 		break;
 	case M_LS_SLOT:
-		node = rbuf_u16(&r);
-		if (ls->ops.slot != NULL)
-			ls->ops.slot(ls->arg, node, rbuf_u32(&r));
+		got_slot(ls, &r);
 		break;
 	case M_LS_DONE:
 		got_done(ls, &r);
@@ -308,9 +329,7 @@ cl_lock_message(struct cl *cl, const struct msg *m)
 		got_failed(ls, &r);
 		break;
 	case M_LS_LEFT:
-		if (ls->ops.left != NULL)
-			ls->ops.left(ls->arg);
-		ls_free(ls);
+		got_left(ls, &r);
 		break;
 	case M_AST:
 		got_ast(ls, &r);

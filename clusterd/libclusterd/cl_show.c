@@ -50,8 +50,8 @@ get_row(const struct msg *m, struct cl_field *fields)
 	return rbuf_done(&r) ? n : 0;
 }
 
-static int
-get_result(const struct msg *m, char *text, size_t textlen)
+int
+cl_result(const struct msg *m, char *text, size_t textlen)
 {
 	char whole[1024];
 	struct rbuf r;
@@ -88,7 +88,7 @@ cl_show(struct cl *cl, const char *what, const char *arg,
 		if (error != 0)
 			break;
 		if (m.type == M_RESULT)
-			return get_result(&m, NULL, 0);
+			return cl_result(&m, NULL, 0);
 		n = m.type == M_ROW ? get_row(&m, fields) : 0;
 		if (n == 0)
 			return EPROTO;
@@ -118,5 +118,5 @@ cl_command(struct cl *cl, const char *cmd, const char *arg, char *text,
 		error = cl_await(cl, id, cl_now_ms() + timeout_ms, &m);
 	if (error != 0)
 		return error;
-	return m.type == M_RESULT ? get_result(&m, text, textlen) : EPROTO;
+	return m.type == M_RESULT ? cl_result(&m, text, textlen) : EPROTO;
 }
