@@ -28,7 +28,6 @@ static void
 mnode_free(struct mnode *n)
 {
 	free(n->data);
-	free(n->safe);
 	free(n->target);
 	free(n->ents);
 	free(n);
@@ -63,6 +62,13 @@ model_init(struct model *m)
 	m->maxname = 40;
 	m->maxfile = 200000;
 	list_add(&m->dirs, &m->ndirs, m->root);
+}
+
+static void
+put(struct ginode *ip)
+{
+	if (ip != NULL)
+		gfs_iput(ip);
 }
 
 static struct ment *
@@ -144,7 +150,20 @@ name_of(struct mnode *n)
 	return NULL;
 }
 
-/* From the root down, by names; directories only. */
+static void
+expect(struct model *m, const char *what, const char *name, int want, int got)
+{
+	if (want == 0 && got == ENOSPC && m->enospc)
+		return;
+	if (m->dying && got == EIO) {
+		m->dead = true;
+		return;
+	}
+	ATF_REQUIRE_MSG(want == got, "%s %s: expected %s, got %s", what, name,
+	    strerror(want), strerror(got));
+}
+
+/* From the root down, by names; directories only. NULL: dead. */
 static struct ginode *
 walk_dir(struct model *m, struct gfs *fs, struct mnode *n)
 {
@@ -154,11 +173,12 @@ walk_dir(struct model *m, struct gfs *fs, struct mnode *n)
 	if (n == m->root)
 		return gfs_root(fs);
 	up = walk_dir(m, fs, n->parent);
+	if (up == NULL)
+		return NULL;
 	error = gfs_lookup(up, name_of(n), &ip);
-	ATF_REQUIRE_MSG(error == 0, "lookup %s: %s", name_of(n),
-	    strerror(error));
 	gfs_iput(up);
-	return ip;
+	expect(m, "lookup", name_of(n), 0, error);
+	return error == 0 ? ip : NULL;
 }
 
 static bool
@@ -189,10 +209,12 @@ model_walk(struct model *m, struct gfs *fs, struct mnode *n)
 		return walk_dir(m, fs, n);
 	ATF_REQUIRE(find_file(m, n, &dir, &name));
 	up = walk_dir(m, fs, dir);
+	if (up == NULL)
+		return NULL;
 	error = gfs_lookup(up, name, &ip);
-	ATF_REQUIRE_MSG(error == 0, "lookup %s: %s", name, strerror(error));
 	gfs_iput(up);
-	return ip;
+	expect(m, "lookup", name, 0, error);
+	return error == 0 ? ip : NULL;
 }
 
 static void
@@ -221,15 +243,6 @@ pick_name(struct model *m, struct rnd *r, struct mnode **dir, char *name)
 }
 
 static void
-expect(struct model *m, const char *what, const char *name, int want, int got)
-{
-	if (want == 0 && got == ENOSPC && m->enospc)
-		return;
-	ATF_REQUIRE_MSG(want == got, "%s %s: expected %s, got %s", what, name,
-	    strerror(want), strerror(got));
-}
-
-static void
 op_create(struct model *m, struct gfs *fs, struct rnd *r)
 {
 	static const uint32_t types[] = { S_IFREG, S_IFREG, S_IFREG, S_IFDIR,
@@ -245,14 +258,18 @@ op_create(struct model *m, struct gfs *fs, struct rnd *r)
 	make_name(m, r, name);
 	snprintf(target, sizeof(target), "../to/%s", name + strlen(name) / 2);
 	dip = walk_dir(m, fs, dir);
+	if (dip == NULL)
+		return;
 	error = gfs_create(dip, name, type | 0644, 0, 0,
 	    type == S_IFLNK ? target : NULL, &cred, true, &ip);
 	gfs_iput(dip);
 	expect(m, "create", name, find(dir, name) != NULL ? EEXIST : 0, error);
 	if (error != 0)
 		return;
-	gfs_iput(ip);
 	n = mnode_new(type);
+	n->ino = gfs_ino(ip);
+	n->gen = gfs_gen(ip);
+	gfs_iput(ip);
 	if (type == S_IFLNK)
 		n->target = strdup(target);
 	add(dir, name, n);
@@ -278,9 +295,11 @@ op_link(struct model *m, struct gfs *fs, struct rnd *r)
 	pick_name(m, r, &dir, name);
 	dip = walk_dir(m, fs, dir);
 	ip = model_walk(m, fs, n);
-	error = gfs_link(ip, dip, name);
-	gfs_iput(ip);
-	gfs_iput(dip);
+	error = EIO;
+	if (dip != NULL && ip != NULL)
+		error = gfs_link(ip, dip, name);
+	put(ip);
+	put(dip);
 	expect(m, "link", name, find(dir, name) != NULL ? EEXIST : 0, error);
 	if (error == 0) {
 		n->nlink++;
@@ -309,6 +328,8 @@ op_remove(struct model *m, struct gfs *fs, struct rnd *r)
 	else if (rmdir && e->node->nents > 0)
 		want = ENOTEMPTY;
 	dip = walk_dir(m, fs, dir);
+	if (dip == NULL)
+		return;
 	error = rmdir ? gfs_rmdir(dip, name) : gfs_unlink(dip, name);
 	gfs_iput(dip);
 	expect(m, rmdir ? "rmdir" : "unlink", name, want, error);
@@ -414,9 +435,11 @@ op_rename(struct model *m, struct gfs *fs, struct rnd *r)
 	    find(ndir, nname), flags);
 	oip = walk_dir(m, fs, odir);
 	nip = walk_dir(m, fs, ndir);
-	error = gfs_rename(oip, oname, nip, nname, flags);
-	gfs_iput(oip);
-	gfs_iput(nip);
+	error = EIO;
+	if (oip != NULL && nip != NULL)
+		error = gfs_rename(oip, oname, nip, nname, flags);
+	put(oip);
+	put(nip);
 	expect(m, "rename", oname, want, error);
 	if (error == 0)
 		rename_model(m, odir, oname, ndir, nname, flags);
@@ -440,7 +463,7 @@ op_write(struct model *m, struct gfs *fs, struct rnd *r)
 	struct mnode *n;
 	struct ginode *ip;
 	bool append = rnd_below(r, 4) == 0;
-	size_t len, put, off, i;
+	size_t len, done, off, i;
 	int error;
 
 	if (m->nfiles == 0)
@@ -452,19 +475,23 @@ op_write(struct model *m, struct gfs *fs, struct rnd *r)
 	if (rnd_below(r, 2) == 0 && !append)
 		off = rnd_below(r, (uint32_t)n->size + 1);
 	for (i = 0; i < len; i++)
-		buf[i] = (uint8_t)(1 + rnd_u32(r) % 255);
+		buf[i] = (uint8_t)(1 + rnd_u32(r) % (MODEL_STALE - 1));
 	ip = model_walk(m, fs, n);
-	error = gfs_write(ip, buf, len, off, append, &put);
+	if (ip == NULL)
+		return;
+	error = gfs_write(ip, buf, len, off, append, &done);
 	gfs_iput(ip);
 	expect(m, "write", "", 0, error);
+	n->safe = n->safe && error == 0;
 	if (error != 0)
 		return;
-	ATF_REQUIRE(put == len || m->enospc);
-	if (put == 0)
+	n->safe = false;
+	ATF_REQUIRE(done == len || m->enospc || m->dying);
+	if (done == 0)
 		return;
-	if (off + put > n->size)
-		resize(n, off + put);
-	memcpy(n->data + off, buf, put);
+	if (off + done > n->size)
+		resize(n, off + done);
+	memcpy(n->data + off, buf, done);
 }
 
 static void
@@ -482,9 +509,12 @@ op_truncate(struct model *m, struct gfs *fs, struct rnd *r)
 	st.st_size =
 	    rnd_below(r, 3) == 0 ? 0 : rnd_below(r, (uint32_t)m->maxfile);
 	ip = model_walk(m, fs, n);
+	if (ip == NULL)
+		return;
 	error = gfs_setattr(ip, &st, GFS_SET_SIZE);
 	gfs_iput(ip);
 	expect(m, "truncate", "", 0, error);
+	n->safe = false;
 	if (error == 0)
 		resize(n, (size_t)st.st_size);
 }
@@ -516,6 +546,9 @@ op_read(struct model *m, struct gfs *fs, struct rnd *r)
 	if (m->nfiles == 0)
 		return;
 	n = m->files[rnd_below(r, m->nfiles)];
+	/* What is still in memory may be read from a dead disk. */
+	if (m->dying)
+		return;
 	ip = model_walk(m, fs, n);
 	verify_file(n, ip, 1 + rnd_below(r, 20000));
 	gfs_iput(ip);
@@ -573,8 +606,11 @@ static void
 op_list(struct model *m, struct gfs *fs, struct rnd *r)
 {
 	struct mnode *dir = m->dirs[rnd_below(r, m->ndirs)];
-	struct ginode *ip = walk_dir(m, fs, dir);
+	struct ginode *ip;
 
+	if (m->dying)
+		return;
+	ip = walk_dir(m, fs, dir);
 	verify_listing(dir, ip, 1 + rnd_below(r, 50));
 	gfs_iput(ip);
 }
@@ -628,6 +664,162 @@ model_verify(struct model *m, struct gfs *fs)
 
 	verify_tree(m->root, root);
 	gfs_iput(root);
+}
+
+void
+model_safe(struct model *m)
+{
+	unsigned i;
+
+	for (i = 0; i < m->nfiles; i++)
+		m->files[i]->safe = true;
+}
+
+static uint64_t
+mix(uint64_t h, const void *data, size_t len)
+{
+	const uint8_t *p = data;
+
+	while (len-- > 0)
+		h = (h ^ *p++) * 1099511628211u;
+	return h;
+}
+
+/* One entry; path stands for the directory.  Order does not matter. */
+static uint64_t
+entry_digest(uint64_t path, const char *name, uint32_t type, unsigned nlink)
+{
+	uint64_t h = mix(path, name, strlen(name) + 1);
+
+	h = mix(h, &type, sizeof(type));
+	return mix(h, &nlink, sizeof(nlink));
+}
+
+static uint64_t
+model_digest_dir(struct mnode *dir, uint64_t path)
+{
+	uint64_t sum = 0, h;
+	struct ment *e;
+	unsigned i;
+
+	for (i = 0; i < dir->nents; i++) {
+		e = &dir->ents[i];
+		h = entry_digest(path, e->name, e->node->type, e->node->nlink);
+		sum += h;
+		if (e->node->type == S_IFDIR)
+			sum += model_digest_dir(e->node,
+			    mix(path, e->name, strlen(e->name)));
+	}
+	return sum;
+}
+
+uint64_t
+model_digest(struct model *m)
+{
+	return model_digest_dir(m->root, 1469598103934665603u);
+}
+
+/* What is done with each entry below a directory. */
+struct visit {
+	struct ginode *dir;
+	uint64_t path, sum;
+	struct model *m; /* to compare contents with, or NULL */
+	unsigned compared;
+};
+
+struct names {
+	char (*v)[256];
+	unsigned n;
+};
+
+static bool
+collect(void *arg, const struct gfs_dirent *de)
+{
+	struct names *ns = arg;
+
+	if (strcmp(de->name, ".") == 0 || strcmp(de->name, "..") == 0)
+		return true;
+	ns->v = reallocarray(ns->v, ns->n + 1, sizeof(*ns->v));
+	ATF_REQUIRE(ns->v != NULL);
+	strlcpy(ns->v[ns->n++], de->name, 256);
+	return true;
+}
+
+static void
+check_content(struct visit *v, struct ginode *ip, const struct stat *st)
+{
+	struct mnode *n;
+	uint8_t *buf = malloc((size_t)st->st_size + 1);
+	size_t got;
+	unsigned i;
+
+	ATF_REQUIRE_EQ(0, gfs_read(ip, buf, (size_t)st->st_size, 0, &got));
+	ATF_REQUIRE_EQ((size_t)st->st_size, got);
+	ATF_REQUIRE_MSG(memchr(buf, MODEL_STALE, got) == NULL,
+	    "a file shows what was on the disk before");
+	for (i = 0; i < v->m->nfiles; i++) {
+		n = v->m->files[i];
+		if (n->ino != gfs_ino(ip) || n->gen != gfs_gen(ip) || !n->safe)
+			continue;
+		ATF_REQUIRE_EQ(n->size, got);
+		ATF_REQUIRE_MSG(memcmp(n->data, buf, got) == 0,
+		    "a file that was synced has changed");
+		v->compared++;
+	}
+	free(buf);
+}
+
+static void
+visit_dir(struct visit *v)
+{
+	struct names ns = { NULL, 0 };
+	struct visit sub = *v;
+	struct ginode *ip;
+	struct stat st;
+	unsigned i;
+
+	ATF_REQUIRE_EQ(0, gfs_readdir(v->dir, 0, collect, &ns));
+	for (i = 0; i < ns.n; i++) {
+		ATF_REQUIRE_EQ(0, gfs_lookup(v->dir, ns.v[i], &ip));
+		ATF_REQUIRE_EQ(0, gfs_getattr(ip, &st));
+		v->sum += entry_digest(v->path, ns.v[i], st.st_mode & S_IFMT,
+		    (unsigned)st.st_nlink);
+		if (S_ISREG(st.st_mode) && v->m != NULL)
+			check_content(v, ip, &st);
+		if (S_ISDIR(st.st_mode)) {
+			sub.dir = ip;
+			sub.path = mix(v->path, ns.v[i], strlen(ns.v[i]));
+			sub.sum = 0;
+			sub.compared = 0;
+			visit_dir(&sub);
+			v->sum += sub.sum;
+			v->compared += sub.compared;
+		}
+		gfs_iput(ip);
+	}
+	free(ns.v);
+}
+
+uint64_t
+tree_digest(struct gfs *fs)
+{
+	struct visit v = { .path = 1469598103934665603u };
+
+	v.dir = gfs_root(fs);
+	visit_dir(&v);
+	gfs_iput(v.dir);
+	return v.sum;
+}
+
+unsigned
+model_check_safe(struct model *m, struct gfs *fs)
+{
+	struct visit v = { .m = m };
+
+	v.dir = gfs_root(fs);
+	visit_dir(&v);
+	gfs_iput(v.dir);
+	return v.compared;
 }
 
 static void

@@ -44,29 +44,57 @@ show(const char *log)
 		fclose(f);
 }
 
-void
-vol_make(const char *path, unsigned mib, unsigned bsize, unsigned journals)
+static void
+make(const char *path, unsigned bsize, unsigned journals)
 {
 	char b[16], j[16], prog[] = "mkfs.gfs2", dir[256];
 	char o[] = "-O", q[] = "-q", p[] = "-p", nolock[] = "lock_nolock";
 	char bo[] = "-b", jo[] = "-j", size[] = "-J", eight[] = "8";
 	char *argv[] = { prog, o, q, p, nolock, bo, b, jo, j, size, eight, dir,
 		NULL };
-	int fd, status;
+	int status;
 
 	snprintf(b, sizeof(b), "%u", bsize);
 	snprintf(j, sizeof(j), "%u", journals);
 	strlcpy(dir, path, sizeof(dir));
-	fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
-	ATF_REQUIRE(fd != -1);
-	ATF_REQUIRE(ftruncate(fd, (off_t)mib << 20) == 0);
-	close(fd);
 	status = spawn(argv, "mkfs.log");
 	if (status == 127)
 		atf_tc_skip("mkfs.gfs2 is not installed");
 	if (status != 0)
 		show("mkfs.log");
 	ATF_REQUIRE_EQ(0, status);
+}
+
+static int
+empty_file(const char *path)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+
+	ATF_REQUIRE(fd != -1);
+	return fd;
+}
+
+void
+vol_make(const char *path, unsigned mib, unsigned bsize, unsigned journals)
+{
+	int fd = empty_file(path);
+
+	ATF_REQUIRE(ftruncate(fd, (off_t)mib << 20) == 0);
+	close(fd);
+	make(path, bsize, journals);
+}
+
+void
+vol_make_filled(const char *path, unsigned mib, unsigned bsize, uint8_t byte)
+{
+	static uint8_t buf[1 << 20];
+	int fd = empty_file(path);
+
+	memset(buf, byte, sizeof(buf));
+	while (mib-- > 0)
+		ATF_REQUIRE(write(fd, buf, sizeof(buf)) == sizeof(buf));
+	close(fd);
+	make(path, bsize, 1);
 }
 
 void
@@ -141,9 +169,11 @@ log_line(void *arg, const char *line)
 int
 vol_try_mount(const char *path, struct gfs **fs, char *why, size_t len)
 {
-	struct gfs_mount m = { .device = path, .fd = -1, .lm = &lm_none };
+	struct gfs_mount m = { .device = path,
+		.fd = -1,
+		.lm = &lm_none,
+		.log = log_line };
 
-	m.log = log_line;
 	return gfs_mount(running, &m, fs, why, len);
 }
 

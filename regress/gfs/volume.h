@@ -17,6 +17,9 @@
 /* A sparse file with a file system; journals of 8 MiB. */
 void	 vol_make(const char *path, unsigned mib, unsigned bsize,
 	    unsigned journals);
+/* The same, with every byte of the free space set. */
+void	 vol_make_filled(const char *path, unsigned mib, unsigned bsize,
+	    uint8_t byte);
 /* Fails the test unless fsck.gfs2 -n finds nothing. */
 void	 vol_fsck(const char *path);
 void	 vol_copy(const char *from, const char *to);
@@ -51,9 +54,8 @@ struct mnode {
 	struct ment	*ents;
 	unsigned	 nents;
 	struct mnode	*parent;	/* of a directory */
-	/* for crash tests: the content at the last fsync that returned */
-	uint8_t		*safe;
-	size_t		 safe_size;
+	uint64_t	 ino, gen;
+	bool		 safe;		/* synced, and not changed since */
 };
 struct model {
 	struct mnode	*root;
@@ -64,7 +66,12 @@ struct model {
 	unsigned	 maxname;	/* longest names made */
 	size_t		 maxfile;	/* largest file made, bytes */
 	bool		 enospc;	/* running out of space is expected */
+	bool		 dying;		/* EIO is expected, and sets dead */
+	bool		 dead;
 };
+
+/* A byte that no operation of the model writes. */
+#define MODEL_STALE	0xee
 
 void	 model_init(struct model *);
 void	 model_free(struct model *);
@@ -72,6 +79,16 @@ void	 model_free(struct model *);
 void	 model_step(struct model *, struct gfs *, struct rnd *);
 /* Every name, attribute and byte of the tree is as in the model. */
 void	 model_verify(struct model *, struct gfs *);
+/* Everything was synced. */
+void	 model_safe(struct model *);
+/* Names, types and link counts of the tree as one number; of both kinds. */
+uint64_t model_digest(struct model *);
+uint64_t tree_digest(struct gfs *);
+/*
+ * After a crash: files that were safe are as they were, and no file shows
+ * bytes that were never written to it.  Returns how many were compared.
+ */
+unsigned model_check_safe(struct model *, struct gfs *);
 /* Removes everything from both. */
 void	 model_clear(struct model *, struct gfs *);
 
