@@ -1,0 +1,475 @@
+/* SPDX-License-Identifier: ISC */
+/* Copyright (c) 2026 The clusterd authors */
+
+/*
+ * Proves that several mounts of one volume behave like one: whatever an
+ * operation returned on one mount is seen by the next operation on any other,
+ * while other fibers keep the locks moving; that after the death of a mount
+ * the others see its operations up to some point, at least to the last fsync
+ * that returned, and nothing else is lost; and that fsck.gfs2 finds nothing
+ * afterwards.  Real libgfs, real image, simulated lock manager and time.
+ */
+
+#include <sys/wait.h>
+
+#include <atf-c.h>
+#include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "coh_model.h"
+#include "lock_sim.h"
+
+enum {
+	MOUNTS = 3,
+	OPS_MAX = 4000,
+	NODES_EVER = 16,
+	RECORD = 16
+};
+
+struct mount {
+	struct gfs *fs;
+	unsigned id; /* a new one for each incarnation */
+	struct simlm_opts opts;
+	bool alive;
+	unsigned busy; /* fibers inside */
+};
+
+struct noise {
+	struct mount *mount;
+	unsigned id;
+};
+
+static struct {
+	struct env *env;
+	struct simlm *lm;
+	struct mount mounts[MOUNTS];
+	struct op ops[OPS_MAX];
+	unsigned nops;
+	unsigned nextid;
+	unsigned synced[NODES_EVER]; /* ops[] index after the last fsync */
+	unsigned acked[NODES_EVER];  /* records of the noise file */
+	bool died[NODES_EVER];
+	bool stop_noise;
+	bool kill_now;
+	unsigned bsize;
+	uint64_t seed;
+	bool done;
+	unsigned noise;
+} t;
+
+static uint64_t
+rnd(void)
+{
+	uint64_t z = t.seed += 0x9e3779b97f4a7c15u;
+
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+	z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+	return z ^ z >> 31;
+}
+
+static void
+say(void *arg, const char *line)
+{
+	printf("  mount %u: %s\n", ((struct mount *)arg)->id, line);
+}
+
+static void
+mount_start(struct mount *m)
+{
+	struct gfs_mount gm = { .device = "image", .fd = -1, .lm = &lm_sim };
+	char why[256];
+	int error;
+
+	memset(m, 0, sizeof(*m));
+	m->id = t.nextid++;
+	ATF_REQUIRE(m->id < NODES_EVER);
+	m->opts.cluster = t.lm;
+	m->opts.node = m->id;
+	gm.lm_opts = &m->opts;
+	gm.log = say;
+	gm.log_arg = m;
+	gm.cache_bytes = 1 << 20; /* small, so that blocks come and go */
+	error = gfs_mount(t.env, &gm, &m->fs, why, sizeof(why));
+	ATF_REQUIRE_MSG(error == 0, "mount: %s", why);
+	m->alive = true;
+}
+
+/* Appends numbered records to one file that all mounts share. */
+static void
+noise_fiber(void *arg)
+{
+	struct noise *n = arg;
+	struct mount *m = n->mount;
+	struct gfs_cred cred = { 0, 0 };
+	struct ginode *root, *ip = NULL;
+	char rec[RECORD + 1], name[16];
+	size_t put;
+	int error;
+
+	root = gfs_root(m->fs);
+	error = gfs_create(root, "noise", S_IFREG | 0644, 0, 0, NULL, &cred,
+	    false, &ip);
+	for (unsigned i = 0; error == 0 && !t.stop_noise; i++) {
+		snprintf(rec, sizeof(rec), "%6u %8u\n", n->id, i);
+		error = gfs_write(ip, rec, RECORD, 0, true, &put);
+		if (error == 0 && put == RECORD)
+			t.acked[n->id]++;
+		/* A name of its own, too, in the directory all share. */
+		snprintf(name, sizeof(name), "x%u.%u", n->id, i % 3);
+		if (error == 0 && i % 2 == 0) {
+			struct ginode *x;
+
+			error = gfs_create(root, name, S_IFREG | 0600, 0, 0,
+			    NULL, &cred, false, &x);
+			if (error == 0)
+				gfs_iput(x);
+		} else if (error == 0) {
+			error = gfs_unlink(root, name);
+			if (error == ENOENT)
+				error = 0;
+		}
+		env_sleep(t.env, rnd() % 20000);
+	}
+	ATF_REQUIRE_MSG(error == 0 || !m->alive, "noise: %d", error);
+	if (ip != NULL)
+		gfs_iput(ip);
+	gfs_iput(root);
+	m->busy--;
+	t.noise--;
+	free(n);
+}
+
+static void
+start_noise(struct mount *m)
+{
+	struct noise *n = calloc(1, sizeof(*n));
+
+	ATF_REQUIRE(n != NULL);
+	n->mount = m;
+	n->id = m->id;
+	m->busy++;
+	t.noise++;
+	ATF_REQUIRE(env_spawn(t.env, noise_fiber, n, "noise") != NULL);
+}
+
+static void
+check_noise(struct gfs *fs)
+{
+	unsigned next[NODES_EVER] = { 0 }, id, seq;
+	struct ginode *root = gfs_root(fs), *ip;
+	char rec[RECORD + 1];
+	uint64_t off = 0;
+	size_t got;
+
+	ATF_REQUIRE_EQ(0, gfs_lookup(root, "noise", &ip));
+	for (;;) {
+		ATF_REQUIRE_EQ(0, gfs_read(ip, rec, RECORD, off, &got));
+		if (got == 0)
+			break;
+		rec[RECORD] = '\0';
+		ATF_REQUIRE_EQ(RECORD, got);
+		ATF_REQUIRE_EQ_MSG(2, sscanf(rec, "%u %u", &id, &seq),
+		    "record at %u is torn", (unsigned)off);
+		ATF_REQUIRE(id < NODES_EVER);
+		ATF_REQUIRE_EQ_MSG(next[id], seq, "mount %u", id);
+		next[id]++;
+		off += RECORD;
+	}
+	for (id = 0; id < t.nextid; id++)
+		if (!t.died[id])
+			ATF_REQUIRE_EQ_MSG(t.acked[id], next[id],
+			    "mount %u: records", id);
+	gfs_iput(ip);
+	gfs_iput(root);
+}
+
+/* The model after every operation but the last ones of a dead mount. */
+static void
+replay_model(struct model *m, unsigned dead, unsigned keep, unsigned synced)
+{
+	unsigned seen = 0;
+
+	model_init(m);
+	for (unsigned i = 0; i < t.nops; i++) {
+		const struct op *op = &t.ops[i];
+		int f = m->entry[op->dir][op->name];
+
+		if (op->mount == dead && seen++ >= keep) {
+			/* Its bytes may be there, its metadata is not. */
+			if ((op->kind == OP_WRITE || op->kind == OP_APPEND) &&
+			    f != -1) {
+				m->files[f].unsure = true;
+				m->files[f].seen[op->val] = true;
+			}
+			continue;
+		}
+		(void)model_apply(m, op);
+		f = m->entry[op->dir][op->name];
+		if (op->mount == dead && i >= synced && f != -1 &&
+		    (op->kind == OP_WRITE || op->kind == OP_APPEND))
+			m->files[f].unsure = true;
+	}
+}
+
+/* Which of the dead mount's operations survived? The model goes on there. */
+static void
+resolve(struct model *m, struct gfs *fs, unsigned dead)
+{
+	unsigned total = 0, least = 0, keep, out = 0, seen = 0;
+	char why[128] = "", first[128] = "";
+
+	for (unsigned i = 0; i < t.nops; i++)
+		if (t.ops[i].mount == dead) {
+			total++;
+			if (i < t.synced[dead])
+				least = total;
+		}
+	for (keep = total;; keep--) {
+		model_free(m);
+		replay_model(m, dead, keep, t.synced[dead]);
+		if (model_matches(m, fs, why, sizeof(why)))
+			break;
+		if (keep == total)
+			strlcpy(first, why, sizeof(first));
+		if (keep == least) {
+			for (unsigned i = 0; i < t.nops; i++)
+				op_print(&t.ops[i]);
+			atf_tc_fail("after the death of mount %u no prefix of "
+				    "its operations explains the volume (%u of "
+				    "%u were synced): with all: %s; with the "
+				    "least: %s",
+			    dead, least, total, first, why);
+		}
+	}
+	printf("  mount %u died: %u of its %u operations are there, %u were "
+	       "synced\n",
+	    dead, keep, total, least);
+	for (unsigned i = 0; i < t.nops; i++)
+		if (t.ops[i].mount != dead || seen++ < keep)
+			t.ops[out++] = t.ops[i];
+	/* Indices behind the ones taken out have moved. */
+	for (unsigned i = 0; i < NODES_EVER; i++)
+		t.synced[i] = MIN(t.synced[i], out);
+	t.nops = out;
+}
+
+static void
+kill_fiber(void *arg)
+{
+	struct mount *m = arg;
+
+	env_sleep(t.env, rnd() % 200000);
+	t.kill_now = true;
+	m->alive = false;
+	t.died[m->id] = true;
+	simlm_kill(t.lm, m->id);
+	gfs_abort(m->fs, "killed by the test");
+}
+
+static struct mount *
+living(void)
+{
+	struct mount *m;
+
+	do
+		m = &t.mounts[rnd() % MOUNTS];
+	while (!m->alive);
+	return m;
+}
+
+/* One operation on one mount, compared with the model. */
+static void
+step(struct model *m)
+{
+	struct mount *mt = living();
+	struct op *op = &t.ops[t.nops];
+	char why[16];
+	int error, expect;
+
+	ATF_REQUIRE(t.nops < OPS_MAX);
+	op_random(op, rnd);
+	op->mount = mt->id;
+	mt->busy++;
+	error = op_run(mt->fs, op, m);
+	mt->busy--;
+	op->ended = mt->alive;
+	t.nops++;
+	if (!mt->alive)
+		return; /* what it returned went nowhere */
+	expect = model_apply(m, op);
+	if (error != expect) {
+		for (unsigned i = t.nops < 40 ? 0 : t.nops - 40; i < t.nops;
+		     i++)
+			op_print(&t.ops[i]);
+		snprintf(why, sizeof(why), "%d", error);
+		atf_tc_fail("operation %u ended with %s, not %d", t.nops - 1,
+		    why, expect);
+	}
+	if (op->kind == OP_FSYNC && error == 0)
+		t.synced[mt->id] = t.nops;
+	if (rnd() % 4 == 0)
+		env_sleep(t.env, rnd() % 5000);
+}
+
+static void
+bury(struct mount *m)
+{
+	while (m->busy > 0)
+		env_sleep(t.env, 1000);
+	(void)gfs_unmount(m->fs);
+	m->fs = NULL;
+}
+
+static void
+crash_round(struct model *model)
+{
+	struct mount *m = living();
+
+	t.kill_now = false;
+	ATF_REQUIRE(env_spawn(t.env, kill_fiber, m, "kill") != NULL);
+	while (!t.kill_now)
+		step(model);
+	resolve(model, living()->fs, m->id);
+	bury(m);
+	if (rnd() % 3 != 0) {
+		mount_start(m);
+		start_noise(m);
+	}
+}
+
+static void
+compare_all(struct model *m)
+{
+	char why[128];
+
+	for (unsigned i = 0; i < MOUNTS; i++)
+		if (t.mounts[i].alive)
+			ATF_REQUIRE_MSG(model_matches(m, t.mounts[i].fs, why,
+					    sizeof(why)),
+			    "mount %u: %s", t.mounts[i].id, why);
+}
+
+struct plan {
+	unsigned ops, crashes;
+};
+
+static void
+main_fiber(void *arg)
+{
+	const struct plan *plan = arg;
+	struct model model;
+
+	model_init(&model);
+	for (unsigned i = 0; i < MOUNTS; i++)
+		mount_start(&t.mounts[i]);
+	ATF_REQUIRE_EQ(0, model_mkfs(t.mounts[0].fs));
+	ATF_REQUIRE_EQ(0, gfs_sync(t.mounts[0].fs));
+	for (unsigned i = 0; i < MOUNTS; i++)
+		start_noise(&t.mounts[i]);
+	for (unsigned i = 0; i < plan->ops; i++)
+		step(&model);
+	for (unsigned i = 0; i < plan->crashes && i < MOUNTS - 1; i++) {
+		crash_round(&model);
+		for (unsigned k = 0; k < plan->ops / 4; k++)
+			step(&model);
+	}
+	t.stop_noise = true;
+	while (t.noise > 0)
+		env_sleep(t.env, 1000);
+	compare_all(&model);
+	check_noise(living()->fs);
+	for (unsigned i = 0; i < MOUNTS; i++)
+		if (t.mounts[i].alive)
+			ATF_REQUIRE_EQ(0, gfs_unmount(t.mounts[i].fs));
+	simlm_free(t.lm);
+	model_free(&model);
+	t.done = true;
+}
+
+static void
+shell(const char *cmd)
+{
+	int status = system(cmd);
+
+	if (status == 0)
+		return;
+	if (system("tail -n 30 fsck.out") != 0)
+		printf("(no output)\n");
+	atf_tc_fail("%s: status %d", cmd, status);
+}
+
+static void
+run(uint64_t seed, unsigned bsize, unsigned ops, unsigned crashes)
+{
+	struct plan plan = { ops, crashes };
+	char cmd[256];
+
+	printf("seed %llu, blocks of %u\n", (unsigned long long)seed, bsize);
+	memset(&t, 0, sizeof(t));
+	t.seed = seed;
+	t.nextid = 1;
+	snprintf(cmd, sizeof(cmd),
+	    "rm -f image && truncate -s 80M image && "
+	    "mkfs.gfs2 -O -q -b %u -p lock_dlm -t t:fs -j 4 -J 8 image "
+	    ">/dev/null",
+	    bsize);
+	shell(cmd);
+	t.env = env_sim_new();
+	ATF_REQUIRE(t.env != NULL);
+	env_sim_latency(t.env, 300, seed);
+	t.lm = simlm_new(t.env, seed + 7, seed % 2 ? 200 : 2000);
+	ATF_REQUIRE(env_spawn(t.env, main_fiber, &plan, "main") != NULL);
+	env_sim_run(t.env, NULL);
+	ATF_REQUIRE_MSG(t.done, "seed %llu: stuck after %u operations",
+	    (unsigned long long)seed, t.nops);
+	env_free(t.env);
+	shell("fsck.gfs2 -n image >fsck.out 2>&1");
+}
+
+static void
+require_tools(void)
+{
+	if (system("command -v mkfs.gfs2 >/dev/null") != 0)
+		atf_tc_skip("mkfs.gfs2 is not installed (gfs2-utils)");
+}
+
+ATF_TC_WITHOUT_HEAD(coherent);
+ATF_TC_BODY(coherent, tc)
+{
+	static const unsigned bsizes[] = { 4096, 1024, 4096, 512 };
+
+	require_tools();
+	for (uint64_t seed = 1; seed <= 12; seed++)
+		run(seed, bsizes[seed % NITEMS(bsizes)], 400, 0);
+}
+
+ATF_TC_WITHOUT_HEAD(deaths);
+ATF_TC_BODY(deaths, tc)
+{
+	static const unsigned bsizes[] = { 4096, 1024, 4096, 512 };
+
+	require_tools();
+	for (uint64_t seed = 101; seed <= 124; seed++)
+		run(seed, bsizes[seed % NITEMS(bsizes)], 120, 2);
+}
+
+/* GFSC_SEED=n GFSC_CRASHES=n coherence_test one: to look at one seed. */
+ATF_TC_WITHOUT_HEAD(one);
+ATF_TC_BODY(one, tc)
+{
+	const char *s = getenv("GFSC_SEED"), *c = getenv("GFSC_CRASHES");
+
+	require_tools();
+	if (s == NULL)
+		atf_tc_skip("GFSC_SEED is not set");
+	run(strtoull(s, NULL, 0), 4096, 120, c == NULL ? 0 : 2);
+}
+
+ATF_TP_ADD_TCS(tp)
+{
+	ATF_TP_ADD_TC(tp, coherent);
+	ATF_TP_ADD_TC(tp, deaths);
+	ATF_TP_ADD_TC(tp, one);
+	return atf_no_error();
+}
