@@ -49,7 +49,7 @@ shell_error(struct shell *sh, int ex, const char *code, const char *fmt, ...)
 		fprintf(sh->out, ",\"exit\":%d}}\n", ex);
 		fflush(sh->out);
 	} else
-		fprintf(stderr, "clustershell: %s\n", text);
+		text_line(stderr, "clustershell: %s", text);
 	return ex;
 }
 

@@ -73,7 +73,7 @@ cmd_act(struct shell *sh, const struct command *cmd)
 		json_string(sh->out, text);
 		fputs("}\n", sh->out);
 	} else
-		fprintf(sh->out, "%s\n", text);
+		text_line(sh->out, "%s", text);
 	return EX_DONE;
 }
 

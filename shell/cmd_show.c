@@ -53,31 +53,31 @@ status_text(FILE *out, const struct cl_field *f, unsigned n)
 	uint64_t pending = field_num(f, n, "fence_pending");
 	uint64_t blocked = field_num(f, n, "lockspaces_blocked");
 
-	fprintf(out, "%s on %s (epoch %llu)\n", field_str(f, n, "cluster"),
+	text_line(out, "%s on %s (epoch %llu)", field_str(f, n, "cluster"),
 	    field_str(f, n, "node"),
 	    (unsigned long long)field_num(f, n, "epoch"));
-	fprintf(out, "  nodes       %llu/%llu up    %s\n",
+	text_line(out, "  nodes       %llu/%llu up    %s",
 	    (unsigned long long)field_num(f, n, "nodes_up"),
 	    (unsigned long long)field_num(f, n, "nodes_total"),
 	    field_str(f, n, "members"));
-	fprintf(out, "  quorum      %-9s votes %llu of %llu, need %llu\n",
+	text_line(out, "  quorum      %-9s votes %llu of %llu, need %llu",
 	    field_num(f, n, "quorate") != 0 ? "yes" : "NO",
 	    (unsigned long long)field_num(f, n, "votes"),
 	    (unsigned long long)field_num(f, n, "votes_total"),
 	    (unsigned long long)field_num(f, n, "votes_needed"));
-	fprintf(out, "  links       %llu/%llu up\n",
+	text_line(out, "  links       %llu/%llu up",
 	    (unsigned long long)field_num(f, n, "links_up"),
 	    (unsigned long long)field_num(f, n, "links_total"));
-	fprintf(out, "  fencing     %s\n",
+	text_line(out, "  fencing     %s",
 	    pending != 0 ? field_str(f, n, "fence_text") : "nothing pending");
-	fprintf(out, "  lockspaces  %llu joined here, %llu locks%s%s\n",
+	text_line(out, "  lockspaces  %llu joined here, %llu locks%s%s",
 	    (unsigned long long)field_num(f, n, "lockspaces"),
 	    (unsigned long long)field_num(f, n, "locks"),
 	    blocked != 0 ? "; BLOCKED: " : "", field_str(f, n, "blocked_text"));
-	fprintf(out, "  fs          %llu mounted here\n",
+	text_line(out, "  fs          %llu mounted here",
 	    (unsigned long long)field_num(f, n, "mounts"));
 	if (field_str(f, n, "next")[0] != '\0')
-		fprintf(out, "  next        %s\n", field_str(f, n, "next"));
+		text_line(out, "  next        %s", field_str(f, n, "next"));
 }
 
 int
@@ -107,7 +107,7 @@ log_line(FILE *out, const struct cl_field *f, unsigned n)
 	char when[64];
 
 	text_time(when, sizeof(when), field_num(f, n, "time_us"));
-	fprintf(out, "%s %s %s: %s\n", when, field_str(f, n, "level"),
+	text_line(out, "%s %s %s: %s", when, field_str(f, n, "level"),
 	    field_str(f, n, "kind"), field_str(f, n, "text"));
 }
 

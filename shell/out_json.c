@@ -12,19 +12,35 @@
 
 #define JSON_API 1
 
+/*
+ * What is no UTF-8 becomes U+FFFD, and control characters are escaped: the
+ * line is valid JSON whatever a peer has sent, and harmless on a terminal.
+ */
 void
 json_string(FILE *out, const char *s)
 {
-	const unsigned char *p;
+	const unsigned char *p = (const unsigned char *)s;
+	unsigned len;
 
 	fputc('"', out);
-	for (p = (const unsigned char *)s; *p != '\0'; p++) {
+	while (*p != '\0') {
+		len = text_rune((const char *)p);
+		if (len > 1) {
+			fwrite(p, 1, len, out);
+			p += len;
+			continue;
+		}
 		if (*p == '"' || *p == '\\')
 			fprintf(out, "\\%c", *p);
-		else if (*p < 0x20 || *p == 0x7f)
-			fprintf(out, "\\u%04x", *p);
-		else
+		else if (len == 1)
 			fputc(*p, out);
+		else if (*p < 0x80)
+			fprintf(out, "\\u%04x", *p);
+		else if (*p == 0xc2 && (p[1] & 0xe0) == 0x80)
+			fprintf(out, "\\u%04x", *++p);
+		else
+			fputs("\\ufffd", out);
+		p++;
 	}
 	fputc('"', out);
 }

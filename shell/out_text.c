@@ -7,6 +7,7 @@
  */
 
 #include <ctype.h>
+#include <stdarg.h>
 #include <time.h>
 
 #include "shell.h"
@@ -152,19 +153,74 @@ ends_in(const char *s, const char *tail)
 	return a > b && strcmp(s + a - b, tail) == 0;
 }
 
-/* One cell; text from a peer or a file is never trusted with the terminal. */
+unsigned
+text_rune(const char *text)
+{
+	const unsigned char *s = (const unsigned char *)text;
+	/* Of the second byte: no overlong forms, surrogates, or C1. */
+	unsigned low = 0x80, high = 0xbf, len, i;
+
+	if (s[0] < 0x80)
+		return s[0] >= 0x20 && s[0] != 0x7f ? 1 : 0;
+	if (s[0] < 0xc2 || s[0] > 0xf4)
+		return 0;
+	len = s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
+	if (s[0] == 0xc2 || s[0] == 0xe0)
+		low = 0xa0;
+	else if (s[0] == 0xed)
+		high = 0x9f;
+	else if (s[0] == 0xf0)
+		low = 0x90;
+	else if (s[0] == 0xf4)
+		high = 0x8f;
+	if (s[1] < low || s[1] > high)
+		return 0;
+	for (i = 2; i < len; i++) {
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+	}
+	return len;
+}
+
+void
+text_clean(char *dst, size_t size, const char *src)
+{
+	size_t off = 0;
+	unsigned len;
+
+	while (*src != '\0') {
+		len = text_rune(src);
+		if (off + MAX(len, 1u) >= size)
+			break;
+		if (len == 0)
+			dst[off] = '?';
+		else
+			memcpy(dst + off, src, len);
+		off += MAX(len, 1u);
+		src += MAX(len, 1u);
+	}
+	dst[off] = '\0';
+}
+
+void
+text_line(FILE *out, const char *fmt, ...)
+{
+	char raw[2048], clean[2048];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(raw, sizeof(raw), fmt, ap);
+	va_end(ap);
+	text_clean(clean, sizeof(clean), raw);
+	fprintf(out, "%s\n", clean);
+}
+
 static void
 cell(const struct cl_field *f, char *dst, size_t size)
 {
-	char *p;
-
 	switch (f->type) {
 	case CL_F_STR:
-		strlcpy(dst, f->str[0] == '\0' ? "-" : f->str, size);
-		for (p = dst; *p != '\0'; p++) {
-			if (iscntrl((unsigned char)*p))
-				*p = '?';
-		}
+		text_clean(dst, size, f->str[0] == '\0' ? "-" : f->str);
 		break;
 	case CL_F_BOOL:
 		strlcpy(dst, f->num != 0 ? "yes" : "no", size);
@@ -191,11 +247,22 @@ heading(const struct cl_field *f, char *dst, size_t size)
 {
 	char *p;
 
-	strlcpy(dst, f->name, size);
+	text_clean(dst, size, f->name);
 	if (ends_in(dst, "_us"))
 		dst[strlen(dst) - 3] = '\0';
 	for (p = dst; *p != '\0'; p++)
 		*p = *p == '_' ? ' ' : (char)toupper((unsigned char)*p);
+}
+
+/* Characters of clean text. */
+static unsigned
+width(const char *s)
+{
+	unsigned n = 0;
+
+	for (; *s != '\0'; s++)
+		n += ((unsigned char)*s & 0xc0) != 0x80;
+	return n;
 }
 
 static void
@@ -206,14 +273,22 @@ widths(const struct table *t, unsigned n, unsigned *w)
 
 	for (j = 0; j < n; j++) {
 		heading(&t->rows[0].fields[j], text, sizeof(text));
-		w[j] = (unsigned)strlen(text);
+		w[j] = width(text);
 		for (i = 0; i < t->n; i++) {
 			if (j >= t->rows[i].n)
 				continue;
 			cell(&t->rows[i].fields[j], text, sizeof(text));
-			w[j] = MAX(w[j], (unsigned)strlen(text));
+			w[j] = MAX(w[j], width(text));
 		}
 	}
+}
+
+static void
+put_cell(FILE *out, const char *text, unsigned w, bool last)
+{
+	unsigned pad = last ? 0 : w - MIN(w, width(text));
+
+	fprintf(out, "  %s%*s", text, (int)pad, "");
 }
 
 void
@@ -230,14 +305,13 @@ text_table(FILE *out, const struct table *t)
 	widths(t, n, w);
 	for (j = 0; j < n; j++) {
 		heading(&t->rows[0].fields[j], text, sizeof(text));
-		fprintf(out, "  %-*s", j == n - 1 ? 0 : (int)w[j], text);
+		put_cell(out, text, w[j], j == n - 1);
 	}
 	fputc('\n', out);
 	for (i = 0; i < t->n; i++) {
 		for (j = 0; j < n && j < t->rows[i].n; j++) {
 			cell(&t->rows[i].fields[j], text, sizeof(text));
-			fprintf(out, "  %-*s", j == n - 1 ? 0 : (int)w[j],
-			    text);
+			put_cell(out, text, w[j], j == n - 1);
 		}
 		fputc('\n', out);
 	}

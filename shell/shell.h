@@ -110,6 +110,15 @@ uint64_t field_num(const struct cl_field *, unsigned n, const char *name);
 const char *field_str(const struct cl_field *, unsigned n, const char *name);
 
 void	 text_table(FILE *, const struct table *);
+/*
+ * The next character of UTF-8: its length, or 0 when it is malformed or a
+ * control character.  Text from elsewhere is never trusted with a terminal.
+ */
+unsigned text_rune(const char *);
+/* Copies with '?' for each byte that text_rune() refuses. */
+void	 text_clean(char *dst, size_t size, const char *src);
+/* Formats, cleans, and writes one line with its newline. */
+void	 text_line(FILE *, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* "12.4s", "0.21ms"; size of dst 16 at least. */
 void	 text_duration(char *dst, size_t size, uint64_t us);
 void	 text_time(char *dst, size_t size, uint64_t wall_us);
