@@ -8,3 +8,8 @@ CORE_SRCS += clusterd/core/node.c clusterd/core/member.c \
 	     clusterd/core/order_view.c clusterd/core/order_wire.c \
 	     clusterd/core/fencing.c clusterd/core/fencing_cmd.c \
 	     clusterd/core/fencing_run.c clusterd/core/group.c
+CORE_SRCS += clusterd/core/dlm.c clusterd/core/dlm_dir.c \
+	     clusterd/core/dlm_grant.c clusterd/core/dlm_master.c \
+	     clusterd/core/dlm_mode.c clusterd/core/dlm_proc.c \
+	     clusterd/core/dlm_recover.c clusterd/core/dlm_rsb.c \
+	     clusterd/core/dlm_space.c clusterd/core/dlm_wire.c

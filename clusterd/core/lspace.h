@@ -36,7 +36,10 @@ enum ls_event_type {
 	LSE_STOP = 1,	/* stop granting: recovery to epoch has begun */
 	LSE_STAGE,	/* do the work of stage; say NOTE_LS_STAGE when done */
 	LSE_RUN,	/* every member finished: grant again */
-	LSE_GONE	/* this node has left it: drop everything */
+	LSE_GONE,	/* this node has left it: drop everything */
+	LSE_FREEZE,	/* the view is not primary: grant nothing */
+	LSE_THAW,	/* ... primary again */
+	LSE_DROP	/* client has left it: unlock what it holds */
 };
 
 struct ls_event {
@@ -51,6 +54,8 @@ struct ls_event {
 	const struct ls_member *members;	/* ascending by node */
 	unsigned	 nlost;		/* fenced by LSS_DIR */
 	const struct ls_member *lost;
+	uint64_t	 client;	/* LSE_DROP: who, */
+	uint32_t	 client_lsid;	/* and its number of the lockspace */
 };
 
 struct lspace;
