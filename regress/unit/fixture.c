@@ -1,0 +1,824 @@
+/* SPDX-License-Identifier: ISC */
+/* Copyright (c) 2026 The clusterd authors */
+
+/* See fixture.h. */
+
+#include <stdio.h>
+
+#include <atf-c.h>
+
+#include "fixture.h"
+#include "fixture_fakes.h"
+
+#define LATENCY (1 * MS)
+#define DETECT	(700 * MS) /* silence until a session is given up */
+#define CONNECT (20 * MS)
+#define CLIENT	7
+#define GID	1
+
+enum fev_type {
+	FEV_PACKET = 1,
+	FEV_FENCED
+};
+
+/* Something that will happen. */
+struct fev {
+	TAILQ_ENTRY(fev) entry;
+	uint64_t at;
+	enum fev_type type;
+	uint16_t to;
+	uint64_t to_inc;
+	uint16_t pair; /* with whom; 0: no session concerned */
+	uint64_t gen;  /* of the session */
+	uint32_t req;
+	uint16_t victim;
+	bool ok;
+	size_t len;
+	uint8_t data[];
+};
+
+TAILQ_HEAD(fev_list, fev);
+
+/* A pair's session: what was sent under an older one never arrives. */
+struct pair {
+	bool cut;
+	bool up; /* UP was said at both ends */
+	uint64_t gen;
+	uint64_t change_at; /* 0: none planned */
+	uint64_t inc[2];    /* of the session, lower id first */
+};
+
+struct fix {
+	struct conf *conf;
+	unsigned n;
+	uint64_t now;
+	uint64_t incs;
+	uint64_t gens;
+	uint64_t messages;
+	enum fix_device device;
+	struct fix_node nodes[FIX_NODES + 1];
+	struct pair pairs[FIX_NODES + 1][FIX_NODES + 1];
+	struct fev_list events;
+	/* The oracle's memory. */
+	unsigned nviews;
+	struct node_view views[1024];
+	unsigned nlog;
+	uint32_t log[FIX_LOG];
+};
+
+static struct fix *the_fix; /* for the fake lockspaces; one at a time */
+
+bool
+fixture_used(const struct conf *conf, uint16_t node)
+{
+	return the_fix->conf == conf && the_fix->nodes[node].used;
+}
+
+struct fix *
+fixture_new(unsigned n)
+{
+	struct fix *fx = calloc(1, sizeof(*fx));
+	struct conf_node *cn;
+	unsigned i;
+
+	ATF_REQUIRE(fx != NULL && n <= FIX_NODES);
+	fx->conf = conf_new();
+	fx->n = n;
+	fx->now = SECOND;
+	TAILQ_INIT(&fx->events);
+	strlcpy(fx->conf->cluster, "test", sizeof(fx->conf->cluster));
+	fx->conf->nnodes = n;
+	fx->conf->nlinks = 1;
+	fx->conf->wait_for_all = false;
+	fx->conf->ndevices = 1;
+	fx->conf->devices = calloc(1, sizeof(*fx->conf->devices));
+	ATF_REQUIRE(fx->conf->devices != NULL);
+	strlcpy(fx->conf->devices[0].name, "switch",
+	    sizeof(fx->conf->devices[0].name));
+	fx->conf->devices[0].timeout_us = 10 * SECOND;
+	for (i = 1; i <= n; i++) {
+		cn = &fx->conf->nodes[i - 1];
+		snprintf(cn->name, sizeof(cn->name), "node%u", i);
+		cn->id = (uint16_t)i;
+		cn->votes = 1;
+		cn->nlinks = 1;
+		cn->nlevels = 1;
+		cn->levels[0].ndevices = 1;
+		cn->levels[0].devices[0] = 0;
+		fx->nodes[i].id = (uint16_t)i;
+	}
+	the_fix = fx;
+	return fx;
+}
+
+void
+fixture_free(struct fix *fx)
+{
+	struct fev *fe;
+	unsigned i;
+
+	for (i = 1; i <= fx->n; i++) {
+		node_free(fx->nodes[i].node);
+		free(fx->nodes[i].stored);
+	}
+	while ((fe = TAILQ_FIRST(&fx->events)) != NULL) {
+		TAILQ_REMOVE(&fx->events, fe, entry);
+		free(fe);
+	}
+	conf_free(fx->conf);
+	free(fx);
+	the_fix = NULL;
+}
+
+struct conf *
+fixture_conf(struct fix *fx)
+{
+	return fx->conf;
+}
+
+struct fix_node *
+fixture_node(struct fix *fx, uint16_t id)
+{
+	return &fx->nodes[id];
+}
+
+uint64_t
+fixture_now(const struct fix *fx)
+{
+	return fx->now;
+}
+
+uint64_t
+fixture_messages(const struct fix *fx)
+{
+	return fx->messages;
+}
+
+void
+fixture_device(struct fix *fx, enum fix_device device)
+{
+	fx->device = device;
+}
+
+static struct pair *
+pair_of(struct fix *fx, uint16_t a, uint16_t b)
+{
+	return &fx->pairs[MIN(a, b)][MAX(a, b)];
+}
+
+static struct fev *
+add_event(struct fix *fx, uint64_t at, const void *data, size_t len)
+{
+	struct fev *fe = calloc(1, sizeof(*fe) + len);
+	struct fev *before;
+
+	ATF_REQUIRE(fe != NULL);
+	fe->at = at;
+	fe->len = len;
+	if (len > 0)
+		memcpy(fe->data, data, len);
+	/* Behind everything that is due at the same time. */
+	TAILQ_FOREACH_REVERSE(before, &fx->events, fev_list, entry) {
+		if (before->at <= at)
+			break;
+	}
+	if (before == NULL)
+		TAILQ_INSERT_HEAD(&fx->events, fe, entry);
+	else
+		TAILQ_INSERT_AFTER(&fx->events, before, fe, entry);
+	return fe;
+}
+
+/* A word from the fake link to a node, now or after the latency. */
+static void
+packet(struct fix *fx, uint64_t at, uint16_t to, enum fake_packet kind,
+    uint16_t about, unsigned arg, const void *data, size_t len)
+{
+	struct pair *p = pair_of(fx, to, about);
+	struct wbuf w;
+	struct fev *fe;
+
+	wbuf_init(&w, 2 * 1024 * 1024);
+	wbuf_u8(&w, (uint8_t)kind);
+	wbuf_u16(&w, about);
+	wbuf_u64(&w, p->inc[about > to]);
+	wbuf_u8(&w, (uint8_t)arg);
+	wbuf_bytes(&w, data, len);
+	fe = add_event(fx, at, w.data, w.len);
+	fe->type = FEV_PACKET;
+	fe->to = to;
+	fe->to_inc = fx->nodes[to].inc;
+	fe->pair = kind == FAKE_DATA ? about : 0;
+	fe->gen = p->gen;
+	wbuf_free(&w);
+}
+
+/*
+ * The oracle: what no set of nodes may ever do.  Views with one (epoch,
+ * leader) are equal; two primary views of one moment share a majority's
+ * member; all clients see one sequence of messages.
+ */
+static void
+check_view(struct fix *fx, const struct node_view *nv)
+{
+	struct node_view *old;
+	unsigned i;
+
+	if (nv->epoch == 0)
+		return;
+	for (i = 0; i < fx->nviews; i++) {
+		old = &fx->views[i];
+		if (old->epoch != nv->epoch || old->leader != nv->leader)
+			continue;
+		ATF_REQUIRE_EQ(old->n, nv->n);
+		ATF_REQUIRE_EQ(old->primary, nv->primary);
+		ATF_REQUIRE(memcmp(old->incs, nv->incs, sizeof(nv->incs)) == 0);
+		ATF_REQUIRE(memcmp(old->members, nv->members,
+				sizeof(nv->members)) == 0);
+		return;
+	}
+	ATF_REQUIRE(fx->nviews < NITEMS(fx->views));
+	fx->views[fx->nviews++] = *nv;
+}
+
+static void
+check_node(struct fix *fx, struct fix_node *fn)
+{
+	struct node_view nv;
+
+	node_check(fn->node);
+	node_get_view(fn->node, &nv);
+	check_view(fx, &nv);
+}
+
+static void
+client_told(struct fix *fx, struct fix_node *fn, const struct action *act)
+{
+	const uint8_t *data;
+	struct rbuf r;
+	size_t len;
+
+	rbuf_init(&r, act->data, act->len);
+	switch (act->msgtype) {
+	case M_GROUP_VIEW:
+		(void)rbuf_u32(&r);
+		fn->views++;
+		fn->gmembers = rbuf_u16(&r);
+		break;
+	case M_GROUP_MSG:
+		(void)rbuf_u32(&r);
+		ATF_REQUIRE(fn->log.n < FIX_LOG);
+		fn->log.from[fn->log.n] = rbuf_u16(&r);
+		(void)rbuf_u64(&r);
+		data = rbuf_blob(&r, &len, GROUP_MSG_MAX);
+		ATF_REQUIRE(rbuf_done(&r) && len >= 4);
+		rbuf_init(&r, data, len);
+		fn->log.msg[fn->log.n++] = rbuf_u32(&r);
+		break;
+	case M_RESULT:
+		fn->result = rbuf_u32(&r);
+		rbuf_str(&r, fn->text, sizeof(fn->text));
+		fn->results++;
+		break;
+	default:
+		break;
+	}
+}
+
+static void
+drop_sessions(struct fix *fx, uint16_t id)
+{
+	struct pair *p;
+	uint16_t other;
+
+	for (other = 1; other <= fx->n; other++) {
+		if (other == id)
+			continue;
+		p = pair_of(fx, id, other);
+		if (p->up)
+			p->change_at = fx->now + DETECT;
+		p->gen = ++fx->gens;
+	}
+}
+
+static void
+die(struct fix *fx, struct fix_node *fn)
+{
+	node_free(fn->node);
+	fn->node = NULL;
+	drop_sessions(fx, fn->id);
+}
+
+static void
+store(struct fix_node *fn, const struct action *act)
+{
+	free(fn->stored);
+	fn->stored = malloc(act->len);
+	ATF_REQUIRE(fn->stored != NULL);
+	memcpy(fn->stored, act->data, act->len);
+	fn->storedlen = act->len;
+}
+
+static void
+sent(struct fix *fx, struct fix_node *fn, const struct action *act)
+{
+	struct pair *p = pair_of(fx, fn->id, act->node);
+
+	fx->messages++;
+	switch (act->data[0]) {
+	case FAKE_DOWN: /* a reset: both ends hear of it at once */
+		if (!p->up)
+			break;
+		p->change_at = fx->now + 1;
+		p->gen = ++fx->gens;
+		break;
+	case FAKE_GONE:
+		packet(fx, fx->now + LATENCY, act->node, FAKE_GONE, fn->id,
+		    act->data[1], NULL, 0);
+		p->up = false;
+		break;
+	default:
+		if (p->up && !p->cut)
+			packet(fx, fx->now + LATENCY, act->node, FAKE_DATA,
+			    fn->id, act->data[1], act->data + 2, act->len - 2);
+		break;
+	}
+}
+
+static void
+fence(struct fix *fx, const struct action *act, struct fix_node *fn)
+{
+	struct fev *fe;
+
+	fx->nodes[act->node].fenced++;
+	if (fx->device == FIX_HANG)
+		return;
+	fe = add_event(fx, fx->now + 300 * MS, NULL, 0);
+	fe->type = FEV_FENCED;
+	fe->to = fn->id;
+	fe->to_inc = fn->inc;
+	fe->req = act->req;
+	fe->victim = act->node;
+	fe->ok = fx->device == FIX_OFF;
+}
+
+static bool
+act(struct fix *fx, struct fix_node *fn, const struct action *a)
+{
+	switch (a->type) {
+	case ACT_SEND:
+		sent(fx, fn, a);
+		return true;
+	case ACT_CLIENT_SEND:
+		client_told(fx, fn, a);
+		return true;
+	case ACT_STORE:
+		store(fn, a);
+		return true;
+	case ACT_FENCE_START:
+		fence(fx, a, fn);
+		return true;
+	case ACT_EVENT:
+		if (getenv("FIXTURE_TRACE") != NULL)
+			printf("%8.3f %u.%llu %s\n", (double)fx->now / 1e6,
+			    fn->id, (unsigned long long)fn->inc,
+			    (const char *)a->data);
+		return true;
+	case ACT_STOPPED:
+		fn->stopped = true;
+		return false;
+	case ACT_DIE:
+		fn->deaths++;
+		strlcpy(fn->why, (const char *)a->data, sizeof(fn->why));
+		return false;
+	default:
+		return true;
+	}
+}
+
+static void
+step(struct fix *fx, struct fix_node *fn, struct event *ev)
+{
+	struct actions out;
+	struct action *a;
+	bool alive = true;
+
+	actions_init(&out);
+	ev->now = fx->now;
+	node_step(fn->node, ev, &out);
+	check_node(fx, fn);
+	while ((a = actions_take(&out)) != NULL) {
+		if (!act(fx, fn, a))
+			alive = false;
+		free(a);
+	}
+	if (alive)
+		return;
+	die(fx, fn);
+	if (!fn->stopped && !fn->norestart)
+		fn->restart_at = fx->now + 300 * MS;
+}
+
+static void
+give_client(struct fix *fx, uint16_t id, enum event_type type,
+    uint32_t msgtype, const struct wbuf *w)
+{
+	struct event ev = { .type = type,
+		.client = CLIENT,
+		.rights = RIGHT_OBSERVE | RIGHT_USE | RIGHT_ADMIN,
+		.msgtype = msgtype,
+		.msgid = 1 };
+
+	if (fx->nodes[id].node == NULL)
+		return;
+	if (w != NULL) {
+		ev.data = w->data;
+		ev.len = w->len;
+	}
+	step(fx, &fx->nodes[id], &ev);
+}
+
+static void
+open_client(struct fix *fx, uint16_t id)
+{
+	struct wbuf w;
+
+	wbuf_init(&w, 128);
+	wbuf_u32(&w, PROTO_VERSION);
+	wbuf_str(&w, "story");
+	wbuf_u32(&w, 1);
+	give_client(fx, id, EV_CLIENT_OPEN, 0, NULL);
+	give_client(fx, id, EV_CLIENT_DATA, M_HELLO, &w);
+	wbuf_free(&w);
+}
+
+static void
+plan_sessions(struct fix *fx, uint16_t id)
+{
+	struct pair *p;
+	uint16_t other;
+
+	for (other = 1; other <= fx->n; other++) {
+		if (other == id)
+			continue;
+		p = pair_of(fx, id, other);
+		p->change_at = fx->now + CONNECT;
+	}
+}
+
+void
+fixture_start(struct fix *fx, uint16_t id)
+{
+	struct fix_node *fn = &fx->nodes[id];
+	struct event ev = { .type = EV_START };
+	struct node_config nc = { .conf = fx->conf,
+		.self = id,
+		.stored = fn->stored,
+		.storedlen = fn->storedlen };
+
+	ATF_REQUIRE(fn->node == NULL);
+	fn->inc = nc.incarnation = ++fx->incs;
+	nc.seed[0] = fn->inc;
+	fn->restart_at = 0;
+	fn->stopped = false;
+	fn->views = fn->gmembers = 0;
+	memset(&fn->log, 0, sizeof(fn->log));
+	fn->node = node_new(&nc);
+	ATF_REQUIRE(fn->node != NULL);
+	step(fx, fn, &ev);
+	open_client(fx, id);
+	plan_sessions(fx, id);
+}
+
+void
+fixture_start_all(struct fix *fx)
+{
+	unsigned i;
+
+	for (i = 1; i <= fx->n; i++)
+		fixture_start(fx, (uint16_t)i);
+}
+
+void
+fixture_crash(struct fix *fx, uint16_t id)
+{
+	if (fx->nodes[id].node == NULL)
+		return;
+	die(fx, &fx->nodes[id]);
+	fx->nodes[id].restart_at = 0;
+}
+
+void
+fixture_stop(struct fix *fx, uint16_t id)
+{
+	struct event ev = { .type = EV_STOP };
+
+	step(fx, &fx->nodes[id], &ev);
+}
+
+void
+fixture_cut(struct fix *fx, uint16_t a, uint16_t b)
+{
+	struct pair *p = pair_of(fx, a, b);
+
+	if (p->cut)
+		return;
+	p->cut = true;
+	p->gen = ++fx->gens;
+	p->change_at = p->up ? fx->now + DETECT : 0;
+}
+
+void
+fixture_heal(struct fix *fx, uint16_t a, uint16_t b)
+{
+	struct pair *p = pair_of(fx, a, b);
+
+	if (!p->cut)
+		return;
+	p->cut = false;
+	/* What was lost is lost: the old session breaks first. */
+	p->change_at = fx->now + CONNECT;
+}
+
+void
+fixture_split(struct fix *fx, unsigned mask)
+{
+	uint16_t a, b;
+
+	for (a = 1; a <= fx->n; a++) {
+		for (b = (uint16_t)(a + 1); b <= fx->n; b++) {
+			if (((mask & BIT(a)) == 0) != ((mask & BIT(b)) == 0))
+				fixture_cut(fx, a, b);
+		}
+	}
+}
+
+void
+fixture_heal_all(struct fix *fx)
+{
+	uint16_t a, b;
+
+	for (a = 1; a <= fx->n; a++) {
+		for (b = (uint16_t)(a + 1); b <= fx->n; b++)
+			fixture_heal(fx, a, b);
+	}
+}
+
+static void
+say_both(struct fix *fx, uint16_t a, uint16_t b, enum fake_packet kind)
+{
+	struct pair *p = pair_of(fx, a, b);
+
+	if (fx->nodes[a].node != NULL && fx->nodes[a].inc == p->inc[0])
+		packet(fx, fx->now, a, kind, b, 0, NULL, 0);
+	if (fx->nodes[b].node != NULL && fx->nodes[b].inc == p->inc[1])
+		packet(fx, fx->now, b, kind, a, 0, NULL, 0);
+}
+
+/* A planned change of a pair's session is due. */
+static void
+change_pair(struct fix *fx, uint16_t a, uint16_t b)
+{
+	struct pair *p = pair_of(fx, a, b);
+	bool both = fx->nodes[a].node != NULL && fx->nodes[b].node != NULL;
+
+	p->change_at = 0;
+	p->gen = ++fx->gens;
+	if (p->up) {
+		/* A newer incarnation is proof that the old one has gone. */
+		say_both(fx, a, b,
+		    both && !p->cut &&
+			    (p->inc[0] != fx->nodes[a].inc ||
+				p->inc[1] != fx->nodes[b].inc) ?
+			FAKE_GONE :
+			FAKE_DOWN);
+		p->up = false;
+	}
+	if (!both || p->cut)
+		return;
+	p->up = true;
+	p->inc[0] = fx->nodes[a].inc;
+	p->inc[1] = fx->nodes[b].inc;
+	say_both(fx, a, b, FAKE_UP);
+}
+
+/* The earliest of all; which of equals is fixed by the order of looking. */
+static uint64_t
+next_time(struct fix *fx)
+{
+	const struct fev *fe = TAILQ_FIRST(&fx->events);
+	uint64_t t = fe == NULL ? UINT64_MAX : fe->at;
+	uint16_t a, b;
+
+	for (a = 1; a <= fx->n; a++) {
+		if (fx->nodes[a].node != NULL)
+			t = MIN(t, node_deadline(fx->nodes[a].node));
+		if (fx->nodes[a].restart_at != 0)
+			t = MIN(t, fx->nodes[a].restart_at);
+		for (b = (uint16_t)(a + 1); b <= fx->n; b++) {
+			if (fx->pairs[a][b].change_at != 0)
+				t = MIN(t, fx->pairs[a][b].change_at);
+		}
+	}
+	return MAX(t, fx->now);
+}
+
+static void
+run_event(struct fix *fx, struct fev *fe)
+{
+	struct fix_node *fn = &fx->nodes[fe->to];
+	struct event ev = { .type = EV_PACKET };
+
+	TAILQ_REMOVE(&fx->events, fe, entry);
+	if (fe->type == FEV_FENCED) {
+		if (fe->ok && fx->nodes[fe->victim].node != NULL)
+			fixture_crash(fx, fe->victim);
+		if (fe->ok)
+			fx->nodes[fe->victim].restart_at = 0;
+	}
+	if (fn->node == NULL || fn->inc != fe->to_inc ||
+	    (fe->pair != 0 && pair_of(fx, fe->to, fe->pair)->gen != fe->gen)) {
+		free(fe);
+		return;
+	}
+	ev.data = fe->data;
+	ev.len = fe->len;
+	if (fe->type == FEV_FENCED) {
+		ev.type = EV_FENCE_DONE;
+		ev.req = fe->req;
+		ev.ok = ev.verified = fe->ok;
+	}
+	step(fx, fn, &ev);
+	free(fe);
+}
+
+static void
+run_due(struct fix *fx)
+{
+	struct fev *fe = TAILQ_FIRST(&fx->events);
+	struct event ev = { .type = EV_TIMER };
+	uint16_t a, b;
+
+	if (fe != NULL && fe->at <= fx->now) {
+		run_event(fx, fe);
+		return;
+	}
+	for (a = 1; a <= fx->n; a++) {
+		struct fix_node *fn = &fx->nodes[a];
+
+		if (fn->restart_at != 0 && fn->restart_at <= fx->now) {
+			fixture_start(fx, a);
+			return;
+		}
+		if (fn->node != NULL && node_deadline(fn->node) <= fx->now) {
+			step(fx, fn, &ev);
+			return;
+		}
+		for (b = (uint16_t)(a + 1); b <= fx->n; b++) {
+			if (fx->pairs[a][b].change_at != 0 &&
+			    fx->pairs[a][b].change_at <= fx->now) {
+				change_pair(fx, a, b);
+				return;
+			}
+		}
+	}
+}
+
+/* One primary view at a time, and one sequence of messages. */
+static void
+oracle(struct fix *fx)
+{
+	struct node_view a, b;
+	unsigned i, k, x, common;
+
+	for (i = 1; i <= fx->n; i++) {
+		if (fx->nodes[i].node == NULL)
+			continue;
+		node_get_view(fx->nodes[i].node, &a);
+		for (k = i + 1; a.synced && k <= fx->n; k++) {
+			if (fx->nodes[k].node == NULL)
+				continue;
+			node_get_view(fx->nodes[k].node, &b);
+			if (!b.synced || a.epoch == b.epoch)
+				continue;
+			for (x = common = 0; x < a.n; x++) {
+				for (unsigned y = 0; y < b.n; y++)
+					common += a.members[x] == b.members[y];
+			}
+			ATF_REQUIRE(common > 0 || fx->conf->two_node);
+		}
+	}
+}
+
+bool
+fixture_step(struct fix *fx, uint64_t limit)
+{
+	uint64_t t = next_time(fx);
+
+	if (t > limit) {
+		fx->now = MAX(fx->now, limit);
+		return false;
+	}
+	fx->now = t;
+	run_due(fx);
+	oracle(fx);
+	return true;
+}
+
+void
+fixture_run(struct fix *fx, uint64_t us)
+{
+	uint64_t until = fx->now + us;
+	unsigned steps = 0;
+
+	while (fixture_step(fx, until))
+		ATF_REQUIRE_MSG(++steps < 2000000, "the story does not end");
+}
+
+bool
+fixture_settled(struct fix *fx, unsigned mask)
+{
+	struct node_view nv;
+	uint64_t epoch = 0;
+	unsigned i, k, got;
+
+	for (i = 1; i <= fx->n; i++) {
+		if ((mask & BIT(i)) == 0)
+			continue;
+		if (fx->nodes[i].node == NULL)
+			return false;
+		node_get_view(fx->nodes[i].node, &nv);
+		if (!nv.synced || (epoch != 0 && nv.epoch != epoch))
+			return false;
+		epoch = nv.epoch;
+		for (k = got = 0; k < nv.n; k++)
+			got |= BIT(nv.members[k]);
+		if (got != mask)
+			return false;
+	}
+	return true;
+}
+
+void
+fixture_settle(struct fix *fx, unsigned mask)
+{
+	uint64_t until = fx->now + 30 * SECOND;
+
+	while (!fixture_settled(fx, mask))
+		ATF_REQUIRE_MSG(fixture_step(fx, until),
+		    "no view of the nodes %#x", mask);
+}
+
+void
+fixture_join(struct fix *fx, uint16_t id)
+{
+	struct wbuf w;
+
+	wbuf_init(&w, 128);
+	wbuf_u32(&w, GID);
+	wbuf_str(&w, "g");
+	give_client(fx, id, EV_CLIENT_DATA, M_GROUP_JOIN, &w);
+	wbuf_free(&w);
+}
+
+void
+fixture_send(struct fix *fx, uint16_t id, uint32_t msg)
+{
+	struct wbuf w;
+
+	wbuf_init(&w, 128);
+	wbuf_u32(&w, GID);
+	wbuf_u32(&w, 4);
+	wbuf_u32(&w, msg);
+	give_client(fx, id, EV_CLIENT_DATA, M_GROUP_SEND, &w);
+	wbuf_free(&w);
+}
+
+void
+fixture_leave(struct fix *fx, uint16_t id)
+{
+	struct wbuf w;
+
+	wbuf_init(&w, 128);
+	wbuf_u32(&w, GID);
+	give_client(fx, id, EV_CLIENT_DATA, M_GROUP_LEAVE, &w);
+	wbuf_free(&w);
+}
+
+void
+fixture_client_dies(struct fix *fx, uint16_t id)
+{
+	give_client(fx, id, EV_CLIENT_CLOSE, 0, NULL);
+}
+
+void
+fixture_command(struct fix *fx, uint16_t id, const char *cmd, const char *arg)
+{
+	struct wbuf w;
+
+	wbuf_init(&w, 128);
+	wbuf_str(&w, cmd);
+	wbuf_str(&w, arg);
+	give_client(fx, id, EV_CLIENT_DATA, M_COMMAND, &w);
+	wbuf_free(&w);
+}

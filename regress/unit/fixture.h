@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: ISC */
+/* Copyright (c) 2026 The clusterd authors */
+
+/*
+ * A small world for stories about membership: up to nine whole nodes in
+ * virtual time, with sessions between them that are reliable and in order
+ * until they break.  The link layer, the lockspaces and the lock manager are
+ * replaced by the few lines that these stories need; regress/simulator has
+ * the real ones.
+ *
+ * Every node is checked after every step, and so is what all nodes together
+ * must never do (fixture_oracle()).
+ */
+
+#ifndef FIXTURE_H
+#define FIXTURE_H
+
+#include "core/node_internal.h"
+#include "proto.h"
+
+#define FIX_NODES	9
+#define FIX_LOG		4096
+#define MS		UINT64_C(1000)
+#define SECOND		UINT64_C(1000000)
+
+enum fix_device { FIX_OFF = 0, FIX_FAIL, FIX_HANG };
+
+/* What the client on a node was told of its group, in order. */
+struct fix_log {
+	unsigned	 n;
+	uint32_t	 msg[FIX_LOG];	/* number of a message */
+	uint16_t	 from[FIX_LOG];
+};
+
+struct fix_node {
+	uint16_t	 id;
+	struct node	*node;		/* NULL: down */
+	uint64_t	 inc;
+	bool		 stopped;	/* left cleanly: not started again */
+	bool		 norestart;	/* stays down when it dies */
+	bool		 used;		/* has a lockspace, says the fake */
+	uint64_t	 restart_at;	/* 0: no */
+	uint8_t		*stored;
+	size_t		 storedlen;
+	unsigned	 deaths;	/* ACT_DIE */
+	unsigned	 fenced;	/* ACT_FENCE_START against it */
+	char		 why[256];	/* of the last death */
+	struct fix_log	 log;
+	unsigned	 views;		/* group views told to the client */
+	unsigned	 gmembers;	/* in the last of them */
+	uint32_t	 result;	/* last M_RESULT */
+	char		 text[256];
+	unsigned	 results;
+};
+
+struct fix;
+
+struct fix *fixture_new(unsigned n);
+void	 fixture_free(struct fix *);
+struct conf *fixture_conf(struct fix *);	/* change it before start */
+struct fix_node *fixture_node(struct fix *, uint16_t id);
+
+void	 fixture_start(struct fix *, uint16_t id);
+void	 fixture_start_all(struct fix *);
+void	 fixture_crash(struct fix *, uint16_t id); /* power loss */
+void	 fixture_stop(struct fix *, uint16_t id);	/* EV_STOP */
+/* Cuts or heals both ways between two nodes. */
+void	 fixture_cut(struct fix *, uint16_t a, uint16_t b);
+void	 fixture_heal(struct fix *, uint16_t a, uint16_t b);
+/* Splits into the nodes in mask (bit id) and the others. */
+void	 fixture_split(struct fix *, unsigned mask);
+void	 fixture_heal_all(struct fix *);
+void	 fixture_device(struct fix *, enum fix_device);
+
+/* Runs for so long. */
+void	 fixture_run(struct fix *, uint64_t us);
+/* Runs one event; false when nothing is due before limit. */
+bool	 fixture_step(struct fix *, uint64_t limit);
+uint64_t fixture_now(const struct fix *);
+/* Runs until all of the mask are in one synced primary view of exactly them,
+   or fails the test after 30 virtual seconds. */
+void	 fixture_settle(struct fix *, unsigned mask);
+bool	 fixture_settled(struct fix *, unsigned mask);
+
+/* The client of a node: joins group "g", sends number msg. */
+void	 fixture_join(struct fix *, uint16_t id);
+void	 fixture_send(struct fix *, uint16_t id, uint32_t msg);
+void	 fixture_leave(struct fix *, uint16_t id);
+void	 fixture_client_dies(struct fix *, uint16_t id);
+void	 fixture_command(struct fix *, uint16_t id, const char *cmd,
+	    const char *arg);
+/* Messages that crossed since the start: to cut a story at any of them. */
+uint64_t fixture_messages(const struct fix *);
+
+#define BIT(id) (1u << (id))
+
+#endif /* FIXTURE_H */

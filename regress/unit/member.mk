@@ -1,0 +1,2 @@
+FIXTURE := regress/unit/fixture.c regress/unit/fixture_fakes.c
+$(call test,regress/unit/member_test,regress/unit/member_test.c $(FIXTURE) clusterd/log.c,$(O)/clusterd/libcore.a -lsodium)

@@ -1,0 +1,415 @@
+/* SPDX-License-Identifier: ISC */
+/* Copyright (c) 2026 The clusterd authors */
+
+/*
+ * Proves, in stories with whole nodes and made-up sessions: views form, lose
+ * and regain members; one side of a partition goes on and the other starts
+ * anew; a coordinator that dies at any message of a view change does no harm;
+ * epochs grow across lives.
+ */
+
+#include <stdio.h>
+
+#include <atf-c.h>
+
+#include "fixture.h"
+
+static uint64_t
+epoch_of(struct fix *fx, uint16_t id)
+{
+	struct node_view nv;
+
+	node_get_view(fixture_node(fx, id)->node, &nv);
+	return nv.epoch;
+}
+
+static bool
+primary(struct fix *fx, uint16_t id)
+{
+	struct node_view nv;
+
+	if (fixture_node(fx, id)->node == NULL)
+		return false;
+	node_get_view(fixture_node(fx, id)->node, &nv);
+	return nv.primary;
+}
+
+ATF_TC_WITHOUT_HEAD(one_node);
+ATF_TC_BODY(one_node, tc)
+{
+	struct fix *fx = fixture_new(1);
+
+	fixture_start(fx, 1);
+	fixture_settle(fx, BIT(1));
+	fixture_free(fx);
+}
+
+ATF_TC_WITHOUT_HEAD(three_nodes);
+ATF_TC_BODY(three_nodes, tc)
+{
+	struct fix *fx = fixture_new(3);
+
+	fixture_start_all(fx);
+	fixture_settle(fx, BIT(1) | BIT(2) | BIT(3));
+	fixture_run(fx, 5 * SECOND);
+	ATF_CHECK(fixture_settled(fx, BIT(1) | BIT(2) | BIT(3)));
+	/* Nothing happens, so no view may have followed the first ones. */
+	ATF_CHECK(epoch_of(fx, 1) < 10);
+	fixture_free(fx);
+}
+
+ATF_TC_WITHOUT_HEAD(late_join);
+ATF_TC_BODY(late_join, tc)
+{
+	struct fix *fx = fixture_new(3);
+
+	fixture_start(fx, 2);
+	fixture_run(fx, 2 * SECOND);
+	ATF_CHECK(!primary(fx, 2));
+	fixture_start(fx, 3);
+	fixture_settle(fx, BIT(2) | BIT(3));
+	fixture_start(fx, 1);
+	fixture_settle(fx, BIT(1) | BIT(2) | BIT(3));
+	ATF_CHECK_EQ(0, fixture_node(fx, 1)->deaths);
+	ATF_CHECK_EQ(0, fixture_node(fx, 2)->deaths);
+	ATF_CHECK_EQ(0, fixture_node(fx, 3)->deaths);
+	fixture_free(fx);
+}
+
+ATF_TC_WITHOUT_HEAD(leader_crashes);
+ATF_TC_BODY(leader_crashes, tc)
+{
+	struct fix *fx = fixture_new(3);
+
+	fixture_start_all(fx);
+	fixture_settle(fx, BIT(1) | BIT(2) | BIT(3));
+	fixture_crash(fx, 1);
+	fixture_settle(fx, BIT(2) | BIT(3));
+	fixture_start(fx, 1);
+	fixture_settle(fx, BIT(1) | BIT(2) | BIT(3));
+	ATF_CHECK_EQ(0, fixture_node(fx, 2)->deaths);
+	ATF_CHECK_EQ(0, fixture_node(fx, 3)->deaths);
+	fixture_free(fx);
+}
+
+ATF_TC_WITHOUT_HEAD(partition_minority_starts_anew);
+ATF_TC_BODY(partition_minority_starts_anew, tc)
+{
+	struct fix *fx = fixture_new(3);
+
+	fixture_start_all(fx);
+	fixture_settle(fx, BIT(1) | BIT(2) | BIT(3));
+	fixture_split(fx, BIT(1));
+	fixture_settle(fx, BIT(2) | BIT(3));
+	fixture_run(fx, 2 * SECOND);
+	ATF_CHECK(!primary(fx, 1));
+	ATF_CHECK_EQ(0, fixture_node(fx, 1)->deaths);
+	fixture_heal_all(fx);
+	fixture_settle(fx, BIT(1) | BIT(2) | BIT(3));
+	ATF_CHECK_EQ(1, fixture_node(fx, 1)->deaths);
+	ATF_CHECK(strstr(fixture_node(fx, 1)->why, "without") != NULL);
+	ATF_CHECK_EQ(0, fixture_node(fx, 2)->deaths);
+	ATF_CHECK_EQ(0, fixture_node(fx, 3)->deaths);
+	fixture_free(fx);
+}
+
+ATF_TC_WITHOUT_HEAD(even_split_has_no_primary);
+ATF_TC_BODY(even_split_has_no_primary, tc)
+{
+	struct fix *fx = fixture_new(4);
+	unsigned all = BIT(1) | BIT(2) | BIT(3) | BIT(4);
+	unsigned i;
+
+	fixture_start_all(fx);
+	fixture_settle(fx, all);
+	fixture_split(fx, BIT(1) | BIT(2));
+	fixture_run(fx, 5 * SECOND);
+	for (i = 1; i <= 4; i++) {
+		ATF_CHECK(!primary(fx, (uint16_t)i));
+		ATF_CHECK_EQ(0, fixture_node(fx, (uint16_t)i)->deaths);
+	}
+	fixture_heal_all(fx);
+	fixture_settle(fx, all);
+	/* One side had to give way, the one without the lowest node. */
+	ATF_CHECK_EQ(0, fixture_node(fx, 1)->deaths);
+	ATF_CHECK_EQ(0, fixture_node(fx, 2)->deaths);
+	ATF_CHECK_EQ(1, fixture_node(fx, 3)->deaths);
+	ATF_CHECK_EQ(1, fixture_node(fx, 4)->deaths);
+	fixture_free(fx);
+}
+
+ATF_TC_WITHOUT_HEAD(asymmetric_cut_costs_one_node);
+ATF_TC_BODY(asymmetric_cut_costs_one_node, tc)
+{
+	struct fix *fx = fixture_new(3);
+
+	fixture_start_all(fx);
+	fixture_settle(fx, BIT(1) | BIT(2) | BIT(3));
+	fixture_cut(fx, 2, 3);
+	fixture_run(fx, 10 * SECOND);
+	ATF_CHECK(fixture_settled(fx, BIT(1) | BIT(2)));
+	ATF_CHECK_EQ(0, fixture_node(fx, 1)->deaths);
+	ATF_CHECK_EQ(0, fixture_node(fx, 2)->deaths);
+	ATF_CHECK(fixture_node(fx, 3)->deaths >= 1);
+	fixture_heal_all(fx);
+	fixture_settle(fx, BIT(1) | BIT(2) | BIT(3));
+	fixture_free(fx);
+}
+
+/* Node 1 reaches 2 only; 2, 3, 4 and 5 reach each other: they go on. */
+ATF_TC_WITHOUT_HEAD(heavier_side_wins);
+ATF_TC_BODY(heavier_side_wins, tc)
+{
+	struct fix *fx = fixture_new(5);
+	uint16_t i;
+
+	fixture_start_all(fx);
+	fixture_settle(fx, BIT(1) | BIT(2) | BIT(3) | BIT(4) | BIT(5));
+	for (i = 3; i <= 5; i++)
+		fixture_cut(fx, 1, i);
+	fixture_run(fx, 10 * SECOND);
+	ATF_CHECK(fixture_settled(fx, BIT(2) | BIT(3) | BIT(4) | BIT(5)));
+	ATF_CHECK(fixture_node(fx, 1)->deaths >= 1);
+	ATF_CHECK_EQ(0, fixture_node(fx, 2)->deaths);
+	fixture_heal_all(fx);
+	fixture_settle(fx, BIT(1) | BIT(2) | BIT(3) | BIT(4) | BIT(5));
+	fixture_free(fx);
+}
+
+ATF_TC_WITHOUT_HEAD(clean_leave_is_quick);
+ATF_TC_BODY(clean_leave_is_quick, tc)
+{
+	struct fix *fx = fixture_new(3);
+	struct fencing_info fi;
+
+	fixture_start_all(fx);
+	fixture_settle(fx, BIT(1) | BIT(2) | BIT(3));
+	fixture_stop(fx, 1);
+	ATF_REQUIRE(fixture_node(fx, 1)->stopped);
+	/* Nobody waits for silence: far less than the time to detect it. */
+	fixture_run(fx, 100 * MS);
+	ATF_CHECK(fixture_settled(fx, BIT(2) | BIT(3)));
+	ATF_CHECK(!fencing_info(fixture_node(fx, 2)->node->fencing, 0, &fi));
+	fixture_start(fx, 1);
+	fixture_settle(fx, BIT(1) | BIT(2) | BIT(3));
+	fixture_free(fx);
+}
+
+ATF_TC_WITHOUT_HEAD(wait_for_all);
+ATF_TC_BODY(wait_for_all, tc)
+{
+	struct fix *fx = fixture_new(3);
+
+	fixture_conf(fx)->wait_for_all = true;
+	fixture_start(fx, 1);
+	fixture_start(fx, 2);
+	fixture_run(fx, 10 * SECOND);
+	ATF_CHECK(!primary(fx, 1));
+	ATF_CHECK(!primary(fx, 2));
+	fixture_start(fx, 3);
+	fixture_settle(fx, BIT(1) | BIT(2) | BIT(3));
+	/* Seen once, it may go. */
+	fixture_crash(fx, 3);
+	fixture_settle(fx, BIT(1) | BIT(2));
+	fixture_free(fx);
+}
+
+ATF_TC_WITHOUT_HEAD(two_nodes_one_dies);
+ATF_TC_BODY(two_nodes_one_dies, tc)
+{
+	struct fix *fx = fixture_new(2);
+
+	fixture_conf(fx)->two_node = true;
+	fixture_start(fx, 1);
+	fixture_run(fx, 5 * SECOND);
+	ATF_CHECK(!primary(fx, 1));
+	fixture_start(fx, 2);
+	fixture_settle(fx, BIT(1) | BIT(2));
+	fixture_crash(fx, 1);
+	fixture_settle(fx, BIT(2));
+	fixture_start(fx, 1);
+	fixture_settle(fx, BIT(1) | BIT(2));
+	ATF_CHECK_EQ(0, fixture_node(fx, 2)->deaths);
+	fixture_free(fx);
+}
+
+ATF_TC_WITHOUT_HEAD(epochs_grow_across_lives);
+ATF_TC_BODY(epochs_grow_across_lives, tc)
+{
+	struct fix *fx = fixture_new(3);
+	uint64_t before;
+	uint16_t i;
+
+	fixture_start_all(fx);
+	fixture_settle(fx, BIT(1) | BIT(2) | BIT(3));
+	before = epoch_of(fx, 1);
+	for (i = 1; i <= 3; i++)
+		fixture_crash(fx, i);
+	fixture_start_all(fx);
+	fixture_settle(fx, BIT(1) | BIT(2) | BIT(3));
+	ATF_CHECK(epoch_of(fx, 1) > before);
+	fixture_free(fx);
+}
+
+/*
+ * The view change after the crash of node 4 is interrupted by the crash of
+ * its coordinator (node 1), after every possible number of messages.
+ */
+ATF_TC_WITHOUT_HEAD(coordinator_dies_at_each_step);
+ATF_TC_BODY(coordinator_dies_at_each_step, tc)
+{
+	unsigned k, all = BIT(1) | BIT(2) | BIT(3) | BIT(4) | BIT(5);
+	uint64_t base, until;
+	struct fix *fx;
+	uint16_t i;
+
+	for (k = 0; k < 40; k++) {
+		fx = fixture_new(5);
+		fixture_start_all(fx);
+		fixture_settle(fx, all);
+		fixture_crash(fx, 4);
+		fixture_run(fx, 690 * MS);
+		base = fixture_messages(fx) + k;
+		until = fixture_now(fx) + SECOND;
+		while (fixture_messages(fx) < base && fixture_step(fx, until))
+			;
+		fixture_crash(fx, 1);
+		fixture_settle(fx, BIT(2) | BIT(3) | BIT(5));
+		for (i = 2; i <= 5; i++)
+			ATF_CHECK_EQ_MSG(0, fixture_node(fx, i)->deaths,
+			    "node %u died at step %u: %s", i, k,
+			    fixture_node(fx, i)->why);
+		fixture_start(fx, 1);
+		fixture_start(fx, 4);
+		fixture_settle(fx, all);
+		fixture_free(fx);
+	}
+}
+
+/* A node starts while the view change for another is at each step. */
+ATF_TC_WITHOUT_HEAD(join_during_view_change);
+ATF_TC_BODY(join_during_view_change, tc)
+{
+	unsigned k;
+	struct fix *fx;
+
+	for (k = 0; k < 60; k++) {
+		fx = fixture_new(4);
+		fixture_start(fx, 1);
+		fixture_start(fx, 2);
+		fixture_start(fx, 3);
+		fixture_settle(fx, BIT(1) | BIT(2) | BIT(3));
+		fixture_crash(fx, 3);
+		fixture_run(fx, 660 * MS + k * MS);
+		fixture_start(fx, 4);
+		fixture_settle(fx, BIT(1) | BIT(2) | BIT(4));
+		ATF_CHECK_EQ(0, fixture_node(fx, 1)->deaths);
+		ATF_CHECK_EQ(0, fixture_node(fx, 2)->deaths);
+		ATF_CHECK_EQ(0, fixture_node(fx, 4)->deaths);
+		fixture_free(fx);
+	}
+}
+
+ATF_TC_WITHOUT_HEAD(garbage_from_a_peer);
+ATF_TC_BODY(garbage_from_a_peer, tc)
+{
+	struct fix *fx = fixture_new(3);
+	uint64_t seed[4] = { 42, 0, 0, 0 };
+	struct member *m;
+	struct note *note;
+	struct actions out;
+	struct bus bus;
+	struct rng rng;
+	unsigned i, k, len;
+
+	fixture_start_all(fx);
+	fixture_settle(fx, BIT(1) | BIT(2) | BIT(3));
+	m = fixture_node(fx, 1)->node->member;
+	rng_seed(&rng, seed);
+	actions_init(&out);
+	bus_init(&bus);
+	bus.out = &out;
+	bus.rng = &rng;
+	bus.now = fixture_now(fx);
+	for (i = 0; i < 20000; i++) {
+		len = (unsigned)rng_below(&rng, 120);
+		note = calloc(1, sizeof(*note) + len + 1);
+		ATF_REQUIRE(note != NULL);
+		note->type = NOTE_MESSAGE;
+		note->chan = CHAN_MEMBER;
+		note->node = 2;
+		note->inc = fixture_node(fx, 2)->inc;
+		note->len = len;
+		for (k = 0; k < len; k++)
+			note->data[k] = rng_below(&rng, 3) == 0 ?
+			    (uint8_t)rng_u64(&rng) :
+			    0;
+		if (len > 0)
+			note->data[0] = (uint8_t)rng_below(&rng, 10);
+		member_note(m, note, &bus);
+		member_check(m);
+		free(note);
+		while ((note = bus_take(&bus)) != NULL) {
+			ATF_CHECK(note->type != NOTE_DIE);
+			free(note);
+		}
+	}
+	actions_clear(&out);
+	ATF_CHECK(member_view(m) != NULL);
+	fixture_free(fx);
+}
+
+ATF_TC_WITHOUT_HEAD(stored_state_is_checked);
+ATF_TC_BODY(stored_state_is_checked, tc)
+{
+	struct member_stored a, b;
+	struct wbuf w;
+	size_t len;
+
+	memset(&a, 0, sizeof(a));
+	a.epoch = 1234;
+	a.prim_epoch = 77;
+	a.prim_leader = 3;
+	a.n = 2;
+	a.members[0].node = 1;
+	a.members[0].inc = 5;
+	a.members[1].node = 3;
+	a.members[1].inc = 6;
+	a.members[1].clean = true;
+	wbuf_init(&w, 4096);
+	member_stored_encode(&a, &w);
+	ATF_REQUIRE(member_stored_decode(&b, w.data, w.len));
+	ATF_CHECK_EQ(a.epoch, b.epoch);
+	ATF_CHECK_EQ(a.prim_epoch, b.prim_epoch);
+	ATF_CHECK_EQ(a.n, b.n);
+	ATF_CHECK_EQ(6, b.members[1].inc);
+	ATF_CHECK(b.members[1].clean);
+	for (len = 0; len < w.len; len++) {
+		ATF_CHECK(!member_stored_decode(&b, w.data, len));
+		ATF_CHECK_EQ(0, b.epoch);
+	}
+	w.data[1]++;
+	ATF_CHECK(!member_stored_decode(&b, w.data, w.len));
+	wbuf_free(&w);
+}
+
+ATF_TP_ADD_TCS(tp)
+{
+	ATF_TP_ADD_TC(tp, one_node);
+	ATF_TP_ADD_TC(tp, three_nodes);
+	ATF_TP_ADD_TC(tp, late_join);
+	ATF_TP_ADD_TC(tp, leader_crashes);
+	ATF_TP_ADD_TC(tp, partition_minority_starts_anew);
+	ATF_TP_ADD_TC(tp, even_split_has_no_primary);
+	ATF_TP_ADD_TC(tp, asymmetric_cut_costs_one_node);
+	ATF_TP_ADD_TC(tp, heavier_side_wins);
+	ATF_TP_ADD_TC(tp, clean_leave_is_quick);
+	ATF_TP_ADD_TC(tp, wait_for_all);
+	ATF_TP_ADD_TC(tp, two_nodes_one_dies);
+	ATF_TP_ADD_TC(tp, epochs_grow_across_lives);
+	ATF_TP_ADD_TC(tp, coordinator_dies_at_each_step);
+	ATF_TP_ADD_TC(tp, join_during_view_change);
+	ATF_TP_ADD_TC(tp, garbage_from_a_peer);
+	ATF_TP_ADD_TC(tp, stored_state_is_checked);
+	return atf_no_error();
+}
