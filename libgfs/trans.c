@@ -378,11 +378,27 @@ trans_add_revoke(struct glock *gl, uint64_t blkno)
 		cache_detach(bh);
 }
 
+/*
+ * File data that the flush in flight has to bring home before its header: the
+ * block is free only when the next compound commits, and until then a crash
+ * would show what it held before.
+ */
+static bool
+owed(const struct gfs *fs, const struct bh *bh)
+{
+	return bh != NULL && (bh->flags & BH_DATA) && (bh->flags & BH_DIRTY) &&
+	    fs->log != NULL && fs->log->sealed != NULL && !fs->withdrawn;
+}
+
 void
 cache_forget(struct gfs *fs, uint64_t blkno)
 {
 	struct bh *bh = quiet_buffer(fs, blkno);
 
+	while (owed(fs, bh)) {
+		env_wait(fs->env, &fs->log->wq_flush, UINT64_MAX);
+		bh = quiet_buffer(fs, blkno);
+	}
 	if (bh == NULL)
 		return;
 	if (bh->bd != NULL) {

@@ -15,6 +15,7 @@
 struct world {
 	struct env	*env;
 	struct gfs	 fs;
+	int		 fd;
 	char		 path[128];
 	char		 log[4096];	/* what gfs_log() said */
 	char		 why[256];

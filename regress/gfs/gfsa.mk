@@ -4,3 +4,4 @@ GFSA_LIBS := -levent_core -lpthread
 
 $(call test,regress/gfs/env_test,regress/gfs/env_test.c $(GFSA_SRCS),$(GFSA_LIBS))
 $(call test,regress/gfs/ondisk_test,regress/gfs/ondisk_test.c $(GFSA_SRCS),$(GFSA_LIBS))
+$(call test,regress/gfs/crash_test,regress/gfs/crash_test.c $(GFSA_SRCS),$(GFSA_LIBS))
