@@ -201,6 +201,9 @@ publish(struct member *m, struct bus *bus)
 	bool changed;
 	unsigned i;
 
+	/* Halfway into a view we are neither here nor there. */
+	if (m->phase == PH_APPLY)
+		return;
 	fill_status(m, &st);
 	wbuf_init(&w, MEMBER_MSG_MAX);
 	put_status(&w, &st);
@@ -238,7 +241,7 @@ gather_time(const struct member *m)
 static bool
 discovering(const struct member *m, uint64_t now)
 {
-	return now < m->start_at && m->want.n < m->npeers + 1;
+	return !m->have_view && now < m->start_at && m->want.n < m->npeers + 1;
 }
 
 /*

@@ -388,6 +388,9 @@ round_ready(struct member *m, const struct note *note, struct rbuf *r,
 	wbuf_free(&w);
 	clear_round(rd);
 	rd->attempt = 0;
+	/* Our own COMMIT is still on its way to us. */
+	m->retry_at = bus->now + 1;
+	m->act_at = UINT64_MAX;
 }
 
 void
