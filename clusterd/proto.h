@@ -23,7 +23,7 @@ enum msg_type {
 	M_LINK_FD,		/* u8 link; fd: bound UDP socket */
 	M_CONTROL_FD,		/* fd: listening control socket */
 	M_OBSERVE_FD,		/* fd: listening observe socket */
-	M_STATE_FD,		/* fd: the state file */
+	M_STORED,		/* - : the last M_STORE is on the disk */
 	M_PEER_FD,		/* fd: pair to the other child */
 	M_GROUP_IDS,		/* u32 admin gid or ~0; u32 observer gid or ~0 */
 	M_STOP,			/* leave cleanly, then exit */
@@ -34,6 +34,8 @@ enum msg_type {
 	M_STOPPED,		/* str why: left cleanly, will exit */
 	M_DYING,		/* str why: evicted; tear down, start me anew */
 	M_MOUNT_PID,		/* u32 pid; str fs; str dir: stop it with us */
+	M_STORE,		/* blob: replace the durable state, then M_STORED;
+				   one at a time */
 
 	/* engine <-> fence */
 	M_FENCE_START = 200,	/* u32 req; u16 node; u16 device; u8 action;
@@ -60,7 +62,8 @@ enum msg_type {
 	M_MOUNT,		/* u32 pid; str fs; str dir       [root] */
 
 	/* engine -> client */
-	M_WELCOME = 2000,	/* u32 version; u16 node; str cluster; u8 rights */
+	M_WELCOME = 2000,	/* u32 version; u16 node; str cluster; u8 rights;
+				   u64 client: the asker's number on this node */
 	M_RESULT,		/* u32 errno (0: ok); str text: ends a request */
 	M_ROW,			/* u8 n; n x { str name; u8 type; u64 | str } */
 	M_VIEW,			/* u64 epoch; u16 leader; u8 quorate; u16 n;
@@ -78,6 +81,9 @@ enum msg_type {
 				   u8 sbflags; u8 unlocked; u8 haslvb; 32 bytes */
 	M_BAST			/* u32 lsid; u32 lkid; u8 mode */
 };
+
+/* Action of M_FENCE_START. */
+enum fence_action { FENCE_OFF = 1 };
 
 /* Rights of a client, from its socket and its credentials. */
 #define RIGHT_OBSERVE	0x01	/* show, watch */

@@ -211,6 +211,7 @@ greet(struct client_layer *cl, struct client *c, const struct event *ev,
 	wbuf_u16(&w, cl->self);
 	wbuf_str(&w, cl->conf->cluster);
 	wbuf_u8(&w, (uint8_t)c->rights);
+	wbuf_u64(&w, c->id);
 	bus_client_send(bus, c->id, M_WELCOME, ev->msgid, &w);
 	wbuf_free(&w);
 }

@@ -45,6 +45,7 @@ struct cl_group {
 	LIST_ENTRY(cl_group)	 entry;
 	struct cl		*cl;
 	uint32_t		 gid;
+	size_t			 inflight;	/* sent and not seen in the order */
 	struct cl_group_ops	 ops;
 	void			*arg;
 };
@@ -57,6 +58,7 @@ struct cl {
 	bool			 wants_write;
 	bool			 dead;
 	uint32_t		 node;
+	uint64_t		 client;
 	char			 cluster[64];
 	uint32_t		 next_id;
 	STAILQ_HEAD(, cl_deferred) deferred;

@@ -137,6 +137,7 @@ greet(struct cl *cl)
 	cl->node = rbuf_u16(&r);
 	rbuf_str(&r, cl->cluster, sizeof(cl->cluster));
 	(void)rbuf_u8(&r);
+	cl->client = rbuf_u64(&r);
 	return rbuf_done(&r) ? 0 : EPROTO;
 }
 
@@ -207,6 +208,12 @@ uint32_t
 cl_node(const struct cl *cl)
 {
 	return cl->node;
+}
+
+uint64_t
+cl_client(const struct cl *cl)
+{
+	return cl->client;
 }
 
 const char *

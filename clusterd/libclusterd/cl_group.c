@@ -8,6 +8,11 @@
 #include "cl.h"
 
 #define GROUP_MEMBERS_MAX 1024
+/*
+ * Above this the daemon refuses a client's messages.  Counting here as it
+ * does turns that into a plain EAGAIN before anything is lost.
+ */
+#define GROUP_INFLIGHT_MAX (256 * 1024)
 
 static struct cl_group *
 group_find(struct cl *cl, uint32_t gid)
@@ -70,13 +75,19 @@ int
 cl_group_send(struct cl_group *g, const void *data, size_t len)
 {
 	struct wbuf w;
+	int error;
 
 	if (len > CL_MSG_MAX)
 		return EMSGSIZE;
+	if (!g->cl->dead && g->inflight + len + 1 > GROUP_INFLIGHT_MAX)
+		return EAGAIN;
 	wbuf_init(&w, CL_MSG_MAX + 16);
 	wbuf_u32(&w, g->gid);
 	wbuf_blob(&w, data, len);
-	return cl_send(g->cl, M_GROUP_SEND, g->gid, &w);
+	error = cl_send(g->cl, M_GROUP_SEND, g->gid, &w);
+	if (error == 0)
+		g->inflight += len + 1;
+	return error;
 }
 
 int
@@ -118,7 +129,11 @@ group_deliver(struct cl_group *g, struct rbuf *r)
 
 	from.client = rbuf_u64(r);
 	data = rbuf_blob(r, &len, CL_MSG_MAX);
-	if (rbuf_done(r) && g->ops.message != NULL)
+	if (!rbuf_done(r))
+		return;
+	if (from.node == g->cl->node && from.client == g->cl->client)
+		g->inflight -= MIN(g->inflight, len + 1);
+	if (g->ops.message != NULL)
 		g->ops.message(g->arg, &from, data, len);
 }
 
@@ -135,12 +150,31 @@ group_left(struct cl_group *g, struct rbuf *r)
 		left(arg);
 }
 
+/* The request that carried our own number as its id. */
+static bool
+group_result(struct cl *cl, const struct msg *m)
+{
+	struct cl_group *g = group_find(cl, m->id);
+	char why[512];
+	int error;
+
+	if (g == NULL)
+		return false;
+	error = cl_result(m, why, sizeof(why));
+	/* EPROTO is ours: the message was malformed. */
+	if (error != 0 && error != EPROTO && g->ops.failed != NULL)
+		g->ops.failed(g->arg, error, why);
+	return true;
+}
+
 bool
 cl_group_message(struct cl *cl, const struct msg *m)
 {
 	struct cl_group *g;
 	struct rbuf r;
 
+	if (m->type == M_RESULT)
+		return group_result(cl, m);
 	if (m->type != M_GROUP_VIEW && m->type != M_GROUP_MSG &&
 	    m->type != M_GROUP_LEFT)
 		return false;

@@ -57,6 +57,8 @@ cl_result(const struct msg *m, char *text, size_t textlen)
 	struct rbuf r;
 	int error;
 
+	if (text != NULL && textlen > 0)
+		text[0] = '\0';
 	rbuf_init(&r, m->data, m->len);
 	error = (int)rbuf_u32(&r);
 	rbuf_str(&r, whole, sizeof(whole));

@@ -40,8 +40,12 @@ int	 cl_dispatch(struct cl *);
 /* Called once when the daemon has gone; every object is dead then. */
 void	 cl_on_lost(struct cl *, void (*fn)(void *arg, const char *why),
 	    void *arg);
-/* The node we are on, and the cluster's name. */
+/*
+ * The node we are on, our own number among its clients (as in struct
+ * cl_group_member), and the cluster's name.
+ */
 uint32_t cl_node(const struct cl *);
+uint64_t cl_client(const struct cl *);
 const char *cl_cluster(const struct cl *);
 
 /* ---- membership and quorum: cl_member.c -------------------------------- */
@@ -79,13 +83,20 @@ struct cl_group_ops {
 	void	(*view)(void *arg, const struct cl_group_member *, unsigned n);
 	void	(*message)(void *arg, const struct cl_group_member *from,
 		    const void *data, size_t len);
-	void	(*left)(void *arg);	/* our own leave is complete */
+	/* Our own leave is complete, or the join was refused. */
+	void	(*left)(void *arg);
+	/* A request was refused; left() follows if it was the join. */
+	void	(*failed)(void *arg, int error, const char *why);
 };
 
 int	 cl_group_join(struct cl *, const char *name,
 	    const struct cl_group_ops *, void *arg, struct cl_group **);
+/*
+ * Delivered to every member, ourselves included.  EAGAIN when too many of our
+ * own have not come back yet: go on when one has.
+ */
 int	 cl_group_send(struct cl_group *, const void *data, size_t len);
-int	 cl_group_leave(struct cl_group *);	/* freed after left() */
+int	 cl_group_leave(struct cl_group *);	/* freed before left() */
 
 /* ---- locks: cl_lock.c --------------------------------------------------- */
 

@@ -122,6 +122,7 @@ ATF_TC_BODY(greeting, tc)
 	rbuf_str(&r, cluster, sizeof(cluster));
 	ATF_CHECK_STREQ("demo", cluster);
 	ATF_CHECK_EQ(RIGHT_OBSERVE, rbuf_u8(&r));
+	ATF_CHECK_EQ(5, rbuf_u64(&r));
 	ATF_CHECK(rbuf_done(&r));
 	free(act);
 	teardown();

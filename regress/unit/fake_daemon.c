@@ -128,9 +128,10 @@ greet(struct msgchan *chan, void *arg)
 	fake_expect(chan, M_HELLO, &m);
 	wbuf_init(&w, 256);
 	wbuf_u32(&w, PROTO_VERSION);
-	wbuf_u16(&w, 7);
+	wbuf_u16(&w, FAKE_NODE);
 	wbuf_str(&w, "demo");
 	wbuf_u8(&w, RIGHT_OBSERVE | RIGHT_USE);
+	wbuf_u64(&w, FAKE_CLIENT);
 	fake_send(chan, M_WELCOME, m.id, &w);
 }
 

@@ -14,6 +14,8 @@
 #include "clusterd/proto.h"
 
 #define FAKE_SOCKET	"fake.sock"
+#define FAKE_NODE	7	/* what fake_connect() says we are */
+#define FAKE_CLIENT	12
 
 /* A part that runs beside a synchronous call; msgchan is the daemon's end. */
 struct fake_part;

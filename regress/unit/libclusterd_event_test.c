@@ -88,6 +88,16 @@ on_group_left(void *arg)
 }
 
 static void
+on_group_failed(void *arg, int error, const char *why)
+{
+	struct fixture *f = arg;
+
+	f->error = error;
+	strlcpy(f->why, why, sizeof(f->why));
+	called(f, "gfailed");
+}
+
+static void
 on_prep(void *arg)
 {
 	called(arg, "prep");
@@ -155,7 +165,8 @@ on_bast(void *arg, enum cl_mode mode)
 
 static const struct cl_group_ops group_ops = { .view = on_group_view,
 	.message = on_message,
-	.left = on_group_left };
+	.left = on_group_left,
+	.failed = on_group_failed };
 static const struct cl_lockspace_ops ls_ops = { .prep = on_prep,
 	.slot = on_slot,
 	.done = on_done,
@@ -365,6 +376,71 @@ ATF_TC_BODY(groups, tc)
 	say(f, M_GROUP_MSG, w.data, w.len);
 	wbuf_free(&w);
 	ATF_CHECK_EQ(0, f->calls);
+	fixture_free(f);
+}
+
+static void
+deliver(struct fixture *f, uint16_t node, uint64_t client, const void *data,
+    size_t len)
+{
+	struct wbuf w;
+
+	wbuf_init(&w, MSG_MAX);
+	wbuf_u32(&w, f->gid);
+	wbuf_u16(&w, node);
+	wbuf_u64(&w, client);
+	wbuf_blob(&w, data, len);
+	say(f, M_GROUP_MSG, w.data, w.len);
+	wbuf_free(&w);
+}
+
+/* The daemon refuses more than 256 KiB that are not ordered yet. */
+ATF_TC_WITHOUT_HEAD(group_held_back);
+ATF_TC_BODY(group_held_back, tc)
+{
+	struct fixture *f = fixture_new();
+	static uint8_t data[16383];
+	struct msg m;
+	unsigned i;
+
+	for (i = 0; i < 16; i++) {
+		ATF_REQUIRE_EQ(0, cl_group_send(f->group, data, sizeof(data)));
+		fake_expect(&f->chan, M_GROUP_SEND, &m);
+	}
+	ATF_CHECK_EQ(EAGAIN, cl_group_send(f->group, "", 0));
+	/* Somebody else's message makes no room, our own one does. */
+	deliver(f, FAKE_NODE, FAKE_CLIENT + 1, data, sizeof(data));
+	deliver(f, FAKE_NODE + 1, FAKE_CLIENT, data, sizeof(data));
+	ATF_CHECK_EQ(EAGAIN, cl_group_send(f->group, "", 0));
+	deliver(f, FAKE_NODE, FAKE_CLIENT, data, sizeof(data));
+	ATF_CHECK_EQ(3, f->calls);
+	ATF_CHECK_EQ(0, cl_group_send(f->group, data, sizeof(data)));
+	ATF_CHECK_EQ(EAGAIN, cl_group_send(f->group, "", 0));
+	fixture_free(f);
+}
+
+ATF_TC_WITHOUT_HEAD(group_refused);
+ATF_TC_BODY(group_refused, tc)
+{
+	struct fixture *f = fixture_new();
+	struct wbuf w;
+
+	wbuf_init(&w, 256);
+	wbuf_u32(&w, ENOSPC);
+	wbuf_str(&w, "no room");
+	ATF_REQUIRE_EQ(0,
+	    msg_send(&f->chan, M_RESULT, f->gid, w.data, w.len - 1, -1));
+	ATF_REQUIRE_EQ(0, cl_dispatch(f->cl));
+	ATF_CHECK_EQ(0, f->calls);
+	ATF_REQUIRE_EQ(0,
+	    msg_send(&f->chan, M_RESULT, f->gid, w.data, w.len, -1));
+	ATF_REQUIRE_EQ(0, cl_dispatch(f->cl));
+	wbuf_free(&w);
+	ATF_REQUIRE_EQ(1, f->calls);
+	ATF_CHECK_STREQ("gfailed", f->last);
+	ATF_CHECK_EQ(ENOSPC, f->error);
+	ATF_CHECK_STREQ("no room", f->why);
+	say_whole(f, M_GROUP_LEFT, "gleft");
 	fixture_free(f);
 }
 
@@ -769,6 +845,8 @@ ATF_TP_ADD_TCS(tp)
 {
 	ATF_TP_ADD_TC(tp, views);
 	ATF_TP_ADD_TC(tp, groups);
+	ATF_TP_ADD_TC(tp, group_held_back);
+	ATF_TP_ADD_TC(tp, group_refused);
 	ATF_TP_ADD_TC(tp, lockspaces);
 	ATF_TP_ADD_TC(tp, bad_arguments);
 	ATF_TP_ADD_TC(tp, lock_requests);

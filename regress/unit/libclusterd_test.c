@@ -77,6 +77,7 @@ welcome(struct wbuf *w, uint32_t version)
 	wbuf_u16(w, 3);
 	wbuf_str(w, "demo");
 	wbuf_u8(w, RIGHT_OBSERVE);
+	wbuf_u64(w, 21);
 }
 
 ATF_TC_WITHOUT_HEAD(greeting);
@@ -94,6 +95,7 @@ ATF_TC_BODY(greeting, tc)
 	ATF_CHECK_EQ((uint32_t)getpid(), a.pid);
 	ATF_CHECK(a.program[0] != '\0');
 	ATF_CHECK_EQ(3, cl_node(cl));
+	ATF_CHECK_EQ(21, cl_client(cl));
 	ATF_CHECK_STREQ("demo", cl_cluster(cl));
 	ATF_CHECK(cl_fd(cl) >= 0);
 	cl_close(cl);
@@ -764,8 +766,10 @@ ATF_TC_BODY(garbage_packet, tc)
 
 /* --- a daemon that does not read ------------------------------------------- */
 
+#define NGROUPS 64 /* one alone is held back before the queue is full */
+
 static unsigned
-send_until_full(struct cl_group *g)
+send_until_full(struct cl_group **groups)
 {
 	uint8_t data[4096];
 	unsigned n;
@@ -777,7 +781,7 @@ send_until_full(struct cl_group *g)
 		data[1] = (uint8_t)(n >> 16);
 		data[2] = (uint8_t)(n >> 8);
 		data[3] = (uint8_t)n;
-		error = cl_group_send(g, data, sizeof(data));
+		error = cl_group_send(groups[n % NGROUPS], data, sizeof(data));
 		if (error != 0) {
 			ATF_CHECK_EQ(EAGAIN, error);
 			return n;
@@ -792,19 +796,24 @@ ATF_TC_BODY(queue_full, tc)
 	static const struct cl_group_ops nothing;
 	static struct msgchan chan;
 	struct cl *cl = fake_connect(&chan);
-	unsigned i, n, sent;
-	struct cl_group *g;
+	struct cl_group *groups[NGROUPS];
+	unsigned i, sent;
+	char name[16];
 	struct rbuf r;
 	struct msg m;
 	size_t len;
 
-	ATF_REQUIRE_EQ(0, cl_group_join(cl, "chat", &nothing, NULL, &g));
-	sent = send_until_full(g);
-	ATF_REQUIRE(sent > 0);
-	fake_expect(&chan, M_GROUP_JOIN, &m);
+	for (i = 0; i < NGROUPS; i++) {
+		snprintf(name, sizeof(name), "g%u", i);
+		ATF_REQUIRE_EQ(0,
+		    cl_group_join(cl, name, &nothing, NULL, &groups[i]));
+		fake_expect(&chan, M_GROUP_JOIN, &m);
+	}
+	sent = send_until_full(groups);
+	ATF_REQUIRE(sent * 4096 > 256 * 1024);
 	/* Every message that was accepted arrives, once and in order. */
 	for (i = 0; i < sent; i++) {
-		while ((n = (unsigned)msg_recv(&chan, &m)) != 1)
+		while (msg_recv(&chan, &m) != 1)
 			ATF_REQUIRE_EQ(0, cl_dispatch(cl));
 		ATF_REQUIRE_EQ(M_GROUP_SEND, m.type);
 		rbuf_init(&r, m.data, m.len);
@@ -814,7 +823,7 @@ ATF_TC_BODY(queue_full, tc)
 		ATF_REQUIRE_EQ(i, rbuf_u32(&r));
 	}
 	ATF_CHECK_EQ(-1, msg_recv(&chan, &m));
-	ATF_CHECK_EQ(0, cl_group_send(g, "x", 1));
+	ATF_CHECK_EQ(0, cl_group_send(groups[0], "x", 1));
 	fake_expect(&chan, M_GROUP_SEND, &m);
 	cl_close(cl);
 	msgchan_close(&chan);
