@@ -138,6 +138,13 @@ model_free(struct model *m)
 	free(m->files);
 }
 
+void
+model_adopt(struct model *m, const char *name)
+{
+	/* Not among the files: nothing is written to it. */
+	add(m->root, name, mnode_new(S_IFREG));
+}
+
 static const char *
 name_of(struct mnode *n)
 {

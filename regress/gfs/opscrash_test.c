@@ -22,9 +22,12 @@
 
 /* A write that a power cut may still undo. */
 struct pending {
+	uint64_t id;
 	uint64_t off;
 	size_t len;
 	uint8_t *old;
+	bool ended;   /* the device has reported it done */
+	bool covered; /* ... before the flush in flight began */
 	bool kept;
 };
 
@@ -34,49 +37,69 @@ struct plug {
 	bool dead;
 	struct pending *v;
 	unsigned n;
-	unsigned flushes;
 };
 
-static void
-forget(struct plug *p)
-{
-	unsigned i;
-
-	for (i = 0; i < p->n; i++)
-		free(p->v[i].old);
-	p->n = 0;
-}
-
+/* Before a request starts: may it? */
 static int
 hook(void *arg, enum io_op op, uint64_t off, const void *data, size_t len)
 {
 	struct plug *p = arg;
-	struct pending *w;
 
 	if (op == IO_READ)
 		return 0;
-	if (p->dead)
-		return EIO;
-	if (op == IO_FLUSH) {
-		p->flushes++;
-		forget(p);
-		return 0;
-	}
-	if (p->countdown-- == 0) {
+	if (!p->dead && op != IO_FLUSH && p->countdown-- == 0)
 		p->dead = true;
-		return EIO;
-	}
-	if (op == IO_WRITE_FUA)
-		return 0;
+	return p->dead ? EIO : 0;
+}
+
+static void
+write_starts(struct plug *p, uint64_t id, uint64_t off, size_t len)
+{
+	struct pending *w;
+
 	p->v = reallocarray(p->v, p->n + 1, sizeof(*p->v));
 	ATF_REQUIRE(p->v != NULL);
 	w = &p->v[p->n++];
+	memset(w, 0, sizeof(*w));
+	w->id = id;
 	w->off = off;
 	w->len = len;
-	w->kept = false;
 	w->old = malloc(len);
 	ATF_REQUIRE(pread(p->fd, w->old, len, (off_t)off) == (ssize_t)len);
-	return 0;
+}
+
+/* A flush ended: what had ended before it began is there to stay. */
+static void
+flushed(struct plug *p)
+{
+	unsigned i, k = 0;
+
+	for (i = 0; i < p->n; i++) {
+		if (p->v[i].covered)
+			free(p->v[i].old);
+		else
+			p->v[k++] = p->v[i];
+	}
+	p->n = k;
+}
+
+static void
+tracer(void *arg, uint64_t id, bool ended, enum io_op op, uint64_t off,
+    const void *data, size_t len)
+{
+	struct plug *p = arg;
+	unsigned i;
+
+	if (op == IO_WRITE && !ended)
+		write_starts(p, id, off, len);
+	for (i = 0; i < p->n; i++) {
+		if (op == IO_WRITE && ended && p->v[i].id == id)
+			p->v[i].ended = true;
+		if (op == IO_FLUSH && !ended && p->v[i].ended)
+			p->v[i].covered = true;
+	}
+	if (op == IO_FLUSH && ended)
+		flushed(p);
 }
 
 static bool
@@ -104,13 +127,16 @@ lose_some(struct plug *p, struct rnd *r)
 			    pwrite(p->fd, p->v[i].old, p->v[i].len,
 				(off_t)p->v[i].off) == (ssize_t)p->v[i].len);
 	}
-	forget(p);
+	for (i = 0; i < p->n; i++)
+		free(p->v[i].old);
+	p->n = 0;
 }
 
 struct crash {
 	struct model m;
 	struct rnd r;
 	struct plug plug;
+	bool latency;
 	uint64_t *digests; /* of every moment since the last sync */
 	unsigned ndigests;
 	unsigned compared;
@@ -134,6 +160,9 @@ until_power_cut(void *arg)
 	unsigned i;
 
 	dev_set_hook(fs->dev, hook, &c->plug);
+	env_sim_trace(vol_env(), tracer, &c->plug);
+	if (c->latency)
+		env_sim_latency(vol_env(), 3000, c->r.s);
 	moment(c);
 	for (i = 0; i < 3000 && !c->m.dead; i++) {
 		if (rnd_below(&c->r, 40) == 0 && gfs_sync(fs) == 0) {
@@ -149,7 +178,9 @@ until_power_cut(void *arg)
 		moment(c);
 	}
 	gfs_abort(fs, "power cut");
+	c->plug.dead = true;
 	(void)gfs_unmount(fs);
+	env_sim_trace(vol_env(), NULL, NULL);
 }
 
 static void
@@ -169,6 +200,31 @@ after_power_cut(void *arg)
 	vol_unmount(fs);
 }
 
+/* Leaves so little space that what is freed is soon used again. */
+static void
+fill(void *arg)
+{
+	static uint8_t buf[65536];
+	struct gfs *fs = vol_mount(BASE);
+	struct ginode *root = gfs_root(fs), *ip;
+	struct statvfs st;
+	size_t put;
+
+	memset(buf, 'f', sizeof(buf));
+	ATF_REQUIRE_EQ(0,
+	    gfs_create(root, "filler", S_IFREG, 0, 0, NULL, NULL, true, &ip));
+	for (;;) {
+		ATF_REQUIRE_EQ(0, gfs_statfs(fs, &st));
+		if (st.f_bfree * st.f_bsize < 1200000)
+			break;
+		ATF_REQUIRE_EQ(0,
+		    gfs_write(ip, buf, sizeof(buf), 0, true, &put));
+	}
+	gfs_iput(ip);
+	gfs_iput(root);
+	vol_unmount(fs);
+}
+
 static void
 crashes(unsigned bsize, uint64_t seed, unsigned rounds)
 {
@@ -176,11 +232,14 @@ crashes(unsigned bsize, uint64_t seed, unsigned rounds)
 	struct crash c;
 
 	vol_make_filled(BASE, 20, bsize, MODEL_STALE);
+	vol_run(fill, NULL);
 	for (i = 0; i < rounds; i++) {
 		vol_copy(BASE, IMG);
 		memset(&c, 0, sizeof(c));
 		c.r.s = seed + i * 1000003u;
 		model_init(&c.m);
+		model_adopt(&c.m, "filler");
+		c.latency = i % 2 == 1;
 		c.m.dying = true;
 		c.m.enospc = true;
 		c.plug.fd = open(IMG, O_RDWR);

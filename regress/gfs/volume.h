@@ -75,6 +75,8 @@ struct model {
 
 void	 model_init(struct model *);
 void	 model_free(struct model *);
+/* A file in the root that is there already and is not looked into. */
+void	 model_adopt(struct model *, const char *name);
 /* One random operation on both; they must agree on the result. */
 void	 model_step(struct model *, struct gfs *, struct rnd *);
 /* Every name, attribute and byte of the tree is as in the model. */
