@@ -10,6 +10,14 @@ CONF_SRCS := clusterd/conf_load.c clusterd/conf_yaml.c clusterd/conf_tree.c \
 	     clusterd/conf_schema.c clusterd/conf_fence.c \
 	     clusterd/conf_value.c clusterd/conf_addr.c clusterd/conf_error.c
 
+# What the processes of the daemon share, without any main of theirs.
+LOOP_SRCS := clusterd/loop.c clusterd/ipc.c clusterd/msg.c
+LOOP_LIBS := -levent_core
+DAEMON_SRCS := clusterd/clusterd.c clusterd/parent.c clusterd/mounts.c \
+	       clusterd/sockets.c clusterd/store.c clusterd/conf_pipe.c \
+	       clusterd/proc.c clusterd/sandbox.c clusterd/engine.c \
+	       clusterd/net.c clusterd/control.c $(LOOP_SRCS) clusterd/log.c
+
 include clusterd/core/core.mk
 include $(sort $(filter-out clusterd/core/core.mk,$(wildcard clusterd/*/*.mk)))
 

@@ -1,0 +1,452 @@
+/* SPDX-License-Identifier: ISC */
+/* Copyright (c) 2026 The clusterd authors */
+
+/*
+ * Start of the daemon: options, configuration, who we are, key, folders.
+ * Everything that can fail because of a setting fails here, on the caller's
+ * terminal, with the exit status of sysexits(3); parent.c has the rest.
+ */
+
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include <err.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <libutil.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "parent.h"
+#include "sockets.h"
+
+struct options {
+	enum proc_role role;
+	bool foreground, verbose, check;
+	const char *conf, *key, *node, *statedir, *rundir, *user, *pidfile;
+	const char *empty;
+};
+
+static struct pidfh *pidfile;
+static int starter = -1; /* the process that waits for us to be ready */
+
+static void NORETURN
+usage(void)
+{
+	fprintf(stderr,
+	    "usage: clusterd [-dnv] [-f file] [-k keyfile] [-N node] "
+	    "[-P pidfile]\n"
+	    "\t[-R rundir] [-S statedir] [-u user]\n");
+	exit(EX_USAGE);
+}
+
+static void
+parse(struct options *o, int argc, char **argv)
+{
+	int ch;
+
+	while ((ch = getopt(argc, argv, "C:EFN:P:R:S:df:k:nu:v")) != -1) {
+		switch (ch) {
+		case 'C':
+			o->empty = optarg;
+			break;
+		case 'E':
+			o->role = ROLE_ENGINE;
+			break;
+		case 'F':
+			o->role = ROLE_FENCE;
+			break;
+		case 'N':
+			o->node = optarg;
+			break;
+		case 'P':
+			o->pidfile = optarg;
+			break;
+		case 'R':
+			o->rundir = optarg;
+			break;
+		case 'S':
+			o->statedir = optarg;
+			break;
+		case 'd':
+			o->foreground = true;
+			break;
+		case 'f':
+			o->conf = optarg;
+			break;
+		case 'k':
+			o->key = optarg;
+			break;
+		case 'n':
+			o->check = true;
+			break;
+		case 'u':
+			o->user = optarg;
+			break;
+		case 'v':
+			o->verbose = true;
+			break;
+		default:
+			usage();
+		}
+	}
+	if (optind != argc)
+		usage();
+}
+
+/* --- configuration, identity, key -------------------------------------------- */
+
+static struct conf *
+read_conf(const char *path)
+{
+	struct conf_errors *errs;
+	struct conf *conf;
+	struct wbuf out;
+	char *text = NULL;
+	size_t len = 0;
+	int status;
+
+	errs = calloc(1, sizeof(*errs));
+	if (errs == NULL)
+		err(EX_OSERR, NULL);
+	conf = conf_load(path, errs, &text, &len);
+	wbuf_init(&out, 1024 * 1024);
+	conf_errors_print(errs, path, text, len, &out);
+	if (out.len > 0)
+		fwrite(out.data, 1, out.len, stderr);
+	status = errs->n > 0 && strcmp(errs->e[0].code, "E080") == 0 ?
+	    EX_NOINPUT :
+	    65;
+	wbuf_free(&out);
+	free(text);
+	free(errs);
+	if (conf == NULL)
+		exit(status);
+	return conf;
+}
+
+/* The node whose address this machine has; 0: none, or several. */
+static uint16_t
+find_self(const struct conf *conf)
+{
+	uint16_t self = 0;
+	unsigned i, l;
+
+	for (i = 0; i < conf->nnodes; i++) {
+		const struct conf_node *n = &conf->nodes[i];
+
+		for (l = 0; l < n->nlinks; l++)
+			if (sock_is_local(n->links[l]))
+				break;
+		if (l == n->nlinks)
+			continue;
+		if (self != 0)
+			errx(EX_CONFIG,
+			    "this machine has addresses of nodes "
+			    "%s and %s: say which one it is with -N",
+			    conf_node(conf, self)->name, n->name);
+		self = n->id;
+	}
+	if (self == 0)
+		errx(EX_CONFIG,
+		    "this machine has no link address of any node "
+		    "in the configuration: check the links, or use -N");
+	return self;
+}
+
+static uint16_t
+who_am_i(const struct conf *conf, const char *name)
+{
+	const struct conf_node *n;
+	const char *bad;
+	long long id;
+
+	if (name == NULL)
+		return find_self(conf);
+	n = conf_node_byname(conf, name);
+	if (n == NULL) {
+		id = strtonum(name, 1, UINT16_MAX, &bad);
+		if (bad == NULL)
+			n = conf_node(conf, (uint16_t)id);
+	}
+	if (n == NULL)
+		errx(EX_CONFIG,
+		    "-N %s: there is no such node in the "
+		    "configuration",
+		    name);
+	return n->id;
+}
+
+static void
+read_key(const char *path, uint8_t key[32])
+{
+	uint8_t more;
+	struct stat st;
+	ssize_t n;
+	int fd;
+
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd == -1 && errno == ENOENT)
+		errx(EX_NOINPUT,
+		    "%s: there is no cluster key: make it on one "
+		    "node (umask 077; head -c 32 /dev/urandom >%s) and copy "
+		    "it to the others",
+		    path, path);
+	if (fd == -1 || fstat(fd, &st) == -1)
+		err(EX_NOINPUT, "%s", path);
+	if (!S_ISREG(st.st_mode))
+		errx(EX_NOPERM, "%s: not a regular file", path);
+	if ((st.st_mode & (S_IRWXG | S_IRWXO)) != 0)
+		errx(EX_NOPERM,
+		    "%s: others can read or write the cluster key "
+		    "(mode %04o): chmod 600 %s",
+		    path, (unsigned)(st.st_mode & 07777), path);
+	n = read(fd, key, 32);
+	if (n == -1)
+		err(EX_NOINPUT, "%s", path);
+	if (n != 32 || read(fd, &more, 1) != 0)
+		errx(EX_DATAERR,
+		    "%s: a cluster key is exactly 32 bytes, this "
+		    "file has %lld",
+		    path, (long long)st.st_size);
+	close(fd);
+}
+
+static gid_t
+find_group(const char *name)
+{
+	const struct group *gr;
+
+	if (name[0] == '\0')
+		return (gid_t)-1;
+	gr = getgrnam(name);
+	if (gr == NULL)
+		errx(EX_CONFIG, "group %s does not exist: groupadd --system %s",
+		    name, name);
+	return gr->gr_gid;
+}
+
+/* --- folders and files --------------------------------------------------------- */
+
+static void
+make_dir(const char *path, mode_t mode)
+{
+	struct stat st;
+
+	if (mkdir(path, mode) == -1 && errno != EEXIST)
+		err(EX_CANTCREAT, "%s", path);
+	if (stat(path, &st) == -1)
+		err(EX_CANTCREAT, "%s", path);
+	if (!S_ISDIR(st.st_mode))
+		errx(EX_CANTCREAT, "%s: not a directory", path);
+}
+
+/* Where the engine lives: nothing in it, and nothing it could put there. */
+static const char *
+make_empty(const char *rundir)
+{
+	static char path[256];
+	int n;
+
+	n = snprintf(path, sizeof(path), "%s/empty", rundir);
+	if (n < 0 || (size_t)n >= sizeof(path))
+		errx(EX_USAGE, "-R %s: too long", rundir);
+	make_dir(path, 0755);
+	if (chown(path, 0, 0) == -1 || chmod(path, 0755) == -1)
+		err(EX_CANTCREAT, "%s", path);
+	return path;
+}
+
+static void
+take_pidfile(const struct options *o)
+{
+	char path[256];
+	pid_t other;
+	int n;
+
+	n = o->pidfile != NULL ?
+	    snprintf(path, sizeof(path), "%s", o->pidfile) :
+	    snprintf(path, sizeof(path), "%s/clusterd.pid", o->rundir);
+	if (n < 0 || (size_t)n >= sizeof(path))
+		errx(EX_USAGE, "the name of the pid file is too long");
+	pidfile = pidfile_open(path, 0644, &other);
+	if (pidfile == NULL && errno == EEXIST)
+		errx(EX_TEMPFAIL, "already running (pid %d, %s)", (int)other,
+		    path);
+	if (pidfile == NULL)
+		err(EX_CANTCREAT, "%s", path);
+}
+
+/* --- into the background ---------------------------------------------------------- */
+
+/*
+ * The process that was started waits until the daemon is in service, so that
+ * the next line of a script finds it there; then it ends well.  When the
+ * daemon ends first, so does it, badly.
+ */
+static void
+go_background(void)
+{
+	int pipefd[2];
+	char byte;
+	pid_t pid;
+
+	if (pipe2(pipefd, O_CLOEXEC) == -1)
+		err(EX_OSERR, "pipe");
+	pid = fork();
+	if (pid == -1)
+		err(EX_OSERR, "fork");
+	if (pid > 0) {
+		close(pipefd[1]);
+		if (read(pipefd[0], &byte, 1) != 1)
+			errx(EX_SOFTWARE,
+			    "the daemon did not start: see its "
+			    "log");
+		_exit(0);
+	}
+	close(pipefd[0]);
+	starter = pipefd[1];
+	if (setsid() == -1 || chdir("/") == -1)
+		err(EX_OSERR, "background");
+}
+
+static void
+started(void)
+{
+	int null;
+
+	if (starter == -1)
+		return;
+	if (write(starter, "", 1) != 1)
+		log_debug("nobody waits for us");
+	close(starter);
+	starter = -1;
+	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (null == -1)
+		return;
+	(void)dup2(null, STDIN_FILENO);
+	(void)dup2(null, STDOUT_FILENO);
+	(void)dup2(null, STDERR_FILENO);
+	if (null > STDERR_FILENO)
+		close(null);
+}
+
+static void
+check_user(const char *user)
+{
+	uid_t uid;
+	gid_t gid;
+
+	if (geteuid() != 0)
+		errx(EX_NOPERM, "needs root");
+	if (proc_user(user, &uid, &gid) == -1)
+		errx(EX_NOUSER, "user %s does not exist: useradd --system %s",
+		    user, user);
+	if (uid == 0)
+		errx(EX_NOUSER, "user %s is root: the engine must not be",
+		    user);
+}
+
+static void
+init_log(const struct options *o)
+{
+	struct rlimit rl = { .rlim_cur = 4096, .rlim_max = 4096 };
+	bool journal = proc_under_journal();
+
+	/* A variable that belongs to some other standard error. */
+	if (!journal)
+		unsetenv("JOURNAL_STREAM");
+	log_init("clusterd", o->foreground && !journal, o->verbose);
+	(void)setrlimit(RLIMIT_NOFILE, &rl);
+}
+
+static void
+report(const struct parent_setup *s)
+{
+	if (s->store->damaged)
+		log_warnx("state file: no valid state in it: starting without");
+	log_info("clusterd %s: node %s (%u) of cluster %s", VERSION,
+	    conf_node(s->conf, s->self)->name, s->self, s->conf->cluster);
+}
+
+static int
+run(const struct options *o)
+{
+	struct parent_setup *s = calloc(1, sizeof(*s));
+	struct conf *conf;
+	int status;
+
+	if (s == NULL || (s->store = calloc(1, sizeof(*s->store))) == NULL)
+		err(EX_OSERR, NULL);
+	s->conf = conf = read_conf(o->conf);
+	s->self = who_am_i(conf, o->node);
+	check_user(o->user);
+	read_key(o->key != NULL ? o->key : conf->keyfile, s->key);
+	s->admin = find_group(conf->admin_group);
+	s->observer = find_group(conf->observer_group);
+	make_dir(o->rundir, 0755);
+	make_dir(o->statedir, 0700);
+	/* The background has another current folder. */
+	s->rundir = realpath(o->rundir, NULL);
+	if (s->rundir == NULL)
+		err(EX_CANTCREAT, "%s", o->rundir);
+	take_pidfile(o);
+	if (store_open(s->store, o->statedir) == -1)
+		err(EX_CANTCREAT, "%s/state", o->statedir);
+	s->opts.foreground = o->foreground && !proc_under_journal();
+	s->opts.verbose = o->verbose || conf->log_level == CONF_LOG_DEBUG;
+	s->opts.user = o->user;
+	s->opts.empty = make_empty(s->rundir);
+	s->ready = started;
+	if (!o->foreground)
+		go_background();
+	pidfile_write(pidfile);
+	init_log(o);
+	report(s);
+	status = parent_run(s);
+	log_info("stopped");
+	explicit_bzero(s->key, sizeof(s->key));
+	store_close(s->store);
+	pidfile_remove(pidfile);
+	conf_free(conf);
+	free(s->store);
+	free(s);
+	return status;
+}
+
+int
+main(int argc, char **argv, char **envp)
+{
+	struct options o = { .role = ROLE_PARENT,
+		.conf = CONF_FILE,
+		.statedir = STATE_DIR,
+		.rundir = RUN_DIR,
+		.user = PROC_USER };
+	struct proc_opts po;
+
+	setproctitle_init(argc, argv, envp);
+	parse(&o, argc, argv);
+	po.foreground = o.foreground;
+	po.verbose = o.verbose;
+	po.user = o.user;
+	po.empty = o.empty;
+	switch (o.role) {
+	case ROLE_ENGINE:
+		if (o.empty == NULL)
+			usage();
+		engine_main(&po);
+	case ROLE_FENCE:
+		fence_main(&po);
+	case ROLE_PARENT:
+		break;
+	}
+	if (o.check)
+		return conf_check_main(o.conf, o.verbose);
+	if (sodium_init() == -1)
+		errx(EX_SOFTWARE, "libsodium cannot be used");
+	return run(&o);
+}

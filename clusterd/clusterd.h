@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: ISC */
+/* Copyright (c) 2026 The clusterd authors */
+
+/* What the processes of clusterd share. */
+
+#ifndef CLUSTERD_DAEMON_H
+#define CLUSTERD_DAEMON_H
+
+#include "conf.h"
+#include "ipc.h"
+#include "proc.h"
+
+#define CONF_FILE	"/etc/cluster/cluster.yaml"
+#define STATE_DIR	"/var/lib/clusterd"
+#define RUN_DIR		"/run/clusterd"
+
+#define CONF_BYTES_MAX	(4 * 1024 * 1024)	/* of one encoded configuration */
+#define CONF_CHUNK	61440
+#define PARENT_QUEUE	(8 * 1024 * 1024)	/* bytes waiting for a child */
+#define ENGINE_QUEUE	(4 * 1024 * 1024)	/* bytes waiting for the parent */
+
+/* Exit status of our own processes, besides sysexits(3). */
+enum {
+	EXIT_EVICTED = 3	/* the engine must be started anew */
+};
+
+/* The roles (-E, -F); they do not return. */
+void	 engine_main(const struct proc_opts *) NORETURN;
+void	 fence_main(const struct proc_opts *) NORETURN;
+
+/*
+ * Sends conf as messages M_CONF; with secrets, for the fence process only.
+ * Returns 0, or -1.
+ */
+int	 conf_deliver(struct ipc *, const struct conf *, bool secrets);
+/*
+ * Collects the pieces of M_CONF.  Returns 1 when *conf is complete (the
+ * caller owns it), 0 when more pieces follow, -1 when they make no sense.
+ */
+int	 conf_collect(struct wbuf *, const void *data, size_t len,
+	    struct conf **conf);
+
+#endif /* CLUSTERD_DAEMON_H */

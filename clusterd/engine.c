@@ -1,0 +1,653 @@
+/* SPDX-License-Identifier: ISC */
+/* Copyright (c) 2026 The clusterd authors */
+
+/*
+ * The engine: the process that faces the network and the clients.  It turns
+ * what its descriptors say into events for the core and does what the core
+ * answers, in order.  It knows nothing about clusters itself.
+ *
+ * Datagrams are read before a due timer is told to the core, and in between
+ * when clients keep us busy: our own lateness must not look like a peer's
+ * silence.
+ */
+
+#include <sys/random.h>
+
+#include <errno.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "clusterd.h"
+#include "control.h"
+#include "core/node.h"
+#include "ipc.h"
+#include "log.h"
+#include "net.h"
+#include "proto.h"
+#include "sandbox.h"
+#include "store.h"
+
+#define BREATH_US 5000 /* datagrams wait no longer than this for clients */
+
+enum {
+	DRAIN_BATCHES = 8, /* of one link, before others have a turn */
+	FENCE_JOBS_MAX = 256,
+	FLUSH_MS = 1000
+};
+
+struct job {
+	uint32_t req;
+	bool failed; /* cannot run; EV_FENCE_DONE is owed */
+};
+
+static struct engine {
+	struct loop *loop;
+	struct ipc *parent;
+	struct ipc *fence; /* NULL while that process is away */
+	struct net *net;
+	struct loop_io *links[CONF_LINKS_MAX];
+	struct loop_timer *timer;
+	struct control *control;
+	struct node *node; /* NULL until M_START */
+
+	struct wbuf conf_bytes;
+	struct conf *conf;
+	uint8_t key[32];
+	bool have_key;
+
+	struct actions out;
+	bool storing;  /* actions wait for M_STORED */
+	bool busy;     /* inside a step */
+	bool settling; /* telling the core what its actions led to */
+	bool draining;
+	uint64_t now, drained;
+
+	struct job jobs[FENCE_JOBS_MAX];
+	unsigned njobs;
+} engine;
+
+static void input(struct event *);
+
+static void NORETURN
+leave(int status)
+{
+	ipc_drain(engine.parent, FLUSH_MS);
+	_exit(status);
+}
+
+static void
+to_parent(uint32_t type, const void *data, size_t len)
+{
+	if (ipc_send(engine.parent, type, 0, data, len, -1) == -1)
+		fatal("parent");
+}
+
+/* A message with one string, as M_DYING and M_STOPPED have. */
+static void
+to_parent_text(uint32_t type, const char *text, size_t len)
+{
+	char copy[1024];
+	struct wbuf w;
+
+	snprintf(copy, sizeof(copy), "%.*s", (int)MIN(len, sizeof(copy)), text);
+	wbuf_init(&w, 2048);
+	wbuf_str(&w, copy);
+	to_parent(type, w.data, w.len);
+	wbuf_free(&w);
+}
+
+/* --- fencing ------------------------------------------------------------- */
+
+static struct job *
+job_find(uint32_t req)
+{
+	unsigned i;
+
+	for (i = 0; i < engine.njobs; i++)
+		if (engine.jobs[i].req == req)
+			return &engine.jobs[i];
+	return NULL;
+}
+
+static void
+job_drop(struct job *j)
+{
+	*j = engine.jobs[--engine.njobs];
+}
+
+static void
+fence_start(const struct action *act)
+{
+	struct wbuf w;
+	struct job *j;
+
+	/* The core has at most a few per node; this table is larger. */
+	ASSERT(engine.njobs < FENCE_JOBS_MAX);
+	j = &engine.jobs[engine.njobs++];
+	j->req = act->req;
+	j->failed = true;
+	if (engine.fence == NULL)
+		return;
+	wbuf_init(&w, 64);
+	wbuf_u32(&w, act->req);
+	wbuf_u16(&w, act->node);
+	wbuf_u16(&w, act->device);
+	wbuf_u8(&w, FENCE_OFF);
+	wbuf_u64(&w, act->timeout_us);
+	j->failed =
+	    ipc_send(engine.fence, M_FENCE_START, 0, w.data, w.len, -1) == -1;
+	wbuf_free(&w);
+}
+
+static void
+fence_cancel(uint32_t req)
+{
+	struct job *j = job_find(req);
+	struct wbuf w;
+
+	if (j == NULL)
+		return;
+	job_drop(j);
+	if (engine.fence == NULL)
+		return;
+	wbuf_init(&w, 16);
+	wbuf_u32(&w, req);
+	(void)ipc_send(engine.fence, M_FENCE_CANCEL, 0, w.data, w.len, -1);
+	wbuf_free(&w);
+}
+
+static void
+fence_done(const struct msg *m)
+{
+	struct event ev = { .type = EV_FENCE_DONE };
+	char text[512];
+	struct job *j;
+	struct rbuf r;
+
+	rbuf_init(&r, m->data, m->len);
+	ev.req = rbuf_u32(&r);
+	ev.ok = rbuf_u8(&r) != 0;
+	ev.verified = rbuf_u8(&r) != 0;
+	rbuf_str(&r, text, sizeof(text));
+	if (!rbuf_done(&r))
+		fatalx("fence: malformed M_FENCE_DONE");
+	j = job_find(ev.req);
+	if (j == NULL)
+		return;
+	job_drop(j);
+	ev.data = (const uint8_t *)text;
+	ev.len = strlen(text);
+	input(&ev);
+}
+
+/* Requests that nobody works on are failures, not silence. */
+static bool
+fence_fail_one(void)
+{
+	static const char text[] = "the fence process is not running";
+	struct event ev = { .type = EV_FENCE_DONE };
+	unsigned i;
+
+	for (i = 0; i < engine.njobs; i++) {
+		if (!engine.jobs[i].failed)
+			continue;
+		ev.req = engine.jobs[i].req;
+		ev.data = (const uint8_t *)text;
+		ev.len = sizeof(text) - 1;
+		job_drop(&engine.jobs[i]);
+		input(&ev);
+		return true;
+	}
+	return false;
+}
+
+static void
+fence_message(void *arg, const struct msg *m)
+{
+	if (m->fd != -1)
+		close(m->fd);
+	if (m->type != M_FENCE_DONE)
+		fatalx("fence: unexpected message %u", m->type);
+	fence_done(m);
+}
+
+static void
+fence_lost(void *arg, int error)
+{
+	unsigned i;
+
+	log_warnx("fence: the process is gone; its requests failed");
+	ipc_free(engine.fence);
+	engine.fence = NULL;
+	for (i = 0; i < engine.njobs; i++)
+		engine.jobs[i].failed = true;
+	while (engine.node != NULL && fence_fail_one())
+		;
+}
+
+static const struct ipc_ops fence_ops = { .message = fence_message,
+	.lost = fence_lost };
+
+/* --- actions --------------------------------------------------------------- */
+
+static void
+log_event(const struct action *act)
+{
+	int len = (int)strnlen((const char *)act->data, act->len);
+
+	switch (act->code) {
+	case EVL_WARN:
+		log_warnx("%.*s", len, (const char *)act->data);
+		break;
+	case EVL_INFO:
+		log_info("%.*s", len, (const char *)act->data);
+		break;
+	default:
+		log_debug("%.*s", len, (const char *)act->data);
+		break;
+	}
+}
+
+static void
+store(const struct action *act)
+{
+	struct wbuf w;
+
+	wbuf_init(&w, MSG_MAX);
+	wbuf_blob(&w, act->data, act->len);
+	ASSERT(!w.err && act->len <= STORE_BLOB_MAX);
+	to_parent(M_STORE, w.data, w.len);
+	wbuf_free(&w);
+	engine.storing = true;
+}
+
+/* The next NUL-terminated string inside data; "" when there is none. */
+static const char *
+next_text(const struct action *act, size_t *off)
+{
+	const char *s = (const char *)act->data + *off;
+	size_t left = act->len - *off, len = strnlen(s, left);
+
+	if (len == left)
+		return "";
+	*off += len + 1;
+	return s;
+}
+
+static void
+mount_pid(const struct action *act)
+{
+	struct wbuf w;
+	size_t off = 0;
+
+	wbuf_init(&w, 4096);
+	wbuf_u32(&w, act->pid);
+	wbuf_str(&w, next_text(act, &off));
+	wbuf_str(&w, next_text(act, &off));
+	to_parent(M_MOUNT_PID, w.data, w.len);
+	wbuf_free(&w);
+}
+
+static void
+text_of(const struct action *act, char *dst, size_t size)
+{
+	snprintf(dst, size, "%.*s", (int)MIN(act->len, size),
+	    (const char *)act->data);
+}
+
+static void
+act_on(const struct action *act)
+{
+	char why[512];
+
+	switch (act->type) {
+	case ACT_CLIENT_SEND:
+		control_send(engine.control, act->client, act->msgtype,
+		    act->msgid, act->data, act->len);
+		break;
+	case ACT_CLIENT_CLOSE:
+		text_of(act, why, sizeof(why));
+		control_close(engine.control, act->client, why);
+		break;
+	case ACT_STORE:
+		store(act);
+		break;
+	case ACT_FENCE_START:
+		fence_start(act);
+		break;
+	case ACT_FENCE_CANCEL:
+		fence_cancel(act->req);
+		break;
+	case ACT_EVENT:
+		log_event(act);
+		break;
+	case ACT_MOUNT_PID:
+		mount_pid(act);
+		break;
+	case ACT_STOPPED:
+		net_flush(engine.net);
+		to_parent_text(M_STOPPED, "left the cluster", 16);
+		leave(0);
+	case ACT_DIE:
+		net_flush(engine.net);
+		to_parent_text(M_DYING, (const char *)act->data, act->len);
+		leave(EXIT_EVICTED);
+	case ACT_SEND:
+		break;
+	}
+}
+
+/* Does what is owed, up to a store that is not durable yet. */
+static void
+run_actions(void)
+{
+	struct action *act;
+
+	while (!engine.storing && (act = actions_take(&engine.out)) != NULL) {
+		if (act->type == ACT_SEND) {
+			net_send(engine.net, act);
+			continue;
+		}
+		act_on(act);
+		free(act);
+	}
+	net_flush(engine.net);
+}
+
+static void
+arm_timer(void)
+{
+	uint64_t deadline = node_deadline(engine.node);
+
+	if (deadline == UINT64_MAX)
+		loop_timer_stop(engine.timer);
+	else
+		loop_timer_set(engine.timer,
+		    deadline > engine.now ? deadline - engine.now : 0);
+}
+
+static void drain(void);
+
+/* One event through the core.  Fills in the time. */
+static void
+input(struct event *ev)
+{
+	ASSERT(!engine.busy && engine.node != NULL);
+	engine.now = MAX(engine.now, clock_boot_us());
+	ev->now = engine.now;
+	ev->wall = clock_wall_us();
+	engine.busy = true;
+	node_step(engine.node, ev, &engine.out);
+	run_actions();
+	engine.busy = false;
+	/* What the actions led to: lost clients, fences that cannot run. */
+	if (!engine.settling) {
+		engine.settling = true;
+		control_reap(engine.control);
+		while (fence_fail_one())
+			control_reap(engine.control);
+		engine.settling = false;
+	}
+	if (!engine.draining) {
+		if (engine.now - engine.drained > BREATH_US)
+			drain();
+		arm_timer();
+	}
+}
+
+/* --- datagrams and time ---------------------------------------------------- */
+
+static void
+packet(void *arg, unsigned link, const uint8_t *data, size_t len)
+{
+	struct event ev = { .type = EV_PACKET,
+		.link = link,
+		.data = data,
+		.len = len };
+
+	input(&ev);
+}
+
+/*
+ * Reads what waits on every link, taking turns, then tells the core when its
+ * time has come.
+ */
+static void
+drain(void)
+{
+	struct event ev = { .type = EV_TIMER };
+	unsigned link, round, got;
+
+	engine.draining = true;
+	for (round = 0; round < DRAIN_BATCHES; round++) {
+		got = 0;
+		for (link = 0; link < engine.conf->nlinks; link++)
+			got |= net_receive(engine.net, link, packet, NULL);
+		if (got == 0)
+			break;
+	}
+	engine.now = MAX(engine.now, clock_boot_us());
+	engine.drained = engine.now;
+	if (node_deadline(engine.node) <= engine.now)
+		input(&ev);
+	engine.draining = false;
+}
+
+static void
+link_ready(void *arg, unsigned what)
+{
+	drain();
+	arm_timer();
+}
+
+static void
+timer_due(void *arg)
+{
+	drain();
+	arm_timer();
+}
+
+static void
+client_input(void *arg, struct event *ev)
+{
+	input(ev);
+}
+
+/* --- the parent ------------------------------------------------------------ */
+
+static void
+trace_line(void *arg, const char *line)
+{
+	log_debug("%s", line);
+}
+
+static void
+link_socket(struct rbuf *r, int fd)
+{
+	unsigned link = rbuf_u8(r);
+
+	if (fd == -1 || engine.conf == NULL || !rbuf_done(r) ||
+	    !net_socket(engine.net, link, fd))
+		fatalx("parent: malformed M_LINK_FD");
+	/* The number of the descriptor may be that of the one before. */
+	loop_io_free(engine.links[link]);
+	engine.links[link] = NULL;
+	if (engine.node != NULL)
+		engine.links[link] =
+		    loop_io_new(engine.loop, fd, LOOP_READ, link_ready, NULL);
+}
+
+static void
+start(struct rbuf *r)
+{
+	struct node_config nc = { .conf = engine.conf,
+		.trace = log_getverbose() ? trace_line : NULL };
+	struct event ev = { .type = EV_START };
+	const char *name;
+	unsigned link;
+
+	nc.self = rbuf_u16(r);
+	nc.incarnation = rbuf_u64(r);
+	nc.stored = rbuf_blob(r, &nc.storedlen, STORE_BLOB_MAX);
+	if (!rbuf_done(r) || engine.conf == NULL || !engine.have_key ||
+	    conf_node(engine.conf, nc.self) == NULL || engine.node != NULL)
+		fatalx("parent: malformed M_START");
+	name = conf_node(engine.conf, nc.self)->name;
+	memcpy(nc.key, engine.key, sizeof(nc.key));
+	if (getrandom(nc.seed, sizeof(nc.seed), 0) != sizeof(nc.seed))
+		fatal("getrandom");
+	engine.node = node_new(&nc);
+	if (engine.node == NULL)
+		fatalx("no memory for the node");
+	explicit_bzero(&nc, sizeof(nc));
+	explicit_bzero(engine.key, sizeof(engine.key));
+	setproctitle("engine: node %s of %s", name, engine.conf->cluster);
+	for (link = 0; link < engine.conf->nlinks; link++)
+		if (net_fd(engine.net, link) != -1)
+			engine.links[link] =
+			    loop_io_new(engine.loop, net_fd(engine.net, link),
+				LOOP_READ, link_ready, NULL);
+	engine.now = engine.drained = clock_boot_us();
+	input(&ev);
+	to_parent(M_READY, NULL, 0);
+}
+
+static void
+take_conf(const struct msg *m)
+{
+	int rc;
+
+	if (engine.conf != NULL)
+		fatalx("parent: a second configuration");
+	rc = conf_collect(&engine.conf_bytes, m->data, m->len, &engine.conf);
+	if (rc == -1)
+		fatalx("parent: malformed configuration");
+	if (rc == 0)
+		return;
+	engine.net = net_new(engine.conf);
+	if (engine.net == NULL)
+		fatalx("parent: the configuration has no usable addresses");
+}
+
+static void
+take_key(struct rbuf *r)
+{
+	rbuf_bytes(r, engine.key, sizeof(engine.key));
+	if (!rbuf_done(r))
+		fatalx("parent: malformed M_KEY");
+	engine.have_key = true;
+}
+
+static void
+take_stored(void)
+{
+	struct event ev = { .type = EV_STORED };
+
+	if (!engine.storing)
+		fatalx("parent: M_STORED, but nothing was to be stored");
+	engine.storing = false;
+	input(&ev);
+}
+
+static void
+take_stop(void)
+{
+	struct event ev = { .type = EV_STOP };
+
+	if (engine.node == NULL)
+		_exit(0);
+	input(&ev);
+}
+
+static void
+take_peer(int fd)
+{
+	if (fd == -1)
+		fatalx("parent: M_PEER_FD without a descriptor");
+	if (engine.fence != NULL)
+		fence_lost(NULL, 0);
+	engine.fence = ipc_new(engine.loop, fd, ENGINE_QUEUE, &fence_ops, NULL);
+}
+
+static void
+parent_message(void *arg, const struct msg *m)
+{
+	struct rbuf r;
+	bool takes_fd = m->type == M_LINK_FD || m->type == M_CONTROL_FD ||
+	    m->type == M_OBSERVE_FD || m->type == M_PEER_FD;
+
+	if ((m->fd != -1) != takes_fd)
+		fatalx("parent: message %u: descriptor %d", m->type, m->fd);
+	rbuf_init(&r, m->data, m->len);
+	switch (m->type) {
+	case M_CONF:
+		take_conf(m);
+		break;
+	case M_KEY:
+		take_key(&r);
+		break;
+	case M_LINK_FD:
+		link_socket(&r, m->fd);
+		break;
+	case M_CONTROL_FD:
+	case M_OBSERVE_FD:
+		control_listen(engine.control, m->fd, m->type == M_OBSERVE_FD);
+		break;
+	case M_GROUP_IDS:
+		control_admin(engine.control, rbuf_u32(&r));
+		break;
+	case M_PEER_FD:
+		take_peer(m->fd);
+		break;
+	case M_START:
+		start(&r);
+		break;
+	case M_STORED:
+		take_stored();
+		break;
+	case M_STOP:
+		take_stop();
+		break;
+	case M_VERBOSE:
+		log_setverbose(rbuf_u8(&r) != 0);
+		break;
+	default:
+		fatalx("parent: unexpected message %u", m->type);
+	}
+}
+
+static void
+parent_lost(void *arg, int error)
+{
+	/* Nobody is left to stop the mounts or to start us anew. */
+	log_warnx("the parent is gone: leaving");
+	_exit(1);
+}
+
+static const struct ipc_ops parent_ops = { .message = parent_message,
+	.lost = parent_lost };
+
+void
+engine_main(const struct proc_opts *o)
+{
+	proc_child_init(ROLE_ENGINE, o);
+	if (sodium_init() == -1)
+		fatalx("libsodium cannot be used");
+	engine.loop = loop_new();
+	if (engine.loop == NULL)
+		fatal("loop");
+	proc_drop(o->user, o->empty);
+	if (sandbox_engine() == -1)
+		fatal("seccomp");
+	actions_init(&engine.out);
+	wbuf_init(&engine.conf_bytes, CONF_BYTES_MAX);
+	engine.timer = loop_timer_new(engine.loop, timer_due, NULL);
+	engine.control = control_new(engine.loop, client_input, NULL);
+	if (engine.control == NULL)
+		fatal("control");
+	engine.parent =
+	    ipc_new(engine.loop, PROC_FD, ENGINE_QUEUE, &parent_ops, NULL);
+	loop_run(engine.loop);
+	fatalx("the loop ended");
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: ISC */
+/* Copyright (c) 2026 The clusterd authors */
+
+/*
+ * Datagrams: batches in and out of the link sockets.  Nothing here is ever
+ * fatal: a datagram that cannot be sent is a lost datagram, and the core
+ * knows how to live with that.
+ */
+
+#ifndef NET_H
+#define NET_H
+
+#include <sys/socket.h>
+
+#include "conf.h"
+#include "core/event.h"
+
+#define NET_BATCH	32	/* datagrams per system call */
+
+struct net;
+
+struct net_stats {
+	uint64_t received, truncated, stranger;	/* stranger: from no link address */
+	uint64_t sent, unsendable;
+};
+
+/* conf outlives it. NULL: no memory, or an address cannot be read. */
+struct net *net_new(const struct conf *);
+void	 net_free(struct net *);
+/* Owns fd; replaces the link's socket. False: no such link. */
+bool	 net_socket(struct net *, unsigned link, int fd);
+int	 net_fd(const struct net *, unsigned link);	/* or -1 */
+/*
+ * Hands up to NET_BATCH waiting datagrams of a link to fn; returns how many
+ * were read (fewer than NET_BATCH: nothing more waits).
+ */
+unsigned net_receive(struct net *, unsigned link,
+	    void (*fn)(void *arg, unsigned link, const uint8_t *, size_t),
+	    void *arg);
+/* Takes over an ACT_SEND; it leaves at the next net_flush() or before. */
+void	 net_send(struct net *, struct action *);
+void	 net_flush(struct net *);
+const struct net_stats *net_stats(const struct net *);
+
+/* A numeric address; false when it is none. */
+bool	 net_address(const char *, uint16_t port, struct sockaddr_storage *,
+	    socklen_t *);
+
+#endif /* NET_H */

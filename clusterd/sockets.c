@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: ISC */
+/* Copyright (c) 2026 The clusterd authors */
+
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <unistd.h>
+
+#include "net.h"
+#include "sockets.h"
+
+enum {
+	RECEIVE_BYTES = 4 * 1024 * 1024, /* seconds of traffic while we wait */
+	SEND_BYTES = 1024 * 1024,
+	BACKLOG = 64
+};
+
+/* As large as asked for, or as the system's limit allows. */
+static void
+buffers(int fd)
+{
+	int in = RECEIVE_BYTES, out = SEND_BYTES;
+
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &in, sizeof(in)) == -1)
+		(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &in, sizeof(in));
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &out, sizeof(out)) == -1)
+		(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &out, sizeof(out));
+}
+
+int
+sock_link(const char *addr, uint16_t port)
+{
+	struct sockaddr_storage ss;
+	socklen_t len;
+	int fd, on = 1, saved;
+
+	if (!net_address(addr, port, &ss, &len)) {
+		errno = EINVAL;
+		return -1;
+	}
+	fd = socket(ss.ss_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd == -1)
+		return -1;
+	buffers(fd);
+	if (ss.ss_family == AF_INET6)
+		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on,
+		    sizeof(on));
+	if (bind(fd, (const struct sockaddr *)&ss, len) == -1) {
+		saved = errno;
+		close(fd);
+		errno = saved;
+		return -1;
+	}
+	return fd;
+}
+
+bool
+sock_is_local(const char *addr)
+{
+	int fd;
+
+	/* Port 0 is any free one: only the address decides. */
+	fd = sock_link(addr, 0);
+	if (fd == -1)
+		return false;
+	close(fd);
+	return true;
+}
+
+int
+sock_listen(const char *path, mode_t mode, gid_t gid)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	mode_t mask;
+	int fd, rc, saved;
+
+	if (strlcpy(sun.sun_path, path, sizeof(sun.sun_path)) >=
+	    sizeof(sun.sun_path)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd == -1)
+		return -1;
+	if (unlink(path) == -1 && errno != ENOENT)
+		goto fail;
+	/* Nobody may connect before owner and mode are right. */
+	mask = umask(0777);
+	rc = bind(fd, (const struct sockaddr *)&sun, sizeof(sun));
+	umask(mask);
+	if (rc == -1 || chown(path, (uid_t)-1, gid) == -1 ||
+	    chmod(path, mode) == -1 || listen(fd, BACKLOG) == -1)
+		goto fail;
+	return fd;
+fail:
+	saved = errno;
+	close(fd);
+	errno = saved;
+	return -1;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: ISC */
+/* Copyright (c) 2026 The clusterd authors */
+
+/* The sockets that the parent opens, as root, for the engine. */
+
+#ifndef SOCKETS_H
+#define SOCKETS_H
+
+#include "compat.h"
+
+/* A UDP socket bound to the address; -1 with errno. */
+int	 sock_link(const char *addr, uint16_t port);
+/* Does this machine have the address now? */
+bool	 sock_is_local(const char *addr);
+/*
+ * A listening SOCK_SEQPACKET socket at path, which is replaced when it is
+ * there (the caller holds the pid file: nobody else listens), with this mode
+ * and group (-1: leave it).  -1 with errno.
+ */
+int	 sock_listen(const char *path, mode_t mode, gid_t gid);
+
+#endif /* SOCKETS_H */
