@@ -13,3 +13,6 @@ CORE_SRCS += clusterd/core/dlm.c clusterd/core/dlm_dir.c \
 	     clusterd/core/dlm_mode.c clusterd/core/dlm_proc.c \
 	     clusterd/core/dlm_recover.c clusterd/core/dlm_rsb.c \
 	     clusterd/core/dlm_space.c clusterd/core/dlm_wire.c
+CORE_SRCS += clusterd/core/wire.c clusterd/core/seal.c clusterd/core/stream.c \
+	     clusterd/core/link.c clusterd/core/link_path.c \
+	     clusterd/core/link_session.c

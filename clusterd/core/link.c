@@ -1,0 +1,543 @@
+/* SPDX-License-Identifier: ISC */
+/* Copyright (c) 2026 The clusterd authors */
+
+/*
+ * Links and sessions, after knet (several paths per peer) and the handshake
+ * of IKE (nobody is believed who has not answered our nonce).
+ *
+ * Every heartbeat a datagram goes to every configured peer on every link.
+ * Any authentic datagram counts as hearing.  A path that misses four beats is
+ * down; a peer silent on all of them for the failure timeout is lost.  Time
+ * during which we did not run is not held against anyone.
+ *
+ * L1	A datagram is used only if it is sealed by its sender's key, addressed
+ *	to us, new, and of the newest incarnation that proved itself.
+ * L2	The counter towards a node grows with every datagram: no nonce is used
+ *	twice by an incarnation.
+ * L3	An incarnation is believed after it echoed a nonce that we made in this
+ *	life of ours: a record of an old life proves nothing.
+ * L4	A session is a pair of nonces.  Whoever leaves it makes a new nonce, so
+ *	no pair stands twice, and frames of a former pair are refused.
+ * L5	Between NOTE_PEER_UP and the next NOTE_PEER_DOWN or NOTE_PEER_GONE of a
+ *	node, its messages are delivered in order, each once; none outside.
+ * L6	Our own lateness moves every deadline of liveness by as much.
+ *
+ * This file: datagrams in and out, time.  link_path.c: one link of one peer.
+ * link_session.c: handshake, sessions and what they carry.
+ */
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "link_int.h"
+
+#define TELL_AGAIN_US UINT64_C(30000000) /* between events about refusals */
+
+const char *
+link_reject_name(enum link_reject r)
+{
+	static const char *const names[LR_MAX] = { "short", "version",
+		"cluster", "unknown-node", "self", "key", "replay",
+		"old-incarnation", "malformed", "configuration" };
+
+	return (unsigned)r < LR_MAX ? names[r] : "?";
+}
+
+struct link_layer *
+link_new(const struct conf *conf, uint16_t self, uint64_t inc,
+    const uint8_t key[32])
+{
+	struct link_layer *l = calloc(1, sizeof(*l));
+	unsigned i;
+
+	if (l == NULL)
+		return NULL;
+	l->conf = conf;
+	l->self = self;
+	l->inc = inc;
+	memcpy(l->cluster_key, key, sizeof(l->cluster_key));
+	seal_derive(&l->key, key, self, inc);
+	l->cluster = wire_cluster(conf->cluster);
+	wbuf_init(&l->plain, WIRE_PLAIN_MAX);
+	wbuf_init(&l->out, WIRE_DATAGRAM_MAX);
+	l->peers = calloc(CONF_NODES_MAX, sizeof(*l->peers));
+	if (l->peers == NULL) {
+		link_free(l);
+		return NULL;
+	}
+	for (i = 0; i < conf->nnodes; i++) {
+		if (conf->nodes[i].id == self)
+			continue;
+		l->peers[l->npeers].stream = stream_new();
+		if (l->peers[l->npeers].stream == NULL) {
+			link_free(l);
+			return NULL;
+		}
+		l->peers[l->npeers++].id = conf->nodes[i].id;
+	}
+	return l;
+}
+
+void
+link_free(struct link_layer *l)
+{
+	unsigned i;
+
+	if (l == NULL)
+		return;
+	for (i = 0; i < l->npeers; i++) {
+		seal_forget(&l->peers[i].cur.key);
+		seal_forget(&l->peers[i].cand.key);
+		stream_free(l->peers[i].stream);
+	}
+	free(l->peers);
+	seal_forget(&l->key);
+	memset(l->cluster_key, 0, sizeof(l->cluster_key));
+	wbuf_free(&l->plain);
+	wbuf_free(&l->out);
+	free(l);
+}
+
+struct peer *
+link_peer(const struct link_layer *l, uint16_t node)
+{
+	unsigned i;
+
+	for (i = 0; i < l->npeers; i++)
+		if (l->peers[i].id == node)
+			return &l->peers[i];
+	return NULL;
+}
+
+void
+link_refuse(struct link_layer *l, struct peer *p, enum link_reject why,
+    struct bus *bus, const char *fmt, ...)
+{
+	uint64_t *told = p != NULL ? &p->told_at[why] : &l->told_at[why];
+	char text[256];
+	va_list ap;
+
+	l->rejects[why]++;
+	if (p != NULL)
+		p->rejects[why]++;
+	if (fmt == NULL || (*told != 0 && bus->now - *told < TELL_AGAIN_US))
+		return;
+	*told = MAX(bus->now, UINT64_C(1));
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	bus_event(bus, EVK_REJECT, EVL_WARN, "%s", text);
+}
+
+/* ---- time -------------------------------------------------------------- */
+
+/*
+ * Every entry passes here.  A deadline of ours that went by unserved means
+ * that we did not run: whatever peers sent meanwhile waits in the sockets,
+ * and their silence counts only from now on.
+ */
+static void
+enter(struct link_layer *l, struct bus *bus)
+{
+	uint64_t d, from;
+	unsigned i, j;
+
+	if (!l->started) {
+		l->started = true;
+		l->last_step = l->late_since = bus->now;
+		for (i = 0; i < l->npeers; i++) {
+			do
+				l->peers[i].nonce = rng_u64(bus->rng);
+			while (l->peers[i].nonce == 0);
+			l->peers[i].seq = 1;
+			l->peers[i].beat_at = bus->now;
+		}
+	}
+	from = MAX(l->deadline, l->last_step);
+	l->last_step = bus->now;
+	if (l->deadline == 0 || from >= bus->now)
+		return;
+	d = bus->now - from;
+	if (bus->now - l->late_since > 2 * l->conf->failure_timeout_us) {
+		l->late_since = bus->now;
+		l->late_before = l->late;
+		l->late = 0;
+	}
+	l->late = MAX(l->late, d);
+	for (i = 0; i < l->npeers; i++) {
+		l->peers[i].fail_at += d;
+		for (j = 0; j < l->conf->nlinks; j++)
+			l->peers[i].paths[j].down_at += d;
+	}
+}
+
+/* Says so in a way that tells a dead peer from a slow machine of our own. */
+static void
+peer_silent(struct link_layer *l, struct peer *p, struct bus *bus)
+{
+	uint64_t late = MAX(l->late, l->late_before);
+	char why[160];
+
+	snprintf(why, sizeof(why),
+	    "silent on %u link%s for %llu ms; we were scheduled %s (max gap "
+	    "%llu ms)",
+	    l->conf->nlinks, l->conf->nlinks == 1 ? "" : "s",
+	    (unsigned long long)(bus->now - p->last_heard) / 1000,
+	    late < l->conf->heartbeat_us ? "on time" :
+					   "late, which is forgiven",
+	    (unsigned long long)late / 1000);
+	session_drop(l, p, why, bus);
+}
+
+static void
+peer_timer(struct link_layer *l, struct peer *p, struct bus *bus)
+{
+	uint64_t hb = l->conf->heartbeat_us;
+
+	path_expire(l, p, bus);
+	if (p->up && p->fail_at <= bus->now)
+		peer_silent(l, p, bus);
+	if (p->up && stream_timer(p->stream, bus->now))
+		p->double_until = bus->now + 2 * hb;
+	if (p->beat_at <= bus->now) {
+		session_beat(l, p, bus);
+		/* +-10 %, or the beats of all nodes would fall together. */
+		p->beat_at =
+		    bus->now + hb - hb / 10 + rng_below(bus->rng, hb / 5 + 1);
+	}
+}
+
+void
+link_timer(struct link_layer *l, struct bus *bus)
+{
+	unsigned i;
+
+	enter(l, bus);
+	if (l->leaving)
+		return;
+	for (i = 0; i < l->npeers; i++)
+		peer_timer(l, &l->peers[i], bus);
+}
+
+static uint64_t
+peer_deadline(const struct link_layer *l, const struct peer *p)
+{
+	uint64_t t = p->beat_at;
+	unsigned i;
+
+	for (i = 0; i < l->conf->nlinks; i++)
+		if (p->paths[i].up)
+			t = MIN(t, p->paths[i].down_at);
+	if (p->up) {
+		t = MIN(t, p->fail_at);
+		t = MIN(t, stream_deadline(p->stream));
+	}
+	return t;
+}
+
+static uint64_t
+earliest(const struct link_layer *l)
+{
+	uint64_t t = UINT64_MAX;
+	unsigned i;
+
+	if (!l->started)
+		return 0;
+	if (l->leaving)
+		return UINT64_MAX;
+	for (i = 0; i < l->npeers; i++)
+		t = MIN(t, peer_deadline(l, &l->peers[i]));
+	return t;
+}
+
+uint64_t
+link_deadline(const struct link_layer *l)
+{
+	return earliest(l);
+}
+
+/* ---- datagrams --------------------------------------------------------- */
+
+void
+link_begin(struct link_layer *l, const struct peer *p, uint64_t echo)
+{
+	struct wire_preamble pre = { p->seq, p->nonce, echo };
+
+	wbuf_reset(&l->plain);
+	wire_put_preamble(&l->plain, &pre);
+}
+
+void
+link_send(struct link_layer *l, struct peer *p, unsigned link, struct bus *bus)
+{
+	struct wire_header h = { .version = WIRE_VERSION,
+		.link = (uint8_t)link,
+		.cluster = l->cluster,
+		.from = l->self,
+		.to = p->id,
+		.incarnation = l->inc };
+	uint8_t sealed[WIRE_PLAIN_MAX + WIRE_TAG_LEN];
+	struct action *act;
+
+	ASSERT(!l->plain.err);
+	h.counter = ++p->counter; /* L2 */
+#if MUTANT == 103
+	if (p->counter % 64 == 0)
+		p->counter--;
+#endif
+	wbuf_reset(&l->out);
+	wire_put_header(&l->out, &h);
+	seal_box(&l->key, h.to, h.counter, l->out.data, l->out.len,
+	    l->plain.data, l->plain.len, sealed);
+	wbuf_bytes(&l->out, sealed, l->plain.len + WIRE_TAG_LEN);
+	ASSERT(!l->out.err);
+	act = actions_add(bus->out, ACT_SEND, l->out.data, l->out.len);
+	act->node = p->id;
+	act->link = link;
+}
+
+/*
+ * Which life of the peer the header claims.  An unknown newer one is set up
+ * in fresh, to be kept only when the datagram proves authentic.
+ */
+static struct life *
+claimed_life(struct link_layer *l, struct peer *p, uint64_t inc,
+    struct life *fresh)
+{
+	if (inc == 0 || inc < p->cur.inc)
+		return NULL;
+	if (inc == p->cur.inc)
+		return &p->cur;
+	if (inc == p->cand.inc)
+		return &p->cand;
+	if (inc < p->cand.inc)
+		return NULL;
+	memset(fresh, 0, sizeof(*fresh));
+	fresh->inc = inc;
+	seal_derive(&fresh->key, l->cluster_key, p->id, inc);
+	return fresh;
+}
+
+/* Header checks that need no key; NULL: refused and counted. */
+static struct peer *
+check_header(struct link_layer *l, const struct wire_header *h, bool ours,
+    unsigned link, struct bus *bus)
+{
+	struct peer *p;
+
+	if (!ours || h->version != WIRE_VERSION) {
+		link_refuse(l, NULL, LR_VERSION, bus,
+		    "link %u: datagrams refused, because they are not of our "
+		    "protocol version %u",
+		    link, WIRE_VERSION);
+		return NULL;
+	}
+	if (h->cluster != l->cluster) {
+		link_refuse(l, NULL, LR_CLUSTER, bus,
+		    "link %u: datagrams refused, because they belong to "
+		    "another cluster than %s",
+		    link, l->conf->cluster);
+		return NULL;
+	}
+	if (h->from == l->self) {
+		link_refuse(l, NULL, LR_SELF, bus,
+		    "link %u: datagrams refused, because they claim to come "
+		    "from us (node %u)",
+		    link, l->self);
+		return NULL;
+	}
+	p = link_peer(l, h->from);
+	if (p == NULL || h->to != l->self) {
+		link_refuse(l, p, LR_UNKNOWN_NODE, bus,
+		    "link %u: datagrams refused, because node %u or %u is not "
+		    "configured here",
+		    link, h->from, h->to);
+		return NULL;
+	}
+	return p;
+}
+
+/*
+ * Opens the datagram into plain; NULL: refused and counted.  Returns the life
+ * that sealed it.
+ */
+static struct life *
+open_datagram(struct link_layer *l, struct peer *p, const struct wire_header *h,
+    const uint8_t *data, size_t len, uint8_t *plain, struct bus *bus)
+{
+	struct life fresh, *life;
+
+	life = claimed_life(l, p, h->incarnation, &fresh);
+	if (life == NULL) {
+		link_refuse(l, p, LR_OLD_INCARNATION, bus, NULL);
+		return NULL;
+	}
+	if (!seal_fresh(&life->window, h->counter)) {
+		link_refuse(l, p, LR_REPLAY, bus, NULL);
+		return NULL;
+	}
+	if (h->keyid != 0 ||
+	    !seal_open(&life->key, h->to, h->counter, data, WIRE_HEADER_LEN,
+		data + WIRE_HEADER_LEN, len - WIRE_HEADER_LEN, plain)) {
+		link_refuse(l, p, LR_KEY, bus,
+		    "node %u: datagrams in its name refused, because they are "
+		    "not sealed with our cluster key",
+		    p->id);
+		return NULL;
+	}
+	if (life == &fresh) {
+		p->cand = fresh;
+		life = &p->cand;
+	}
+	seal_accept(&life->window, h->counter);
+	return life;
+}
+
+void
+link_packet(struct link_layer *l, unsigned link, const uint8_t *data,
+    size_t len, struct bus *bus)
+{
+	uint8_t plain[WIRE_PLAIN_MAX];
+	struct wire_header h;
+	struct life *life;
+	struct peer *p;
+	struct rbuf r;
+	bool ours;
+
+	enter(l, bus);
+	if (l->leaving)
+		return;
+	if (len < WIRE_HEADER_LEN + WIRE_TAG_LEN + WIRE_PREAMBLE_LEN) {
+		link_refuse(l, NULL, LR_SHORT, bus, NULL);
+		return;
+	}
+	if (len > WIRE_DATAGRAM_MAX || link >= l->conf->nlinks) {
+		link_refuse(l, NULL, LR_MALFORMED, bus, NULL);
+		return;
+	}
+	rbuf_init(&r, data, len);
+	ours = wire_get_header(&r, &h);
+	p = check_header(l, &h, ours, link, bus);
+	if (p == NULL)
+		return;
+	life = open_datagram(l, p, &h, data, len, plain, bus);
+	if (life == NULL)
+		return;
+	if (h.link != link) {
+		link_refuse(l, p, LR_MALFORMED, bus,
+		    "node %u: its link %u arrives on our link %u: addresses or "
+		    "cables are crossed",
+		    p->id, h.link, link);
+		return;
+	}
+	rbuf_init(&r, plain, len - WIRE_HEADER_LEN - WIRE_TAG_LEN);
+	session_datagram(l, p, life, link, &r, bus);
+}
+
+/* ---- the rest of the contract ------------------------------------------ */
+
+void
+link_note(struct link_layer *l, const struct note *n, struct bus *bus)
+{
+	struct peer *p = link_peer(l, n->node);
+	char why[96];
+
+	enter(l, bus);
+	if (p == NULL || !p->up || l->leaving)
+		return;
+	if (n->type == NOTE_PEER_RESET) {
+		session_drop(l, p, "membership asked for a new session", bus);
+		return;
+	}
+	if (n->type != NOTE_SEND ||
+	    stream_send(p->stream, (uint8_t)n->chan, n->data, n->len))
+		return;
+	snprintf(why, sizeof(why), "too slow: %zu bytes wait for it",
+	    stream_queued(p->stream));
+	session_drop(l, p, why, bus);
+}
+
+void
+link_flush(struct link_layer *l, struct bus *bus)
+{
+	unsigned i;
+
+	enter(l, bus);
+	for (i = 0; i < l->npeers && !l->leaving; i++)
+		if (l->peers[i].up)
+			session_flush(l, &l->peers[i], bus);
+	l->deadline = earliest(l);
+}
+
+void
+link_goodbye(struct link_layer *l, struct bus *bus)
+{
+	unsigned i;
+
+	enter(l, bus);
+	if (l->leaving)
+		return;
+	for (i = 0; i < l->npeers; i++)
+		if (l->peers[i].up)
+			session_bye(l, &l->peers[i], bus);
+	l->leaving = true;
+}
+
+void
+link_get(const struct link_layer *l, uint16_t node, unsigned link,
+    struct link_info *info)
+{
+	const struct peer *p = link_peer(l, node);
+	const struct path *path;
+
+	memset(info, 0, sizeof(*info));
+	if (p == NULL || link >= l->conf->nlinks)
+		return;
+	path = &p->paths[link];
+	info->up = path->up;
+	info->rtt_us = path->rtt;
+	info->loss_permille = path->loss * 1000 / 65536;
+	info->last_heard = path->last_heard;
+	info->flaps = path->flaps;
+	info->carries = p->up && path_best(l, p) == link;
+}
+
+bool
+link_session(const struct link_layer *l, uint16_t node, uint64_t *inc)
+{
+	const struct peer *p = link_peer(l, node);
+
+	if (p == NULL || !p->up)
+		return false;
+	if (inc != NULL)
+		*inc = p->cur.inc;
+	return true;
+}
+
+uint64_t
+link_rejects(const struct link_layer *l, uint16_t node, enum link_reject why)
+{
+	const struct peer *p = link_peer(l, node);
+
+	if (node == 0)
+		return l->rejects[why];
+	return p == NULL ? 0 : p->rejects[why];
+}
+
+void
+link_check(const struct link_layer *l)
+{
+	const struct peer *p;
+	unsigned i;
+
+	for (i = 0; i < l->npeers; i++) {
+		p = &l->peers[i];
+		ASSERT(!l->started || p->nonce != 0);
+		ASSERT(p->cand.inc == 0 || p->cand.inc > p->cur.inc); /* L1 */
+		ASSERT(!p->up ||
+		    (p->cur.inc != 0 && p->cur.nonce != 0 &&
+			!p->cur.bye));				/* L3 */
+		ASSERT(p->up || stream_queued(p->stream) == 0); /* L4 */
+		stream_check(p->stream);
+	}
+}

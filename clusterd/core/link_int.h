@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: ISC */
+/* Copyright (c) 2026 The clusterd authors */
+
+/* Shared by link.c, link_path.c and link_session.c, and by nobody else. */
+
+#ifndef CORE_LINK_INT_H
+#define CORE_LINK_INT_H
+
+#include "link.h"
+#include "rng.h"
+#include "seal.h"
+#include "stream.h"
+#include "wire.h"
+
+#define LINK_MISSED_BEATS 4	/* until a link counts as down */
+
+/* One link to one peer. */
+struct path {
+	bool		 up;		/* heard of late */
+	bool		 heard_there;	/* the peer says it hears us on it */
+	uint64_t	 last_heard;	/* us; 0: never */
+	uint64_t	 down_at;	/* unless heard until then */
+	uint64_t	 lost_since;	/* us; when it went down; 0: not yet */
+	uint64_t	 flaps;
+	uint32_t	 sent_seq;	/* of our beats */
+	uint32_t	 seen_seq;	/* newest of the peer's beats; 0: none */
+	uint64_t	 echo, echo_came; /* the peer's clock, and our time then */
+	uint64_t	 rtt;		/* smoothed; 0: unknown */
+	unsigned	 loss;		/* smoothed, in 1/65536 */
+};
+
+/* An incarnation of a peer, as we know it. */
+struct life {
+	uint64_t	 inc;		/* 0: none */
+	struct seal_key	 key;
+	struct seal_window window;
+	uint32_t	 seq;		/* newest of its sessions with us */
+	uint64_t	 nonce;		/* of that one, told by a good HELLO; or 0 */
+	bool		 bye;		/* it left: never again */
+};
+
+struct peer {
+	uint16_t	 id;
+	/* Proven by our nonce, and a newer one that is not proven yet. */
+	struct life	 cur, cand;
+	bool		 up;		/* a session with cur stands */
+	bool		 was_up;	/* some session stood, ever */
+	uint32_t	 seq;		/* our sessions with it, counted */
+	uint64_t	 nonce;		/* of the present one, or the next */
+	uint64_t	 counter;	/* last used towards this node */
+	struct path	 paths[CONF_LINKS_MAX];
+	uint64_t	 beat_at;
+	uint64_t	 fail_at;	/* silence until then ends the session */
+	uint64_t	 last_heard;
+	uint64_t	 reply_at;	/* earliest next answer to a HELLO */
+	uint64_t	 double_until;	/* data goes over two links */
+	struct stream	*stream;
+	uint64_t	 rejects[LR_MAX];
+	uint64_t	 told_at[LR_MAX];	/* last event about it; 0: never */
+};
+
+struct link_layer {
+	const struct conf *conf;
+	uint16_t	 self;
+	uint64_t	 inc;
+	uint8_t		 cluster_key[32];
+	struct seal_key	 key;		/* ours */
+	uint64_t	 cluster;	/* tag */
+	unsigned	 npeers;
+	struct peer	*peers;		/* in the order of the configuration */
+	bool		 started, leaving;
+	uint64_t	 deadline;	/* as last computed */
+	uint64_t	 last_step;
+	uint64_t	 late, late_before;	/* largest lateness: now, before */
+	uint64_t	 late_since;
+	uint64_t	 rejects[LR_MAX];	/* of unknown senders */
+	uint64_t	 told_at[LR_MAX];
+	struct wbuf	 plain, out;	/* the datagram being written */
+};
+
+struct peer *link_peer(const struct link_layer *, uint16_t node);
+/* Counts; says so now and then.  peer may be NULL. */
+void	 link_refuse(struct link_layer *, struct peer *, enum link_reject,
+	    struct bus *, const char *fmt, ...) PRINTF_LIKE(5, 6);
+
+/* A datagram: begin, frames into l->plain, then send it. */
+void	 link_begin(struct link_layer *, const struct peer *, uint64_t echo);
+void	 link_send(struct link_layer *, struct peer *, unsigned link,
+	    struct bus *);
+
+/* link_path.c */
+void	 path_heard(struct link_layer *, struct peer *, unsigned link,
+	    struct bus *);
+void	 path_beat(struct link_layer *, struct peer *, unsigned link,
+	    const struct wire_beat *, struct bus *);
+void	 path_put_beat(struct link_layer *, struct peer *, unsigned link,
+	    uint64_t now);
+/* Paths not heard any more go down. */
+void	 path_expire(struct link_layer *, struct peer *, struct bus *);
+/* The link that data goes over, and a second one for times of loss. */
+unsigned path_best(const struct link_layer *, const struct peer *);
+int	 path_second(const struct link_layer *, const struct peer *);
+
+/* link_session.c */
+void	 session_datagram(struct link_layer *, struct peer *, struct life *,
+	    unsigned link, struct rbuf *, struct bus *);
+/* Ends it, with the reason; a new one may follow. */
+void	 session_drop(struct link_layer *, struct peer *, const char *why,
+	    struct bus *);
+/* Beats on every link, with HELLO while there is no session. */
+void	 session_beat(struct link_layer *, struct peer *, struct bus *);
+/* Writes the stream out. */
+void	 session_flush(struct link_layer *, struct peer *, struct bus *);
+void	 session_bye(struct link_layer *, struct peer *, struct bus *);
+
+#endif /* CORE_LINK_INT_H */

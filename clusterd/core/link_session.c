@@ -1,0 +1,424 @@
+/* SPDX-License-Identifier: ISC */
+/* Copyright (c) 2026 The clusterd authors */
+
+/*
+ * Sessions.  Each side has a nonce for the other, and tells it in front of
+ * every datagram together with the other's nonce as it knows it.
+ *
+ *	down		every beat carries HELLO: versions and configuration
+ *	down -> up	a datagram echoes our nonce, and its own nonce came in
+ *			a HELLO that we could accept
+ *	up -> down	silence; the peer shows a newer session (its seq is
+ *			higher); it broke the rules; it is too slow; reset
+ *	up -> up	a newer incarnation of the peer echoes our nonce: the
+ *			old one is gone, and its session with it
+ *
+ * Leaving a session makes a new nonce and counts seq up, by which the other
+ * side notices even when it heard nothing of the reason.  Late datagrams of a
+ * former session show a lower seq and are passed over.
+ */
+
+#include <stdio.h>
+
+#include "link_int.h"
+
+static void
+new_nonce(struct peer *p, struct bus *bus)
+{
+	do
+		p->nonce = rng_u64(bus->rng);
+	while (p->nonce == 0);
+	p->seq++;
+}
+
+static void
+note_gone(struct peer *p, int code, const char *why, struct bus *bus)
+{
+	struct note *n;
+
+	n = bus_note(bus, NOTE_PEER_GONE, why, strlen(why) + 1);
+	n->node = p->id;
+	n->inc = p->cur.inc;
+	n->code = code;
+}
+
+void
+session_drop(struct link_layer *l, struct peer *p, const char *why,
+    struct bus *bus)
+{
+	struct note *n;
+
+	if (p->up) {
+		bus_event(bus, EVK_NODE, EVL_WARN, "node %u: lost, because %s",
+		    p->id, why);
+		n = bus_note(bus, NOTE_PEER_DOWN, why, strlen(why) + 1);
+		n->node = p->id;
+		n->inc = p->cur.inc;
+	}
+	p->up = false;
+	p->cur.nonce = 0;
+	new_nonce(p, bus);
+	stream_reset(p->stream);
+	/* The peer learns from our next datagram, so it goes now. */
+	p->beat_at = bus->now;
+}
+
+static void
+put_hello(struct link_layer *l)
+{
+	struct wire_hello h = { .vmin = WIRE_VERSION_MIN,
+		.vmax = WIRE_VERSION,
+		.features = WIRE_FEATURES };
+
+	memcpy(h.conf, l->conf->hash, sizeof(h.conf));
+	wire_put_hello(&l->plain, &h);
+}
+
+static void
+send_hello(struct link_layer *l, struct peer *p, const struct life *life,
+    unsigned link, struct bus *bus)
+{
+	link_begin(l, p, life->nonce);
+	put_hello(l);
+	path_put_beat(l, p, link, bus->now);
+	link_send(l, p, link, bus);
+}
+
+void
+session_beat(struct link_layer *l, struct peer *p, struct bus *bus)
+{
+	unsigned i;
+
+	for (i = 0; i < l->conf->nlinks; i++) {
+		/* While it proves itself, the newer life is who we speak to. */
+		if (p->cand.nonce != 0)
+			send_hello(l, p, &p->cand, i, bus);
+		if (p->up) {
+			link_begin(l, p, p->cur.nonce);
+			path_put_beat(l, p, i, bus->now);
+			link_send(l, p, i, bus);
+		} else if (p->cand.nonce == 0)
+			send_hello(l, p, &p->cur, i, bus);
+	}
+}
+
+static void
+session_up(struct link_layer *l, struct peer *p, struct bus *bus)
+{
+	struct note *n;
+
+	p->up = p->was_up = true;
+	p->double_until = 0;
+	p->last_heard = bus->now;
+	p->fail_at = bus->now + l->conf->failure_timeout_us;
+	stream_reset(p->stream);
+	n = bus_note(bus, NOTE_PEER_UP, NULL, 0);
+	n->node = p->id;
+	n->inc = p->cur.inc;
+	bus_event(bus, EVK_NODE, EVL_INFO,
+	    "node %u: reached, because incarnation %llu answered our nonce",
+	    p->id, (unsigned long long)p->cur.inc);
+}
+
+/* The newer life proved itself: there is no older one any more. */
+static void
+promote(struct peer *p, struct bus *bus)
+{
+	unsigned i;
+
+	if (p->cur.inc != 0) {
+		bus_event(bus, EVK_NODE, EVL_WARN,
+		    "node %u: incarnation %llu is gone, because %llu came "
+		    "after it",
+		    p->id, (unsigned long long)p->cur.inc,
+		    (unsigned long long)p->cand.inc);
+		note_gone(p, 0, "a newer incarnation of it came back", bus);
+	}
+	p->up = false;
+	stream_reset(p->stream);
+	seal_forget(&p->cur.key);
+	p->cur = p->cand;
+	memset(&p->cand, 0, sizeof(p->cand));
+	for (i = 0; i < CONF_LINKS_MAX; i++) {
+		p->paths[i].seen_seq = 0;
+		p->paths[i].echo = 0;
+	}
+}
+
+/*
+ * A HELLO that we can accept makes its nonce known.  False: refused; the
+ * rest of the datagram is not looked at.
+ */
+static bool
+hello(struct link_layer *l, struct peer *p, struct life *life,
+    const struct wire_preamble *pre, struct rbuf *body, struct bus *bus)
+{
+	struct wire_hello h;
+
+	if (!wire_get_hello(body, &h) || pre->nonce == 0) {
+		link_refuse(l, p, LR_MALFORMED, bus, NULL);
+		return false;
+	}
+	if (life->bye) {
+		link_refuse(l, p, LR_OLD_INCARNATION, bus, NULL);
+		return false;
+	}
+	if (h.vmin > WIRE_VERSION || h.vmax < WIRE_VERSION_MIN) {
+		link_refuse(l, p, LR_VERSION, bus,
+		    "node %u: refused, because it speaks protocol versions %u "
+		    "to %u and we %u to %u",
+		    p->id, h.vmin, h.vmax, WIRE_VERSION_MIN, WIRE_VERSION);
+		return false;
+	}
+	if (memcmp(h.conf, l->conf->hash, sizeof(h.conf)) != 0) {
+		link_refuse(l, p, LR_CONF, bus,
+		    "node %u: refused, because its cluster.yaml differs from "
+		    "ours (%02x%02x%02x%02x there, %02x%02x%02x%02x here)",
+		    p->id, h.conf[0], h.conf[1], h.conf[2], h.conf[3],
+		    l->conf->hash[0], l->conf->hash[1], l->conf->hash[2],
+		    l->conf->hash[3]);
+		return false;
+	}
+	/* A new nonce without a new seq is no session of a sound peer. */
+	if (life == &p->cur && p->up && pre->nonce != life->nonce) {
+		link_refuse(l, p, LR_MALFORMED, bus, NULL);
+		return false;
+	}
+	life->seq = pre->seq;
+	life->nonce = pre->nonce;
+	return true;
+}
+
+/*
+ * It does not know our nonce yet: tell it at once rather than at the next
+ * beat, but not for every datagram of a burst.
+ */
+static void
+answer(struct link_layer *l, struct peer *p, const struct life *life,
+    unsigned link, struct bus *bus)
+{
+	if (bus->now < p->reply_at)
+		return;
+	p->reply_at = bus->now + l->conf->heartbeat_us / 4;
+	send_hello(l, p, life, link, bus);
+}
+
+static void
+deliver(struct link_layer *l, struct peer *p, struct bus *bus)
+{
+	const uint8_t *data;
+	struct note *n;
+	uint8_t chan;
+	size_t len;
+
+	while (stream_next(p->stream, &chan, &data, &len)) {
+		if (chan == 0 || chan >= CHAN_MAX) {
+			link_refuse(l, p, LR_MALFORMED, bus, NULL);
+			continue;
+		}
+		n = bus_note(bus, NOTE_MESSAGE, data, len);
+		n->node = p->id;
+		n->inc = p->cur.inc;
+		n->chan = (enum chan)chan;
+	}
+	if (stream_broken(p->stream))
+		session_drop(l, p, "it sent a message over the limit", bus);
+}
+
+/* A frame of the standing session.  False: malformed, or the session ended. */
+static bool
+session_frame(struct link_layer *l, struct peer *p, uint8_t type,
+    struct rbuf *body, struct bus *bus)
+{
+	struct wire_data d;
+	struct wire_ack a;
+
+	switch (type) {
+	case WF_DATA:
+		if (!wire_get_data(body, &d))
+			return false;
+		if (!stream_data(p->stream, &d, bus->now)) {
+			session_drop(l, p, "its stream broke the rules", bus);
+			return false;
+		}
+		deliver(l, p, bus);
+		return p->up;
+	case WF_ACK:
+		return wire_get_ack(body, &a) &&
+		    stream_ack(p->stream, &a, bus->now);
+	case WF_BYE:
+		bus_event(bus, EVK_NODE, EVL_INFO,
+		    "node %u: left, because it said goodbye", p->id);
+		note_gone(p, 1, "it said goodbye", bus);
+		/* Not a loss: the note above tells all there is to tell. */
+		p->up = false;
+		p->cur.bye = true;
+		session_drop(l, p, "", bus);
+		return false;
+	default:
+		return true; /* a later version's; skipped by rule */
+	}
+}
+
+/* Frames behind the HELLO. */
+static void
+frames(struct link_layer *l, struct peer *p, struct life *life, bool proven,
+    unsigned link, struct rbuf *r, struct bus *bus)
+{
+	struct wire_beat b;
+	struct rbuf body;
+	bool ok = true;
+	uint8_t type;
+
+	while (ok && wire_next(r, &type, &body)) {
+		if (type == WF_BEAT) {
+			ok = wire_get_beat(&body, &b);
+			if (ok && life == &p->cur)
+				path_beat(l, p, link, &b, bus);
+		} else if (proven) {
+			ok = session_frame(l, p, type, &body, bus);
+			if (!p->up)
+				return;
+		}
+	}
+	if (!ok || r->err)
+		link_refuse(l, p, LR_MALFORMED, bus, NULL);
+}
+
+/* Does this datagram speak for the pair of nonces we have? */
+static bool
+is_proven(const struct peer *p, const struct life *life,
+    const struct wire_preamble *pre)
+{
+#if MUTANT == 104
+	return life->nonce != 0 && pre->nonce == life->nonce;
+#endif
+	return life->nonce != 0 && !life->bye && pre->seq == life->seq &&
+	    pre->nonce == life->nonce && pre->echo == p->nonce;
+}
+
+void
+session_datagram(struct link_layer *l, struct peer *p, struct life *life,
+    unsigned link, struct rbuf *r, struct bus *bus)
+{
+	struct wire_preamble pre;
+	struct rbuf rest, body;
+	bool greeted = false, proven;
+	uint8_t type;
+
+	wire_get_preamble(r, &pre);
+	if (r->err || pre.seq == 0) {
+		link_refuse(l, p, LR_MALFORMED, bus, NULL);
+		return;
+	}
+	/* Only a proven life can be alive: old records must not count. */
+	if (life == &p->cur)
+		path_heard(l, p, link, bus);
+	if (pre.seq < life->seq)
+		return;
+	if (life == &p->cur && p->up && pre.seq > life->seq)
+		session_drop(l, p, "it ended the session on its side", bus);
+
+	rest = *r;
+	if (wire_next(&rest, &type, &body) && type == WF_HELLO) {
+		if (!hello(l, p, life, &pre, &body, bus))
+			return;
+		greeted = true;
+		*r = rest;
+	}
+	proven = is_proven(p, life, &pre);
+	if (proven && life == &p->cand) {
+		promote(p, bus);
+		life = &p->cur;
+		path_heard(l, p, link, bus);
+	}
+	if (proven && !p->up)
+		session_up(l, p, bus);
+	/* It is not up yet: this tells it our nonce, or that we know its. */
+	if (greeted)
+		answer(l, p, life, link, bus);
+	frames(l, p, life, proven, link, r, bus);
+}
+
+/* ---- out --------------------------------------------------------------- */
+
+static void
+put_ack(struct link_layer *l, struct peer *p)
+{
+	uint8_t sack[WIRE_SACK_MAX];
+	struct wire_ack a;
+
+	stream_fill_ack(p->stream, &a, sack);
+	wire_put_ack(&l->plain, &a);
+}
+
+/*
+ * Sends what l->plain holds.  In times of loss it goes over a second link as
+ * well: the first one may be dead and not yet known to be.
+ */
+static void
+send_data(struct link_layer *l, struct peer *p, struct bus *bus)
+{
+	int second = -1;
+
+	if (bus->now < p->double_until)
+		second = path_second(l, p);
+	link_send(l, p, path_best(l, p), bus);
+	if (second >= 0)
+		link_send(l, p, (unsigned)second, bus);
+}
+
+static bool
+room_for(const struct link_layer *l, size_t body)
+{
+	return l->plain.len + WIRE_FRAME_LEN + body <= WIRE_PLAIN_MAX;
+}
+
+void
+session_flush(struct link_layer *l, struct peer *p, struct bus *bus)
+{
+	struct wire_data d;
+	bool open = false;
+
+	while (stream_pick(p->stream, bus->now, &d)) {
+		if (open && !room_for(l, 8 + d.len)) {
+			send_data(l, p, bus);
+			open = false;
+		}
+		if (!open)
+			link_begin(l, p, p->cur.nonce);
+		open = true;
+		wire_put_data(&l->plain, &d);
+		/* An acknowledgement that is owed rides along. */
+		if (stream_ack_at(p->stream) != UINT64_MAX &&
+		    room_for(l, 9 + WIRE_SACK_MAX))
+			put_ack(l, p);
+	}
+	if (stream_ack_at(p->stream) <= bus->now) {
+		if (open && !room_for(l, 9 + WIRE_SACK_MAX)) {
+			send_data(l, p, bus);
+			open = false;
+		}
+		if (!open)
+			link_begin(l, p, p->cur.nonce);
+		put_ack(l, p);
+		open = true;
+	}
+	if (open)
+		send_data(l, p, bus);
+}
+
+void
+session_bye(struct link_layer *l, struct peer *p, struct bus *bus)
+{
+	unsigned i, again;
+
+	/* Nobody will repeat it: twice on every link is all we can do. */
+	session_flush(l, p, bus);
+	for (again = 0; again < 2; again++)
+		for (i = 0; i < l->conf->nlinks; i++) {
+			link_begin(l, p, p->cur.nonce);
+			wire_put_bye(&l->plain);
+			link_send(l, p, i, bus);
+		}
+}

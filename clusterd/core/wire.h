@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: ISC */
+/* Copyright (c) 2026 The clusterd authors */
+
+/*
+ * The shape of a datagram: a clear header, which the seal authenticates, and
+ * inside the seal a preamble and frames.  No state, only bytes and numbers.
+ *
+ *	header	 36	clear, bound to the seal as associated data
+ *	preamble 20	seq, nonce and echo of the session
+ *	frames		u8 type, u16 length, body; unknown types are skipped
+ *	tag	 16
+ */
+
+#ifndef CORE_WIRE_H
+#define CORE_WIRE_H
+
+#include "../buf.h"
+
+#define WIRE_MAGIC	0x636c7344	/* "clsD" */
+#define WIRE_VERSION	1		/* of header and frames */
+#define WIRE_VERSION_MIN 1		/* oldest we still speak */
+#define WIRE_FEATURES	UINT64_C(0)	/* feature bits we offer */
+
+#define WIRE_HEADER_LEN	36
+#define WIRE_TAG_LEN	16
+#define WIRE_PREAMBLE_LEN 20
+#define WIRE_FRAME_LEN	3		/* type and length of a frame */
+/*
+ * Fits the smallest IPv6 MTU with room for its headers, so that no path needs
+ * discovery.  Larger datagrams are refused unread.
+ */
+#define WIRE_DATAGRAM_MAX 1200
+/* Plain bytes of one datagram: preamble and frames. */
+#define WIRE_PLAIN_MAX	(WIRE_DATAGRAM_MAX - WIRE_HEADER_LEN - WIRE_TAG_LEN)
+#define WIRE_SEGMENT_MAX 1024		/* bytes of the stream in one frame */
+#define WIRE_SACK_MAX	64		/* bytes of bitmap in an ACK frame */
+
+struct wire_header {
+	uint8_t		 version;
+	uint8_t		 keyid;		/* generation of the cluster key */
+	uint8_t		 link;		/* the link it was sent on */
+	uint64_t	 cluster;	/* wire_cluster() of the name */
+	uint16_t	 from, to;	/* node ids */
+	uint64_t	 incarnation;	/* of the sender */
+	uint64_t	 counter;	/* per sender incarnation and receiver */
+};
+
+enum wire_frame { WF_HELLO = 1, WF_BEAT, WF_DATA, WF_ACK, WF_BYE };
+
+/*
+ * In front of the frames of every datagram: the sender's nonce of its session
+ * with the receiver, how often it changed (seq), and the receiver's nonce as
+ * the sender knows it (0: not yet).
+ */
+struct wire_preamble {
+	uint32_t	 seq;
+	uint64_t	 nonce, echo;
+};
+
+struct wire_hello {
+	uint8_t		 vmin, vmax;	/* wire versions spoken */
+	uint64_t	 features;
+	uint8_t		 conf[32];	/* hash of the configuration */
+};
+
+struct wire_beat {
+	uint32_t	 seq;		/* of this link */
+	uint8_t		 heard;		/* mask of links we hear you on */
+	uint64_t	 sent;		/* the sender's clock, opaque to others */
+	uint64_t	 echo;		/* last sent received on it; 0: none */
+	uint32_t	 echo_age;	/* us since that one came */
+};
+
+struct wire_data {
+	uint64_t	 segment;	/* from 1, consecutive in a session */
+	const uint8_t	*data;
+	size_t		 len;
+};
+
+struct wire_ack {
+	uint64_t	 next;		/* every segment below it has come */
+	uint8_t		 nsack;		/* bytes of bitmap */
+	const uint8_t	*sack;		/* bit i: segment next + 1 + i has come */
+};
+
+/* A tag that keeps clusters apart which share a network; no secret. */
+uint64_t wire_cluster(const char *name);
+/* Writes WIRE_HEADER_LEN bytes. */
+void	 wire_put_header(struct wbuf *, const struct wire_header *);
+/* False: too short, or another protocol. */
+bool	 wire_get_header(struct rbuf *, struct wire_header *);
+void	 wire_put_preamble(struct wbuf *, const struct wire_preamble *);
+void	 wire_get_preamble(struct rbuf *, struct wire_preamble *);
+
+void	 wire_put_hello(struct wbuf *, const struct wire_hello *);
+void	 wire_put_beat(struct wbuf *, const struct wire_beat *);
+void	 wire_put_data(struct wbuf *, const struct wire_data *);
+void	 wire_put_ack(struct wbuf *, const struct wire_ack *);
+void	 wire_put_bye(struct wbuf *);
+/*
+ * The next frame: its type, and its body as a reader of its own.  False at
+ * the end and on a malformed frame; then r->err tells them apart.
+ */
+bool	 wire_next(struct rbuf *r, uint8_t *type, struct rbuf *body);
+/* Each false when the body is malformed.  Pointers lead into the datagram. */
+bool	 wire_get_hello(struct rbuf *, struct wire_hello *);
+bool	 wire_get_beat(struct rbuf *, struct wire_beat *);
+bool	 wire_get_data(struct rbuf *, struct wire_data *);
+bool	 wire_get_ack(struct rbuf *, struct wire_ack *);
+
+#endif /* CORE_WIRE_H */
