@@ -18,7 +18,7 @@ lint_body() {
 atf_test_case references
 references_body() {
 	cd $SRC
-	foreign='mount\(8\)|fsck.gfs2\(8\)|mkfs.gfs2\(8\)|gfs2_jadd\(8\)|tunegfs2\(8\)|gfs2\(5\)|fstab\(5\)|syslog\(3\)|fusermount3\(1\)|fuse\(4\)|fuse\(8\)|readline\(3\)|jq\(1\)|ip-netns\(8\)|seccomp\(2\)|poll\(2\)|umount\(8\)|systemd.service\(5\)|kyua\(1\)|fence_ipmilan\(8\)|dlm_controld\(8\)|losetup\(8\)|signal\(7\)|unix\(7\)|open\(2\)|write\(2\)|fsync\(2\)|rename\(2\)|mmap\(2\)|flock\(2\)|fcntl\(2\)|statfs\(2\)|chroot\(2\)|less\(1\)|blkid\(8\)|useradd\(8\)|capabilities\(7\)|udp\(7\)|sd_notify\(3\)|yaml\(7\)|inet_pton\(3\)|chmod\(1\)|scp\(1\)|sysexits\(3\)|openssl\(1\)|dd\(1\)|poweroff\(8\)|fsck.gfs\(8\)'
+	foreign='mount\(8\)|fsck.gfs2\(8\)|mkfs.gfs2\(8\)|gfs2_jadd\(8\)|tunegfs2\(8\)|gfs2\(5\)|fstab\(5\)|syslog\(3\)|fusermount3\(1\)|fuse\(4\)|fuse\(8\)|readline\(3\)|jq\(1\)|ip-netns\(8\)|seccomp\(2\)|poll\(2\)|umount\(8\)|systemd.service\(5\)|kyua\(1\)|fence_ipmilan\(8\)|dlm_controld\(8\)|losetup\(8\)|signal\(7\)|unix\(7\)|open\(2\)|read\(2\)|write\(2\)|stat\(2\)|epoll\(7\)|errno\(3\)|fsync\(2\)|rename\(2\)|mmap\(2\)|flock\(2\)|fcntl\(2\)|statfs\(2\)|chroot\(2\)|less\(1\)|blkid\(8\)|useradd\(8\)|capabilities\(7\)|udp\(7\)|sd_notify\(3\)|yaml\(7\)|inet_pton\(3\)|chmod\(1\)|scp\(1\)|sysexits\(3\)|openssl\(1\)|dd\(1\)|poweroff\(8\)|fsck.gfs\(8\)'
 	grep -hE '^\.Xr ' man/*.[3578] | awk '{ print $2 "(" $3 ")" }' | sort -u |
 	while read x; do
 		n=${x%%(*} s=${x##*(} s=${s%)}
