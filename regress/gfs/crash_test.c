@@ -419,21 +419,27 @@ copy_file(const char *from, const char *to)
 	ATF_REQUIRE_EQ(0, run_shell(cmd, NULL, 0));
 }
 
-/* A clean head near the end of the journal: soon the log wraps around. */
+/*
+ * A clean head near the end of the journal, so that the log soon wraps
+ * around.  Every header before it is written too: mkfs.gfs2 starts its
+ * sequence at random, and the first smaller number ends the search.
+ */
 static void
 place_head(struct model *m)
 {
 	struct gfs *fs = &m->w.fs;
-	struct log_header h = { .seq = 1ull << 33,
-		.flags = GFS2_LOG_HEAD_UNMOUNT };
+	const struct journal *j = fs->journals[0];
+	struct log_header h = { .flags = GFS2_LOG_HEAD_UNMOUNT };
+	uint32_t end = jindex_blocks(j) - 120;
 	uint8_t *p = dev_alloc(fs->bsize);
 
-	h.blkno = jindex_blocks(fs->journals[0]) - 120;
-	lh_encode(&h, p, fs->bsize, 0);
-	ATF_REQUIRE_EQ(0,
-	    dev_write(fs->dev,
-		jindex_map(fs->journals[0], h.blkno) << fs->bshift, p,
-		fs->bsize));
+	for (h.blkno = 0; h.blkno <= end; h.blkno++) {
+		h.seq = (1ull << 33) + h.blkno;
+		lh_encode(&h, p, fs->bsize, 0);
+		ATF_REQUIRE_EQ(0,
+		    dev_write(fs->dev, jindex_map(j, h.blkno) << fs->bshift, p,
+			fs->bsize));
+	}
 	dev_free(p);
 }
 
