@@ -95,15 +95,22 @@ gfs_line(void *arg, const char *line)
 
 /* What is on the device, if not GFS2; false and a sentence. */
 static bool
-probe(int fd, const char *device, char *why, size_t len)
+probe(const char *device, char *why, size_t len)
 {
 	blkid_probe pr;
 	const char *type = NULL;
 	bool ok = true;
+	int fd;
 
-	pr = blkid_new_probe();
-	if (pr == NULL)
+	/* libblkid reads as it pleases, which O_DIRECT forbids. */
+	fd = open(device, O_RDONLY | O_CLOEXEC);
+	if (fd == -1)
 		return true;
+	pr = blkid_new_probe();
+	if (pr == NULL) {
+		close(fd);
+		return true;
+	}
 	blkid_probe_enable_superblocks(pr, 1);
 	blkid_probe_enable_partitions(pr, 1);
 	if (blkid_probe_set_device(pr, fd, 0, 0) == 0 &&
@@ -123,6 +130,7 @@ probe(int fd, const char *device, char *why, size_t len)
 		}
 	}
 	blkid_free_probe(pr);
+	close(fd);
 	return ok;
 }
 
@@ -145,7 +153,7 @@ open_device(const struct mount_opts *o, char *why, size_t len)
 			"");
 		return -1;
 	}
-	if (probe(fd, o->device, why, len))
+	if (probe(o->device, why, len))
 		return fd;
 	close(fd);
 	return -1;
@@ -177,6 +185,23 @@ volume_proto(int fd, char *proto, size_t protolen, char *why, size_t whylen)
 		ok = false;
 	}
 	return ok;
+}
+
+/* The option goes before the superblock; a contradiction is refused. */
+static bool
+choose_proto(const struct mount_opts *o, char *proto, size_t len)
+{
+	if (o->lockproto[0] != '\0') {
+		strlcpy(proto, o->lockproto, len);
+		return true;
+	}
+	if (o->socket[0] == '\0' || strcmp(proto, "lock_nolock") != 0)
+		return true;
+	warnx("%s is made for one node alone (lock_nolock): mount it without "
+	      "socket=, or, while it is mounted nowhere, share it: tunegfs2 "
+	      "-o lockproto=lock_dlm -o locktable=CLUSTER:NAME %s",
+	    o->device, o->device);
+	return false;
 }
 
 /* No way back: the worker keeps its descriptors and nothing else. */
@@ -457,8 +482,8 @@ main(int argc, char **argv)
 		warnx("%s", why);
 		return EX_FAIL;
 	}
-	if (o.lockproto[0] != '\0')
-		strlcpy(proto, o.lockproto, sizeof(proto));
+	if (!choose_proto(&o, proto, sizeof(proto)))
+		return EX_FAIL;
 	if (o.fake)
 		return 0;
 	if (pipe2(pipefd, O_CLOEXEC) == -1)

@@ -59,6 +59,7 @@ struct recover {
 	uint64_t replayed;	       /* bits to clear, R2 */
 	uint64_t pending;	       /* bits seen last */
 	uint64_t said;		       /* failures told to the operator */
+	bool dirty;		       /* bits were set since prep */
 };
 
 static uint64_t
@@ -472,6 +473,7 @@ control_round(struct recover *r)
 	}
 	write = merge_bits(r, start, &bits);
 	r->pending = bits;
+	r->dirty |= bits != 0;
 	if (ask(r, &r->control, LM_NL, write ? LM_VALBLK : 0) != 0)
 		return BUSY_PAUSE_US;
 	if (bits != 0)
@@ -481,8 +483,11 @@ control_round(struct recover *r)
 	/* R3 */
 	if (fs->recovering) {
 		fs->recovering = false;
-		gfs_log(fs, "recovered: generation %u, every journal clean",
-		    (unsigned)start);
+		if (r->dirty)
+			gfs_log(fs,
+			    "every journal is clean (generation %u): locks go on",
+			    (unsigned)start);
+		r->dirty = false;
 		glock_thaw(fs);
 	}
 	return UINT64_MAX;

@@ -440,7 +440,7 @@ ATF_TC_BODY(coherent, tc)
 	static const unsigned bsizes[] = { 4096, 1024, 4096, 512 };
 
 	require_tools();
-	for (uint64_t seed = 1; seed <= 12; seed++)
+	for (uint64_t seed = 1; seed <= 6; seed++)
 		run(seed, bsizes[seed % NITEMS(bsizes)], 400, 0);
 }
 
@@ -450,26 +450,29 @@ ATF_TC_BODY(deaths, tc)
 	static const unsigned bsizes[] = { 4096, 1024, 4096, 512 };
 
 	require_tools();
-	for (uint64_t seed = 101; seed <= 124; seed++)
+	for (uint64_t seed = 101; seed <= 110; seed++)
 		run(seed, bsizes[seed % NITEMS(bsizes)], 120, 2);
 }
 
-/* GFSC_SEED=n GFSC_CRASHES=n coherence_test one: to look at one seed. */
-ATF_TC_WITHOUT_HEAD(one);
-ATF_TC_BODY(one, tc)
+/* For long searches: COH_SEEDS=FIRST-LAST coherence_test soak */
+ATF_TC_WITHOUT_HEAD(soak);
+ATF_TC_BODY(soak, tc)
 {
-	const char *s = getenv("GFSC_SEED"), *c = getenv("GFSC_CRASHES");
+	static const unsigned bsizes[] = { 4096, 1024, 4096, 512 };
+	const char *s = getenv("COH_SEEDS");
+	unsigned first, last;
 
 	require_tools();
-	if (s == NULL)
-		atf_tc_skip("GFSC_SEED is not set");
-	run(strtoull(s, NULL, 0), 4096, 120, c == NULL ? 0 : 2);
+	if (s == NULL || sscanf(s, "%u-%u", &first, &last) != 2)
+		atf_tc_skip("COH_SEEDS=FIRST-LAST is not set");
+	for (unsigned seed = first; seed <= last; seed++)
+		run(seed, bsizes[seed % NITEMS(bsizes)], 120, 2);
 }
 
 ATF_TP_ADD_TCS(tp)
 {
 	ATF_TP_ADD_TC(tp, coherent);
 	ATF_TP_ADD_TC(tp, deaths);
-	ATF_TP_ADD_TC(tp, one);
+	ATF_TP_ADD_TC(tp, soak);
 	return atf_no_error();
 }
