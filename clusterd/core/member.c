@@ -367,19 +367,26 @@ peer_gone(struct member *m, struct peer *p, const struct note *note,
 	    bus);
 }
 
-/* A later primary view without us exists: our state is worth nothing. */
+/*
+ * A later primary view without us exists: our state is worth nothing.  What
+ * we were READY for counts like what we installed, since the others may
+ * have, and have lost us with it.
+ */
 static void
 see_exclusion(struct member *m, const struct peer *p, struct bus *bus)
 {
 	struct prim_list pends;
+	struct prim_id ours = m->prim;
 	char why[160];
+	unsigned i;
 
-	if (m->prim.epoch == 0 || prim_cmp(&p->st.prim, &m->prim) <= 0 ||
-	    set_has(&p->st.members, m->self, m->inc))
-		return;
-	/* What we could have installed, we are part of. */
 	part_pends(m, &pends);
-	if (prims_have(&pends, &p->st.prim))
+	for (i = 0; i < pends.n; i++) {
+		if (prim_cmp(&pends.v[i], &ours) > 0)
+			ours = pends.v[i];
+	}
+	if (ours.epoch == 0 || prim_cmp(&p->st.prim, &ours) <= 0 ||
+	    set_has(&p->st.members, m->self, m->inc))
 		return;
 #if MUTANT != 104
 	snprintf(why, sizeof(why),

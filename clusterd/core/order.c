@@ -116,11 +116,16 @@ order_append(struct order *o, struct omsg *m)
 
 /* Ours has come back: it is done. */
 static void
-forget_mine(struct order *o, uint64_t sseq)
+forget_mine(struct order *o, uint64_t sseq, struct bus *bus)
 {
+	static const char why[] = "the order has lost a message of ours";
 	struct omsg *m = STAILQ_FIRST(&o->mine);
 
-	ASSERT(m != NULL && m->sseq == sseq); /* O5 */
+	/* Only a leader that errs can do that (O5); we cannot repair it. */
+	if (m == NULL || m->sseq != sseq) {
+		bus_note(bus, NOTE_DIE, why, sizeof(why));
+		return;
+	}
 	STAILQ_REMOVE_HEAD(&o->mine, entry);
 	o->minebytes -= m->len + OMSG_OVERHEAD;
 	if (m->sent)
@@ -152,7 +157,7 @@ deliver_one(struct order *o, struct omsg *m, struct bus *bus)
 	switch (m->kind) {
 	case OK_MSG:
 		if (m->node == o->self && m->inc == o->inc)
-			forget_mine(o, m->sseq);
+			forget_mine(o, m->sseq, bus);
 		if (o->fresh)
 			break;
 		n = bus_note(bus, NOTE_ORDERED, m->data, m->len);

@@ -42,7 +42,8 @@ TAILQ_HEAD(fev_list, fev);
 /* A pair's session: what was sent under an older one never arrives. */
 struct pair {
 	bool cut;
-	bool up; /* UP was said at both ends */
+	bool up;     /* UP was said at both ends */
+	bool broken; /* something was lost: nothing passes until DOWN */
 	uint64_t gen;
 	uint64_t change_at; /* 0: none planned */
 	uint64_t inc[2];    /* of the session, lower id first */
@@ -55,6 +56,7 @@ struct fix {
 	uint64_t incs;
 	uint64_t gens;
 	uint64_t messages;
+	uint32_t msgs; /* numbers given to random messages */
 	enum fix_device device;
 	struct fix_node nodes[FIX_NODES + 1];
 	struct pair pairs[FIX_NODES + 1][FIX_NODES + 1];
@@ -63,7 +65,7 @@ struct fix {
 	unsigned nviews;
 	struct node_view views[1024];
 	unsigned nlog;
-	uint32_t log[FIX_LOG];
+	uint32_t log[FIX_LOG]; /* what any client was told, in one order */
 };
 
 static struct fix *the_fix; /* for the fake lockspaces; one at a time */
@@ -251,6 +253,28 @@ check_node(struct fix *fx, struct fix_node *fn)
 	check_view(fx, &nv);
 }
 
+/*
+ * All clients read one sequence: a life joins it somewhere, and from there
+ * reads every message, in order, each once.
+ */
+static void
+check_log(struct fix *fx, struct fix_node *fn, uint32_t msg)
+{
+	unsigned i;
+
+	for (i = 0; i < fx->nlog && fx->log[i] != msg; i++)
+		;
+	if (fn->next != 0)
+		ATF_REQUIRE_MSG(i == fn->next,
+		    "node %u was told %u at %u, expected at %u of %u", fn->id,
+		    msg, i, fn->next, fx->nlog);
+	if (i == fx->nlog) {
+		ATF_REQUIRE(fx->nlog < FIX_LOG);
+		fx->log[fx->nlog++] = msg;
+	}
+	fn->next = i + 1;
+}
+
 static void
 client_told(struct fix *fx, struct fix_node *fn, const struct action *act)
 {
@@ -273,7 +297,8 @@ client_told(struct fix *fx, struct fix_node *fn, const struct action *act)
 		data = rbuf_blob(&r, &len, GROUP_MSG_MAX);
 		ATF_REQUIRE(rbuf_done(&r) && len >= 4);
 		rbuf_init(&r, data, len);
-		fn->log.msg[fn->log.n++] = rbuf_u32(&r);
+		fn->log.msg[fn->log.n] = rbuf_u32(&r);
+		check_log(fx, fn, fn->log.msg[fn->log.n++]);
 		break;
 	case M_RESULT:
 		fn->result = rbuf_u32(&r);
@@ -298,6 +323,7 @@ drop_sessions(struct fix *fx, uint16_t id)
 		if (p->up)
 			p->change_at = fx->now + DETECT;
 		p->gen = ++fx->gens;
+		p->broken = true;
 	}
 }
 
@@ -331,6 +357,7 @@ sent(struct fix *fx, struct fix_node *fn, const struct action *act)
 			break;
 		p->change_at = fx->now + 1;
 		p->gen = ++fx->gens;
+		p->broken = true;
 		break;
 	case FAKE_GONE:
 		packet(fx, fx->now + LATENCY, act->node, FAKE_GONE, fn->id,
@@ -338,7 +365,7 @@ sent(struct fix *fx, struct fix_node *fn, const struct action *act)
 		p->up = false;
 		break;
 	default:
-		if (p->up && !p->cut)
+		if (p->up && !p->broken)
 			packet(fx, fx->now + LATENCY, act->node, FAKE_DATA,
 			    fn->id, act->data[1], act->data + 2, act->len - 2);
 		break;
@@ -380,9 +407,9 @@ act(struct fix *fx, struct fix_node *fn, const struct action *a)
 		return true;
 	case ACT_EVENT:
 		if (getenv("FIXTURE_TRACE") != NULL)
-			printf("%8.3f %u.%llu %s\n", (double)fx->now / 1e6,
-			    fn->id, (unsigned long long)fn->inc,
-			    (const char *)a->data);
+			fprintf(stderr, "%8.3f %u.%llu %s\n",
+			    (double)fx->now / 1e6, fn->id,
+			    (unsigned long long)fn->inc, (const char *)a->data);
 		return true;
 	case ACT_STOPPED:
 		fn->stopped = true;
@@ -420,8 +447,8 @@ step(struct fix *fx, struct fix_node *fn, struct event *ev)
 }
 
 static void
-give_client(struct fix *fx, uint16_t id, enum event_type type,
-    uint32_t msgtype, const struct wbuf *w)
+give_client(struct fix *fx, uint16_t id, enum event_type type, uint32_t msgtype,
+    const struct wbuf *w)
 {
 	struct event ev = { .type = type,
 		.client = CLIENT,
@@ -481,7 +508,7 @@ fixture_start(struct fix *fx, uint16_t id)
 	nc.seed[0] = fn->inc;
 	fn->restart_at = 0;
 	fn->stopped = false;
-	fn->views = fn->gmembers = 0;
+	fn->views = fn->gmembers = fn->next = 0;
 	memset(&fn->log, 0, sizeof(fn->log));
 	fn->node = node_new(&nc);
 	ATF_REQUIRE(fn->node != NULL);
@@ -523,7 +550,7 @@ fixture_cut(struct fix *fx, uint16_t a, uint16_t b)
 
 	if (p->cut)
 		return;
-	p->cut = true;
+	p->cut = p->broken = true;
 	p->gen = ++fx->gens;
 	p->change_at = p->up ? fx->now + DETECT : 0;
 }
@@ -597,6 +624,7 @@ change_pair(struct fix *fx, uint16_t a, uint16_t b)
 	if (!both || p->cut)
 		return;
 	p->up = true;
+	p->broken = false;
 	p->inc[0] = fx->nodes[a].inc;
 	p->inc[1] = fx->nodes[b].inc;
 	say_both(fx, a, b, FAKE_UP);
@@ -733,6 +761,82 @@ fixture_run(struct fix *fx, uint64_t us)
 
 	while (fixture_step(fx, until))
 		ATF_REQUIRE_MSG(++steps < 2000000, "the story does not end");
+}
+
+static void
+random_cut(struct fix *fx, struct rng *rng)
+{
+	uint16_t a = (uint16_t)(1 + rng_below(rng, fx->n));
+	uint16_t b = (uint16_t)(1 + rng_below(rng, fx->n));
+
+	if (a != b)
+		fixture_cut(fx, a, b);
+}
+
+void
+fixture_chaos(struct fix *fx, struct rng *rng, unsigned steps)
+{
+	uint16_t id;
+
+	while (steps-- > 0) {
+		id = (uint16_t)(1 + rng_below(rng, fx->n));
+		switch (rng_below(rng, 12)) {
+		case 0:
+			fixture_crash(fx, id);
+			break;
+		case 1:
+			random_cut(fx, rng);
+			break;
+		case 2:
+			fixture_split(fx, (unsigned)rng_below(rng, 1024));
+			break;
+		case 3:
+		case 4:
+			fixture_heal_all(fx);
+			break;
+		case 5:
+			if (fx->nodes[id].node != NULL &&
+			    rng_below(rng, 4) == 0)
+				fixture_stop(fx, id);
+			break;
+		case 6:
+		case 7:
+			if (fx->nodes[id].node == NULL &&
+			    fx->nodes[id].restart_at == 0) {
+				fixture_start(fx, id);
+				fixture_join(fx, id);
+			}
+			break;
+		default:
+			fixture_send(fx, id, ++fx->msgs);
+			break;
+		}
+		fixture_run(fx,
+		    rng_below(rng, 4) == 0 ? rng_below(rng, 2 * SECOND) :
+					     rng_below(rng, 20 * MS));
+	}
+}
+
+/* The end of chaos: everything heals, everybody comes back. */
+void
+fixture_calm(struct fix *fx)
+{
+	unsigned all = 0;
+	uint16_t i;
+
+	fixture_heal_all(fx);
+	fixture_device(fx, FIX_OFF);
+	for (i = 1; i <= fx->n; i++) {
+		all |= BIT(i);
+		if (fx->nodes[i].node == NULL && fx->nodes[i].restart_at == 0)
+			fixture_start(fx, i);
+	}
+	fixture_run(fx, 5 * SECOND);
+	for (i = 1; i <= fx->n; i++) {
+		if (fx->nodes[i].node == NULL && fx->nodes[i].restart_at == 0)
+			fixture_start(fx, i);
+	}
+	fixture_settle(fx, all);
 }
 
 bool

@@ -46,6 +46,7 @@ struct fix_node {
 	unsigned	 fenced;	/* ACT_FENCE_START against it */
 	char		 why[256];	/* of the last death */
 	struct fix_log	 log;
+	unsigned	 next;		/* in the sequence of all; 0: none yet */
 	unsigned	 views;		/* group views told to the client */
 	unsigned	 gmembers;	/* in the last of them */
 	uint32_t	 result;	/* last M_RESULT */
@@ -89,6 +90,9 @@ void	 fixture_leave(struct fix *, uint16_t id);
 void	 fixture_client_dies(struct fix *, uint16_t id);
 void	 fixture_command(struct fix *, uint16_t id, const char *cmd,
 	    const char *arg);
+/* Random faults and messages, with calm at the end. */
+void	 fixture_chaos(struct fix *, struct rng *, unsigned steps);
+void	 fixture_calm(struct fix *);
 /* Messages that crossed since the start: to cut a story at any of them. */
 uint64_t fixture_messages(const struct fix *);
 

@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: ISC */
+/* Copyright (c) 2026 The clusterd authors */
+
+/*
+ * Proves the total order: every client reads one sequence (checked by the
+ * fixture at each message), a message is delivered exactly once whatever
+ * happens to the leader, nothing is delivered that a later primary view does
+ * not know, large bursts and bad input are bounded.
+ */
+
+#include <stdio.h>
+
+#include <atf-c.h>
+
+#include "core/order_internal.h"
+#include "fixture.h"
+
+static unsigned
+count(struct fix *fx, uint16_t id, uint32_t msg)
+{
+	struct fix_log *l = &fixture_node(fx, id)->log;
+	unsigned i, n = 0;
+
+	for (i = 0; i < l->n; i++)
+		n += l->msg[i] == msg;
+	return n;
+}
+
+static struct fix *
+joined(unsigned n)
+{
+	struct fix *fx = fixture_new(n);
+	unsigned all = 0;
+	uint16_t i;
+
+	fixture_start_all(fx);
+	for (i = 1; i <= n; i++)
+		all |= BIT(i);
+	fixture_settle(fx, all);
+	for (i = 1; i <= n; i++)
+		fixture_join(fx, i);
+	fixture_run(fx, 100 * MS);
+	for (i = 1; i <= n; i++)
+		ATF_REQUIRE_EQ(n, fixture_node(fx, i)->gmembers);
+	return fx;
+}
+
+ATF_TC_WITHOUT_HEAD(everybody_reads_the_same);
+ATF_TC_BODY(everybody_reads_the_same, tc)
+{
+	struct fix *fx = joined(3);
+	struct fix_log *a, *b;
+	uint32_t i;
+
+	for (i = 0; i < 300; i++) {
+		fixture_send(fx, (uint16_t)(1 + i % 3), 1 + i);
+		if (i % 7 == 0)
+			fixture_run(fx, i * 10);
+	}
+	fixture_run(fx, SECOND);
+	a = &fixture_node(fx, 1)->log;
+	ATF_CHECK_EQ(300, a->n);
+	for (i = 2; i <= 3; i++) {
+		b = &fixture_node(fx, (uint16_t)i)->log;
+		ATF_REQUIRE_EQ(a->n, b->n);
+		ATF_CHECK(memcmp(a->msg, b->msg, sizeof(a->msg)) == 0);
+		ATF_CHECK(memcmp(a->from, b->from, sizeof(a->from)) == 0);
+	}
+	fixture_free(fx);
+}
+
+/* Each sender's messages come in the order it sent them. */
+ATF_TC_WITHOUT_HEAD(senders_keep_their_order);
+ATF_TC_BODY(senders_keep_their_order, tc)
+{
+	struct fix *fx = joined(3);
+	struct fix_log *l;
+	uint32_t i, last[4] = { 0 };
+
+	for (i = 1; i <= 600; i++)
+		fixture_send(fx, (uint16_t)(1 + i % 3), i);
+	fixture_run(fx, SECOND);
+	l = &fixture_node(fx, 2)->log;
+	ATF_REQUIRE_EQ(600, l->n);
+	for (i = 0; i < l->n; i++) {
+		ATF_REQUIRE(l->msg[i] > last[l->from[i]]);
+		last[l->from[i]] = l->msg[i];
+	}
+	fixture_free(fx);
+}
+
+/*
+ * The leader dies after each possible number of messages since the burst:
+ * what the survivors sent arrives exactly once, what the leader sent arrives
+ * everywhere or nowhere.
+ */
+ATF_TC_WITHOUT_HEAD(once_across_a_leader_crash);
+ATF_TC_BODY(once_across_a_leader_crash, tc)
+{
+	unsigned k, i;
+	uint64_t base, until;
+	struct fix *fx;
+
+	for (k = 0; k < 40; k++) {
+		fx = joined(3);
+		base = fixture_messages(fx) + k;
+		for (i = 1; i <= 12; i++)
+			fixture_send(fx, (uint16_t)(1 + i % 3), i);
+		until = fixture_now(fx) + 50 * MS;
+		while (fixture_messages(fx) < base && fixture_step(fx, until))
+			;
+		fixture_crash(fx, 1);
+		fixture_settle(fx, BIT(2) | BIT(3));
+		fixture_send(fx, 2, 100);
+		fixture_run(fx, SECOND);
+		for (i = 1; i <= 12; i++) {
+			ATF_CHECK_EQ(count(fx, 2, i), count(fx, 3, i));
+			if (1 + i % 3 != 1)
+				ATF_CHECK_EQ(1, count(fx, 2, i));
+		}
+		ATF_CHECK_EQ(1, count(fx, 3, 100));
+		ATF_CHECK_EQ(2, fixture_node(fx, 3)->gmembers);
+		fixture_free(fx);
+	}
+}
+
+/* The leader alone must not deliver what nobody else has. */
+ATF_TC_WITHOUT_HEAD(isolated_leader_delivers_nothing);
+ATF_TC_BODY(isolated_leader_delivers_nothing, tc)
+{
+	struct fix *fx = joined(3);
+
+	fixture_split(fx, BIT(1));
+	fixture_send(fx, 1, 1);
+	fixture_send(fx, 2, 2);
+	fixture_run(fx, 5 * SECOND);
+	ATF_CHECK_EQ(0, count(fx, 1, 1));
+	ATF_CHECK_EQ(0, count(fx, 1, 2));
+	ATF_CHECK_EQ(1, count(fx, 2, 2));
+	ATF_CHECK_EQ(1, count(fx, 3, 2));
+	fixture_heal_all(fx);
+	fixture_settle(fx, BIT(1) | BIT(2) | BIT(3));
+	/* The incarnation that sent it is gone, and so is the message. */
+	ATF_CHECK_EQ(0, count(fx, 2, 1));
+	fixture_free(fx);
+}
+
+/* What waits in a side without quorum is sent when quorum returns. */
+ATF_TC_WITHOUT_HEAD(waits_for_quorum);
+ATF_TC_BODY(waits_for_quorum, tc)
+{
+	struct fix *fx = joined(3);
+
+	fixture_crash(fx, 1);
+	fixture_crash(fx, 2);
+	fixture_run(fx, 2 * SECOND);
+	fixture_send(fx, 3, 7);
+	fixture_run(fx, 2 * SECOND);
+	ATF_CHECK_EQ(0, count(fx, 3, 7));
+	fixture_start(fx, 1);
+	fixture_settle(fx, BIT(1) | BIT(3));
+	fixture_run(fx, 100 * MS);
+	ATF_CHECK_EQ(1, count(fx, 3, 7));
+	fixture_free(fx);
+}
+
+/* A joiner that loads the state reads on from there. */
+ATF_TC_WITHOUT_HEAD(joiner_reads_on);
+ATF_TC_BODY(joiner_reads_on, tc)
+{
+	struct fix *fx = joined(3);
+	uint32_t i;
+
+	fixture_crash(fx, 3);
+	fixture_settle(fx, BIT(1) | BIT(2));
+	for (i = 1; i <= 20; i++)
+		fixture_send(fx, 1, i);
+	fixture_start(fx, 3);
+	fixture_join(fx, 3);
+	for (i = 21; i <= 40; i++) {
+		fixture_send(fx, 2, i);
+		fixture_run(fx, 20 * MS);
+	}
+	fixture_run(fx, SECOND);
+	ATF_CHECK_EQ(3, fixture_node(fx, 3)->gmembers);
+	ATF_CHECK_EQ(3, fixture_node(fx, 1)->gmembers);
+	ATF_CHECK_EQ(0, count(fx, 3, 1));
+	ATF_CHECK_EQ(1, count(fx, 3, 40));
+	ATF_CHECK_EQ(1, count(fx, 1, 40));
+	fixture_free(fx);
+}
+
+/* Both that remain hold the SYNC of a view whose leader dies in it. */
+ATF_TC_WITHOUT_HEAD(leader_dies_while_joining);
+ATF_TC_BODY(leader_dies_while_joining, tc)
+{
+	unsigned k;
+	uint64_t base, until;
+	struct fix *fx;
+
+	for (k = 0; k < 60; k++) {
+		fx = joined(3);
+		fixture_send(fx, 2, 1);
+		fixture_run(fx, 100 * MS);
+		fixture_crash(fx, 3);
+		fixture_settle(fx, BIT(1) | BIT(2));
+		fixture_start(fx, 3);
+		fixture_join(fx, 3);
+		fixture_run(fx, 210 * MS);
+		base = fixture_messages(fx) + k;
+		until = fixture_now(fx) + 200 * MS;
+		while (fixture_messages(fx) < base && fixture_step(fx, until))
+			;
+		fixture_crash(fx, 1);
+		fixture_settle(fx, BIT(2) | BIT(3));
+		fixture_send(fx, 2, 2);
+		fixture_run(fx, SECOND);
+		ATF_CHECK_EQ(1, count(fx, 2, 2));
+		ATF_CHECK_EQ(2, fixture_node(fx, 2)->gmembers);
+		ATF_CHECK_EQ(2, fixture_node(fx, 3)->gmembers);
+		ATF_CHECK_EQ(1, count(fx, 3, 2));
+		ATF_CHECK_EQ(0, fixture_node(fx, 2)->deaths);
+		fixture_free(fx);
+	}
+}
+
+ATF_TC_WITHOUT_HEAD(chaos);
+ATF_TC_BODY(chaos, tc)
+{
+	const char *env = getenv("FIXTURE_SEED");
+	unsigned long first = env == NULL ? 1 : strtoul(env, NULL, 10), s;
+	const char *seeds = getenv("FIXTURE_SEEDS");
+	unsigned long n = seeds == NULL ? 150 : strtoul(seeds, NULL, 10);
+	unsigned long last = first + n - 1;
+	struct fix *fx;
+	struct rng rng;
+	uint32_t probe;
+	uint16_t i;
+
+	for (s = first; s <= last; s++) {
+		uint64_t seed[4] = { s, 1, 2, 3 };
+
+		rng_seed(&rng, seed);
+		fprintf(stderr, "seed %lu\n", s);
+		fx = fixture_new(2 + (unsigned)(s % 4) + (s % 4 == 0));
+		fixture_conf(fx)->wait_for_all = s % 3 == 0;
+		for (i = 1; i <= fixture_conf(fx)->nnodes; i++)
+			fixture_node(fx, i)->used = s % 2 == 0;
+		fixture_start_all(fx);
+		for (i = 1; i <= fixture_conf(fx)->nnodes; i++)
+			fixture_join(fx, i);
+		fixture_chaos(fx, &rng, 120);
+		fixture_calm(fx);
+		for (i = 1; i <= fixture_conf(fx)->nnodes; i++) {
+			fixture_join(fx, i);
+			fixture_run(fx, 50 * MS);
+			probe = 1000000u + i;
+			fixture_send(fx, i, probe);
+			fixture_run(fx, SECOND);
+			ATF_CHECK_EQ_MSG(1, count(fx, i, probe),
+			    "seed %lu: node %u is not served", s, i);
+		}
+		fixture_free(fx);
+	}
+}
+
+/* Peers may say anything; the order stays whole. */
+ATF_TC_WITHOUT_HEAD(garbage);
+ATF_TC_BODY(garbage, tc)
+{
+	struct fix *fx = joined(3);
+	uint64_t seed[4] = { 7, 0, 0, 0 };
+	struct order *o = fixture_node(fx, 2)->node->order;
+	struct note *note;
+	struct actions out;
+	struct wbuf w;
+	struct bus bus;
+	struct rng rng;
+	unsigned i, k;
+
+	rng_seed(&rng, seed);
+	actions_init(&out);
+	bus_init(&bus);
+	bus.out = &out;
+	bus.rng = &rng;
+	for (i = 0; i < 20000; i++) {
+		wbuf_init(&w, 4096);
+		wbuf_u8(&w, (uint8_t)rng_below(&rng, 5));
+		wbuf_u64(&w,
+		    rng_below(&rng, 2) ? o->epoch : rng_below(&rng, 50));
+		for (k = (unsigned)rng_below(&rng, 80); k > 0; k--)
+			wbuf_u8(&w,
+			    rng_below(&rng, 4) ? 0 : (uint8_t)rng_u64(&rng));
+		note = calloc(1, sizeof(*note) + w.len);
+		ATF_REQUIRE(note != NULL);
+		note->type = NOTE_MESSAGE;
+		note->chan = CHAN_ORDER;
+		note->node = (uint16_t)(1 + rng_below(&rng, 3));
+		note->inc = fixture_node(fx, note->node)->inc;
+		note->len = w.len - rng_below(&rng, 3) * (w.len > 12);
+		memcpy(note->data, w.data, note->len);
+		order_note(o, note, &bus);
+		order_check(o);
+		free(note);
+		wbuf_free(&w);
+		bus_clear(&bus);
+	}
+	actions_clear(&out);
+	fixture_free(fx);
+}
+
+ATF_TP_ADD_TCS(tp)
+{
+	ATF_TP_ADD_TC(tp, everybody_reads_the_same);
+	ATF_TP_ADD_TC(tp, senders_keep_their_order);
+	ATF_TP_ADD_TC(tp, once_across_a_leader_crash);
+	ATF_TP_ADD_TC(tp, isolated_leader_delivers_nothing);
+	ATF_TP_ADD_TC(tp, waits_for_quorum);
+	ATF_TP_ADD_TC(tp, joiner_reads_on);
+	ATF_TP_ADD_TC(tp, leader_dies_while_joining);
+	ATF_TP_ADD_TC(tp, chaos);
+	ATF_TP_ADD_TC(tp, garbage);
+	return atf_no_error();
+}
