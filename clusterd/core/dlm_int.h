@@ -152,8 +152,10 @@ enum ls_work {
 	LW_PARKED	/* ... then messages that came early */
 };
 
+/* What goes to one member in a stage. */
 struct batch {
 	struct wbuf	 w;
+	uint32_t	 sent;	/* batches */
 };
 
 struct dlm_ls {
@@ -169,7 +171,12 @@ struct dlm_ls {
 	bool		 dead;		/* left; being freed in steps */
 	unsigned	 nmembers;
 	struct ls_member members[LS_MEMBERS_MAX];
-	uint64_t	 ended[2];	/* members that said DM_END: DIR, LOCKS */
+	/* Of each member: batches had, and announced by its DM_END. */
+	struct {
+		uint64_t ended;		/* bit per member: it said DM_END */
+		uint32_t got[LS_MEMBERS_MAX];
+		uint32_t want[LS_MEMBERS_MAX];
+	}		 part[2];	/* of DIR, of LOCKS */
 	uint64_t	*gone;		/* bitmap of node ids lost since we ran */
 	bool		 anygone;
 	struct rsb_tree	 rsbs;

@@ -58,6 +58,7 @@ batch_send(struct dlm_ls *ls, unsigned i)
 	n = bus_note(ls->dlm->b, NOTE_SEND, w->data, w->len);
 	n->node = ls->members[i].node;
 	n->chan = CHAN_DLM;
+	ls->out[i].sent++;
 	wbuf_reset(w);
 }
 
@@ -88,6 +89,7 @@ recover_drop_batches(struct dlm_ls *ls)
 	for (i = 0; i < LS_MEMBERS_MAX; i++) {
 		wbuf_free(&ls->out[i].w);
 		wbuf_init(&ls->out[i].w, DLM_WIRE_MAX);
+		ls->out[i].sent = 0;
 	}
 }
 
@@ -103,7 +105,11 @@ vote(struct dlm_ls *ls)
 	n->code = (int)ls->stage;
 }
 
-/* Our part of a stage is done when every other member's words are here. */
+/*
+ * Our part of a stage is done when every other member's words are here.  A
+ * session that broke in the middle lost some: then we never say that it is,
+ * and the view that follows begins another recovery.
+ */
 static void
 check_ended(struct dlm_ls *ls)
 {
@@ -113,7 +119,8 @@ check_ended(struct dlm_ls *ls)
 		return;
 	for (i = 0; i < ls->nmembers; i++)
 		if (ls->members[i].node != ls->dlm->self &&
-		    (ls->ended[k] >> i & 1) == 0)
+		    ((ls->part[k].ended >> i & 1) == 0 ||
+			ls->part[k].got[i] != ls->part[k].want[i]))
 			return;
 	vote(ls);
 }
@@ -132,6 +139,7 @@ end_stage(struct dlm_ls *ls)
 		if (ls->members[i].node == ls->dlm->self)
 			continue;
 		batch_send(ls, i);
+		m.seq = ls->out[i].sent;
 		ls_send(ls, ls->members[i].node, &m);
 	}
 	recover_drop_batches(ls);
@@ -403,7 +411,7 @@ void
 recover_message(struct dlm_ls *ls, uint16_t node, const struct dlm_msg *m,
     struct rbuf *rb)
 {
-	unsigned i = member_index(ls, node);
+	unsigned i = member_index(ls, node), k;
 
 	if (ls->stage == LSS_RUN || i >= ls->nmembers) {
 		ls->dlm->nrejects++;
@@ -411,13 +419,17 @@ recover_message(struct dlm_ls *ls, uint16_t node, const struct dlm_msg *m,
 	}
 	switch (m->type) {
 	case DM_NAMES:
+		ls->part[0].got[i]++;
 		on_names(ls, node, rb);
 		break;
 	case DM_LOCKS:
+		ls->part[1].got[i]++;
 		on_locks(ls, node, rb);
 		break;
 	case DM_END:
-		ls->ended[m->mode == 0 ? 0 : 1] |= UINT64_C(1) << i;
+		k = m->mode == 0 ? 0 : 1;
+		ls->part[k].ended |= UINT64_C(1) << i;
+		ls->part[k].want[i] = m->seq;
 		check_ended(ls);
 		break;
 	default:

@@ -89,7 +89,7 @@ stop(struct dlm *d, struct dlm_ls *ls, const struct ls_event *ev)
 	ls->stage = LSS_STOP;
 	ls->nmembers = MIN(ev->nmembers, LS_MEMBERS_MAX);
 	memcpy(ls->members, ev->members, ls->nmembers * sizeof(ls->members[0]));
-	ls->ended[0] = ls->ended[1] = 0;
+	memset(ls->part, 0, sizeof(ls->part));
 	ls->nextop = NULL;
 	recover_drop_batches(ls);
 	unpark_old(ls);

@@ -41,7 +41,7 @@ static const uint16_t fields[DM_MAX] = {
 	[DM_REMOVE] = F_NAME,
 	[DM_NAMES] = F_RECORDS,
 	[DM_LOCKS] = F_RECORDS,
-	[DM_END] = F_MODE,
+	[DM_END] = F_LOCK | F_MODE,
 };
 
 /* A record of DM_LOCKS. */

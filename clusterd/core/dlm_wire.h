@@ -32,7 +32,8 @@ enum dlm_msg_type {
 	/* recovery */
 	DM_NAMES,	/* master -> directory: batch of names */
 	DM_LOCKS,	/* holder -> new master: batch of locks */
-	DM_END,		/* to every member: nothing more in stage mode */
+	DM_END,		/* to every member: stage mode is over here, after
+			   seq batches to you */
 	DM_MAX
 };
 
