@@ -73,7 +73,8 @@ member_new(const struct conf *conf, uint16_t self, uint64_t inc,
 	m->self = self;
 	m->inc = inc;
 	m->stored = *stored;
-	m->stored_floor = stored->epoch;
+	/* Nothing of an earlier life is accepted again (M1). */
+	m->promised = m->stored_floor = stored->epoch;
 	m->need_since = m->act_at = m->split_at = UINT64_MAX;
 	STAILQ_INIT(&m->chain);
 	STAILQ_INIT(&m->todo);
@@ -187,7 +188,9 @@ fill_status(const struct member *m, struct status *st)
 		if (p->up && p->broken_inc != p->inc)
 			set_add(&st->hears, p->node, p->inc, false);
 	}
-	for (i = 0; m->prim.epoch != 0 && i < m->stored.n; i++)
+	st->base.epoch = m->stored.prim_epoch;
+	st->base.leader = m->stored.prim_leader;
+	for (i = 0; i < m->stored.n; i++)
 		set_add(&st->members, m->stored.members[i].node,
 		    m->stored.members[i].inc, false);
 }
@@ -368,9 +371,10 @@ peer_gone(struct member *m, struct peer *p, const struct note *note,
 }
 
 /*
- * A later primary view without us exists: our state is worth nothing.  What
- * we were READY for counts like what we installed, since the others may
- * have, and have lost us with it.
+ * A later primary view without us exists, or existed before those who were
+ * in it restarted: our state is worth nothing.  What we were READY for counts
+ * like what we installed, since the others may have, and have lost us with
+ * it.
  */
 static void
 see_exclusion(struct member *m, const struct peer *p, struct bus *bus)
@@ -385,13 +389,13 @@ see_exclusion(struct member *m, const struct peer *p, struct bus *bus)
 		if (prim_cmp(&pends.v[i], &ours) > 0)
 			ours = pends.v[i];
 	}
-	if (ours.epoch == 0 || prim_cmp(&p->st.prim, &ours) <= 0 ||
+	if (ours.epoch == 0 || prim_cmp(&p->st.base, &ours) <= 0 ||
 	    set_has(&p->st.members, m->self, m->inc))
 		return;
 #if MUTANT != 104
 	snprintf(why, sizeof(why),
 	    "the others formed primary view %llu without this incarnation",
-	    (unsigned long long)p->st.prim.epoch);
+	    (unsigned long long)p->st.base.epoch);
 	bus_note(bus, NOTE_DIE, why, strlen(why) + 1);
 #endif
 }

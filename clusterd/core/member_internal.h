@@ -72,7 +72,8 @@ struct status {
 	uint32_t	 votes;		/* of those it would form a view with */
 	uint16_t	 coord;		/* their coordinator */
 	struct node_set	 hears;		/* sessions that never broke */
-	struct node_set	 members;	/* of prim */
+	struct prim_id	 base;		/* last primary view, also of past lives */
+	struct node_set	 members;	/* of base */
 };
 
 struct peer {

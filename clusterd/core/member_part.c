@@ -323,12 +323,18 @@ part_trimmed(struct member *m, struct bus *bus)
 {
 	const struct install *in = STAILQ_FIRST(&m->todo);
 	struct note *n;
+	unsigned i;
 
 	if (m->phase != PH_APPLY)
 		return;
 	ASSERT(in->view.epoch > m->view.epoch || !m->have_view); /* M1 */
 	m->view = in->view;
 	m->have_view = true;
+	/* Whatever we had against them is over. */
+	for (i = 0; i < m->npeers; i++) {
+		if (view_has(&m->view, m->peers[i].node, m->peers[i].inc))
+			m->peers[i].avoid_until = m->peers[i].refusals = 0;
+	}
 	m->settled_at = bus->now + m->conf->failure_timeout_us;
 	if (m->view.primary)
 		enter_primary(m, bus);

@@ -25,6 +25,8 @@
 /* Positions of a cluster that starts from nothing, by its first epoch. */
 #define SCRATCH_SHIFT 32
 
+#define REFUSALS 12 /* in a row, until we go on without that node */
+
 static uint64_t
 step_limit(const struct member *m)
 {
@@ -286,6 +288,22 @@ decide(struct member *m, struct bus *bus)
 	wbuf_free(&w);
 }
 
+/* Does an answer know of a later primary view that left member i out? */
+static bool
+superseded(const struct round *rd, unsigned i)
+{
+	const struct flush *f = &rd->flush[i];
+	unsigned j;
+
+	for (j = 0; j < rd->members.n; j++) {
+		if (prim_cmp(&rd->flush[j].base, &f->prim) > 0 &&
+		    !set_has(&rd->flush[j].basemembers, rd->members.v[i].node,
+			rd->members.v[i].inc))
+			return true;
+	}
+	return false;
+}
+
 /*
  * A member with the state of an older primary view than the newest cannot
  * come along.  It will see that itself; until then it is left out.
@@ -301,7 +319,7 @@ drop_stale(struct member *m, struct bus *bus)
 
 	for (i = 0; i < rd->members.n; i++) {
 		if (rd->flush[i].prim.epoch == 0 ||
-		    follows(&rd->flush[i], &prim))
+		    (follows(&rd->flush[i], &prim) && !superseded(rd, i)))
 			continue;
 		p = member_peer(m, rd->members.v[i].node);
 		/* If it is us, the statuses of the others will tell us. */
@@ -355,9 +373,9 @@ round_nack(struct member *m, const struct note *note, struct rbuf *r,
 	 * Who keeps refusing sees the world differently for longer than it
 	 * takes statuses to travel: go on without it for a while.
 	 */
-	if (p != NULL && why != NACK_PROMISED && ++p->refusals >= 8) {
+	if (p != NULL && why != NACK_PROMISED && ++p->refusals >= REFUSALS) {
 		p->refusals = 0;
-		p->avoid_until = bus->now + 4 * step_limit(m);
+		p->avoid_until = bus->now + step_limit(m);
 	}
 	round_abort(m, m->conf->heartbeat_us / 2, bus);
 }
@@ -368,7 +386,6 @@ round_ready(struct member *m, const struct note *note, struct rbuf *r,
 {
 	struct round *rd = &m->round;
 	struct wbuf w;
-	unsigned k;
 	int i;
 
 	i = round_index(rd, note, rbuf_u64(r));
@@ -379,8 +396,6 @@ round_ready(struct member *m, const struct note *note, struct rbuf *r,
 	if (!all_answered(rd))
 		return;
 #endif
-	for (k = 0; k < m->npeers; k++)
-		m->peers[k].refusals = 0;
 	wbuf_init(&w, 16);
 	wbuf_u8(&w, MM_COMMIT);
 	wbuf_u64(&w, rd->epoch);

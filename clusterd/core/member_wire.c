@@ -168,6 +168,7 @@ put_status(struct wbuf *w, const struct status *st)
 	wbuf_u32(w, st->votes);
 	wbuf_u16(w, st->coord);
 	put_set(w, &st->hears);
+	put_prim(w, &st->base);
 	put_set(w, &st->members);
 }
 
@@ -191,6 +192,7 @@ get_status(struct rbuf *r, struct status *st)
 	st->votes = rbuf_u32(r);
 	st->coord = rbuf_u16(r);
 	get_set(r, &st->hears);
+	get_prim(r, &st->base);
 	get_set(r, &st->members);
 	return rbuf_done(r);
 }
