@@ -164,6 +164,20 @@ member_set_cause(struct member *m, const char *fmt, ...)
 	va_end(ap);
 }
 
+void
+member_base(const struct member *m, struct node_set *s)
+{
+	struct node_inc *ni;
+	unsigned i;
+
+	for (i = 0; i < m->stored.n; i++) {
+		ni = set_add(s, m->stored.members[i].node,
+		    m->stored.members[i].inc);
+		ni->clean = m->stored.members[i].clean;
+		ni->victim = m->stored.members[i].victim;
+	}
+}
+
 static void
 fill_status(const struct member *m, struct status *st)
 {
@@ -186,13 +200,11 @@ fill_status(const struct member *m, struct status *st)
 	for (i = 0; i < m->npeers; i++) {
 		p = &m->peers[i];
 		if (p->up && p->broken_inc != p->inc)
-			set_add(&st->hears, p->node, p->inc, false);
+			set_add(&st->hears, p->node, p->inc);
 	}
 	st->base.epoch = m->stored.prim_epoch;
 	st->base.leader = m->stored.prim_leader;
-	for (i = 0; i < m->stored.n; i++)
-		set_add(&st->members, m->stored.members[i].node,
-		    m->stored.members[i].inc, false);
+	member_base(m, &st->members);
 }
 
 /* Tells everybody who does not know yet. */

@@ -58,6 +58,7 @@ struct member_stored {
 		uint16_t node;
 		uint64_t inc;
 		bool	 clean;		/* it left with goodbye */
+		bool	 victim;	/* not a member: its fence is due */
 	}		 members[CONF_NODES_MAX];
 };
 

@@ -164,7 +164,7 @@ member_survey(struct member *m, uint64_t now)
 	search(c, n, &q);
 	memset(&m->want, 0, sizeof(m->want));
 	for (i = 0; i < q.n; i++) {
-		set_add(&m->want, c[q.v[i]].node, c[q.v[i]].inc, false);
+		set_add(&m->want, c[q.v[i]].node, c[q.v[i]].inc);
 		if (q.v[i] != top && better(&c[q.v[i]], &c[top]))
 			top = q.v[i];
 	}
@@ -196,8 +196,7 @@ member_needs(const struct member *m, uint64_t now)
 		return true;
 	memset(&have, 0, sizeof(have));
 	for (i = 0; i < m->view.n; i++)
-		set_add(&have, m->view.members[i].node, m->view.members[i].inc,
-		    false);
+		set_add(&have, m->view.members[i].node, m->view.members[i].inc);
 	if (!set_eq(&have, &m->want))
 		return true;
 	for (i = 0; i < m->npeers; i++) {

@@ -51,6 +51,7 @@ struct node_inc {
 	uint16_t	 node;
 	uint64_t	 inc;
 	bool		 clean;		/* it left with goodbye */
+	bool		 victim;	/* listed for its fence: no member */
 };
 
 struct node_set {
@@ -188,7 +189,8 @@ struct member {
 int	 prim_cmp(const struct prim_id *, const struct prim_id *);
 bool	 prim_eq(const struct prim_id *, const struct prim_id *);
 bool	 set_has(const struct node_set *, uint16_t node, uint64_t inc);
-void	 set_add(struct node_set *, uint16_t node, uint64_t inc, bool clean);
+/* A new entry, neither clean nor victim. */
+struct node_inc *set_add(struct node_set *, uint16_t node, uint64_t inc);
 bool	 set_eq(const struct node_set *, const struct node_set *);
 bool	 prims_have(const struct prim_list *, const struct prim_id *);
 void	 put_status(struct wbuf *, const struct status *);
@@ -204,6 +206,9 @@ void	 install_free(struct install *);
 /* member_graph.c: whom to form a view with, and who should do it */
 void	 member_survey(struct member *, uint64_t now);
 bool	 member_needs(const struct member *, uint64_t now);
+
+/* member.c: what is stored of the last primary view, as a set. */
+void	 member_base(const struct member *, struct node_set *);
 
 /* member_part.c */
 void	 part_pends(const struct member *, struct prim_list *);

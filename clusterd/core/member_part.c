@@ -107,8 +107,6 @@ part_pends(const struct member *m, struct prim_list *l)
 static void
 fill_flush(const struct member *m, struct flush *f)
 {
-	unsigned i;
-
 	memset(f, 0, sizeof(*f));
 	f->prim = m->prim;
 	part_pends(m, &f->pends);
@@ -116,9 +114,7 @@ fill_flush(const struct member *m, struct flush *f)
 	f->joined = m->joined;
 	f->base.epoch = m->stored.prim_epoch;
 	f->base.leader = m->stored.prim_leader;
-	for (i = 0; i < m->stored.n; i++)
-		set_add(&f->basemembers, m->stored.members[i].node,
-		    m->stored.members[i].inc, m->stored.members[i].clean);
+	member_base(m, &f->basemembers);
 }
 
 /* The order has stopped: tell the coordinator what we hold. */
@@ -313,6 +309,7 @@ enter_primary(struct member *m, struct bus *bus)
 		m->stored.members[i].node = v->members[i].node;
 		m->stored.members[i].inc = v->members[i].inc;
 		m->stored.members[i].clean = false;
+		m->stored.members[i].victim = false;
 	}
 	bus_note(bus, NOTE_STORE, NULL, 0);
 }

@@ -22,6 +22,7 @@ prim_eq(const struct prim_id *a, const struct prim_id *b)
 	return prim_cmp(a, b) == 0;
 }
 
+/* As a member, that is. */
 bool
 set_has(const struct node_set *s, uint16_t node, uint64_t inc)
 {
@@ -29,14 +30,14 @@ set_has(const struct node_set *s, uint16_t node, uint64_t inc)
 
 	for (i = 0; i < s->n; i++) {
 		if (s->v[i].node == node)
-			return s->v[i].inc == inc;
+			return s->v[i].inc == inc && !s->v[i].victim;
 	}
 	return false;
 }
 
 /* Keeps the order; the caller adds no node twice and at most NODES_MAX. */
-void
-set_add(struct node_set *s, uint16_t node, uint64_t inc, bool clean)
+struct node_inc *
+set_add(struct node_set *s, uint16_t node, uint64_t inc)
 {
 	unsigned i;
 
@@ -45,8 +46,9 @@ set_add(struct node_set *s, uint16_t node, uint64_t inc, bool clean)
 		s->v[i] = s->v[i - 1];
 	s->v[i].node = node;
 	s->v[i].inc = inc;
-	s->v[i].clean = clean;
+	s->v[i].clean = s->v[i].victim = false;
 	s->n++;
+	return &s->v[i];
 }
 
 bool
@@ -72,7 +74,7 @@ put_set(struct wbuf *w, const struct node_set *s)
 	for (i = 0; i < s->n; i++) {
 		wbuf_u16(w, s->v[i].node);
 		wbuf_u64(w, s->v[i].inc);
-		wbuf_u8(w, s->v[i].clean);
+		wbuf_u8(w, (uint8_t)(s->v[i].clean | s->v[i].victim << 1));
 	}
 }
 
@@ -80,13 +82,15 @@ put_set(struct wbuf *w, const struct node_set *s)
 void
 get_set(struct rbuf *r, struct node_set *s)
 {
-	unsigned i, n = rbuf_count(r, CONF_NODES_MAX);
+	unsigned i, flags, n = rbuf_count(r, CONF_NODES_MAX);
 
 	memset(s, 0, sizeof(*s));
 	for (i = 0; i < n; i++) {
 		s->v[i].node = rbuf_u16(r);
 		s->v[i].inc = rbuf_u64(r);
-		s->v[i].clean = rbuf_u8(r) != 0;
+		flags = rbuf_u8(r);
+		s->v[i].clean = (flags & 1) != 0;
+		s->v[i].victim = (flags & 2) != 0;
 		if (s->v[i].node == 0 ||
 		    (i > 0 && s->v[i].node <= s->v[i - 1].node))
 			r->err = true;
@@ -332,7 +336,8 @@ member_stored_encode(const struct member_stored *s, struct wbuf *w)
 	for (i = 0; i < s->n; i++) {
 		wbuf_u16(w, s->members[i].node);
 		wbuf_u64(w, s->members[i].inc);
-		wbuf_u8(w, s->members[i].clean);
+		wbuf_u8(w,
+		    (uint8_t)(s->members[i].clean | s->members[i].victim << 1));
 	}
 }
 
@@ -340,7 +345,7 @@ bool
 member_stored_decode(struct member_stored *s, const void *data, size_t len)
 {
 	struct rbuf r;
-	unsigned i;
+	unsigned i, flags;
 
 	memset(s, 0, sizeof(*s));
 	rbuf_init(&r, data, len);
@@ -353,7 +358,12 @@ member_stored_decode(struct member_stored *s, const void *data, size_t len)
 	for (i = 0; i < s->n; i++) {
 		s->members[i].node = rbuf_u16(&r);
 		s->members[i].inc = rbuf_u64(&r);
-		s->members[i].clean = rbuf_u8(&r) != 0;
+		flags = rbuf_u8(&r);
+		s->members[i].clean = (flags & 1) != 0;
+		s->members[i].victim = (flags & 2) != 0;
+		/* Each node once, and ascending sets are built from this. */
+		for (unsigned k = 0; k < i; k++)
+			r.err |= s->members[k].node == s->members[i].node;
 	}
 	if (!rbuf_done(&r)) {
 		memset(s, 0, sizeof(*s));

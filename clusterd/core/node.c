@@ -125,6 +125,7 @@ store(struct node *n)
 		s.members[k].node = fi.node;
 		s.members[k].inc = fi.inc;
 		s.members[k].clean = false;
+		s.members[k].victim = true;
 		s.n++;
 	}
 	wbuf_init(&w, 8192);
