@@ -116,9 +116,9 @@ has_option(const struct conf_device *d, const char *name)
 }
 
 bool
-device_input(const struct conf *conf, const struct conf_device *d,
-    const struct conf_node *victim, const char *action, struct wbuf *w,
-    struct device_secrets *s, char *why, size_t whysize)
+device_input(const struct conf_device *d, const struct conf_node *victim,
+    const char *action, struct wbuf *w, struct device_secrets *s, char *why,
+    size_t whysize)
 {
 	const char *plug = victim->name;
 	unsigned i;

@@ -22,7 +22,7 @@ struct device_secrets {
  * plug, the options; secrets in files are read now.  Returns false with the
  * reason in why; secrets is filled in as far as they are known either way.
  */
-bool	 device_input(const struct conf *, const struct conf_device *,
+bool	 device_input(const struct conf_device *,
 	    const struct conf_node *victim, const char *action, struct wbuf *,
 	    struct device_secrets *, char *why, size_t whysize);
 /* Replaces each secret in text by asterisks. */

@@ -203,7 +203,7 @@ job_run(struct job *j)
 	if (j->phase == PHASE_STATUS)
 		left = MIN(MAX(left, STATUS_LEAST_US), STATUS_MOST_US);
 	wbuf_init(&w, DEVICE_INPUT_MAX);
-	ok = device_input(fence.conf, j->device, j->victim,
+	ok = device_input(j->device, j->victim,
 	    j->phase == PHASE_OFF ? "off" : "status", &w, &j->secrets, j->text,
 	    sizeof(j->text));
 	if (ok) {
