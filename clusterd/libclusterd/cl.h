@@ -35,6 +35,8 @@ struct cl_lockspace {
 	struct cl		*cl;
 	uint32_t		 lsid;		/* our number */
 	unsigned		 lvblen;
+	bool			 joined;	/* done() was called */
+	bool			 ending;	/* leaving, or failed */
 	uint32_t		 next_lkid;
 	struct cl_lock_tree	 locks;
 	struct cl_lockspace_ops	 ops;

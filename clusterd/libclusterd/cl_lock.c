@@ -94,10 +94,14 @@ int
 cl_lockspace_leave(struct cl_lockspace *ls)
 {
 	struct wbuf w;
+	int error;
 
 	wbuf_init(&w, 16);
 	wbuf_u32(&w, ls->lsid);
-	return cl_send(ls->cl, M_LS_LEAVE, ls->lsid, &w);
+	error = cl_send(ls->cl, M_LS_LEAVE, ls->lsid, &w);
+	if (error == 0)
+		ls->ending = true;
+	return error;
 }
 
 int
@@ -116,6 +120,9 @@ cl_lock(struct cl_lockspace *ls, const void *name, size_t namelen,
 		return EINVAL;
 	if ((flags & CL_LKF_PERSISTENT) != 0)
 		return EOPNOTSUPP;
+	/* The daemon would refuse it without a completion. */
+	if (!ls->cl->dead && (ls->ending || !ls->joined))
+		return ls->ending ? ENOENT : EAGAIN;
 	l = calloc(1, sizeof(*l));
 	if (l == NULL)
 		return ENOMEM;
@@ -264,7 +271,10 @@ got_done(struct cl_lockspace *ls, struct rbuf *r)
 		slots[i].node = rbuf_u16(r);
 		slots[i].slot = rbuf_u32(r);
 	}
-	if (rbuf_done(r) && ls->ops.done != NULL)
+	if (!rbuf_done(r))
+		return;
+	ls->joined = true;
+	if (ls->ops.done != NULL)
 		ls->ops.done(ls->arg, slot, generation, slots, n);
 }
 
@@ -275,7 +285,10 @@ got_failed(struct cl_lockspace *ls, struct rbuf *r)
 	char why[512];
 
 	rbuf_str(r, why, sizeof(why));
-	if (rbuf_done(r) && ls->ops.failed != NULL)
+	if (!rbuf_done(r))
+		return;
+	ls->ending = true;
+	if (ls->ops.failed != NULL)
 		ls->ops.failed(ls->arg, error, why);
 }
 

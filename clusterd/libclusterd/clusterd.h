@@ -135,7 +135,10 @@ struct cl_lockspace_ops {
 	void	(*slot)(void *arg, uint32_t node, uint32_t slot);
 	void	(*done)(void *arg, uint32_t our_slot, uint32_t generation,
 		    const struct cl_slot *, unsigned n);
-	/* The join failed, or the lockspace was taken from us. */
+	/*
+	 * The join failed, or the lockspace was taken from us.  The object is
+	 * dead; leaving it, or closing the connection, frees it.
+	 */
 	void	(*failed)(void *arg, int error, const char *why);
 	void	(*left)(void *arg);
 };
@@ -162,6 +165,7 @@ struct cl_ast {
  * Requests a new lock.  name: 1..CL_NAME_MAX bytes, binary.  ast() reports
  * the end of each request, bast() that somebody waits for it (their mode).
  * A new lock that ends with an error is gone after its ast (unlocked true).
+ * EAGAIN before the lockspace's first done(), ENOENT after its end.
  */
 int	 cl_lock(struct cl_lockspace *, const void *name, size_t namelen,
 	    enum cl_mode, unsigned flags,

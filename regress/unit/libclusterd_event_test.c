@@ -183,6 +183,20 @@ first_u32(const struct msg *m)
 }
 
 static void
+say_done(struct fixture *f)
+{
+	struct wbuf w;
+
+	wbuf_init(&w, 64);
+	wbuf_u32(&w, f->lsid);
+	wbuf_u32(&w, 1);
+	wbuf_u32(&w, 1);
+	wbuf_u16(&w, 0);
+	fake_send(&f->chan, M_LS_DONE, 0, &w);
+	ATF_REQUIRE_EQ(0, cl_dispatch(f->cl));
+}
+
+static void
 new_lock(struct fixture *f)
 {
 	struct rbuf r;
@@ -214,7 +228,11 @@ fixture_new(void)
 	    cl_lockspace_join(f->cl, "space", CL_LVB_LEN, &ls_ops, f, &f->ls));
 	fake_expect(&f->chan, M_LS_JOIN, &m);
 	f->lsid = first_u32(&m);
+	ATF_CHECK_EQ(EAGAIN,
+	    cl_lock(f->ls, "r1", 2, CL_PR, 0, on_ast, on_bast, f, &f->lock));
+	say_done(f);
 	new_lock(f);
+	f->calls = 0;
 	return f;
 }
 
@@ -465,6 +483,8 @@ ATF_TC_BODY(lockspaces, tc)
 	say_whole(f, M_LS_FAILED, "failed");
 	ATF_CHECK_EQ(EEXIST, f->error);
 	ATF_CHECK_STREQ("no room", f->why);
+	ATF_CHECK_EQ(ENOENT,
+	    cl_lock(f->ls, "r1", 2, CL_PR, 0, on_ast, NULL, f, &f->lock));
 	ATF_CHECK_EQ(0, cl_lockspace_leave(f->ls));
 	fake_expect(&f->chan, M_LS_LEAVE, &m);
 	ATF_CHECK_EQ(f->lsid, first_u32(&m));
@@ -685,10 +705,10 @@ static const struct {
 	{ M_LS_PREP, "prep" },
 	{ M_LS_SLOT, "slot" },
 	{ M_LS_DONE, "done" },
-	{ M_LS_FAILED, "failed" },
 	{ M_AST, "ast" },
 	{ M_BAST, "bast" },
 	/* Last: these end their objects. */
+	{ M_LS_FAILED, "failed" },
 	{ M_GROUP_LEFT, "gleft" },
 	{ M_LS_LEFT, "left" },
 };
@@ -817,7 +837,7 @@ ATF_TC_BODY(random_bytes, tc)
 	struct wbuf w;
 
 	for (i = 0; i < 20000; i++) {
-		whichtype = next_random(&seed) % (NITEMS(types) - 2);
+		whichtype = next_random(&seed) % (NITEMS(types) - 3);
 		whole(f, types[whichtype].type, &w);
 		changes = 1 + next_random(&seed) % 4;
 		for (j = 0; j < changes; j++)
@@ -827,7 +847,7 @@ ATF_TC_BODY(random_bytes, tc)
 		    next_random(&seed) % (w.len + 1));
 		wbuf_free(&w);
 		/* A bit may have ended the lock; the callbacks check values. */
-		if (f->ast.unlocked) {
+		if (f->ast.unlocked && types[whichtype].type == M_AST) {
 			f->ast.unlocked = false;
 			new_lock(f);
 		}

@@ -1,0 +1,1 @@
+$(call shtest,regress/lint/example_test)
