@@ -255,6 +255,13 @@ unlinked_main(void *arg)
 		}
 		ul->busy = false;
 	}
+	/* A last time, whatever the time; the rest is left to U4. */
+	while ((o = TAILQ_FIRST(&ul->queue)) != NULL) {
+		TAILQ_REMOVE(&ul->queue, o, entry);
+		ul->n--;
+		(void)try_one(fs, o->addr);
+		free(o);
+	}
 	ul->running = false;
 	env_wake_all(fs->env, &ul->idle);
 }
@@ -300,18 +307,12 @@ void
 unlinked_stop(struct gfs *fs)
 {
 	struct unlinked *ul = fs->unlinked;
-	struct orphan *o;
-
 	if (ul == NULL)
 		return;
 	ul->stop = true;
 	env_wake_all(fs->env, &ul->wq);
 	while (ul->running)
 		env_wait(fs->env, &ul->idle, UINT64_MAX);
-	while ((o = TAILQ_FIRST(&ul->queue)) != NULL) {
-		TAILQ_REMOVE(&ul->queue, o, entry);
-		free(o);
-	}
 	fs->unlinked = NULL;
 	free(ul);
 }

@@ -170,6 +170,18 @@ expect(struct model *m, const char *what, const char *name, int want, int got)
 	    strerror(want), strerror(got));
 }
 
+static struct ginode *
+base_dir(struct model *m, struct gfs *fs)
+{
+	struct ginode *root = gfs_root(fs), *ip;
+
+	if (m->base == NULL)
+		return root;
+	ATF_REQUIRE_EQ(0, gfs_lookup(root, m->base, &ip));
+	gfs_iput(root);
+	return ip;
+}
+
 /* From the root down, by names; directories only. NULL: dead. */
 static struct ginode *
 walk_dir(struct model *m, struct gfs *fs, struct mnode *n)
@@ -178,7 +190,7 @@ walk_dir(struct model *m, struct gfs *fs, struct mnode *n)
 	int error;
 
 	if (n == m->root)
-		return gfs_root(fs);
+		return base_dir(m, fs);
 	up = walk_dir(m, fs, n->parent);
 	if (up == NULL)
 		return NULL;
@@ -466,7 +478,10 @@ resize(struct mnode *n, size_t size)
 static void
 op_write(struct model *m, struct gfs *fs, struct rnd *r)
 {
-	static uint8_t buf[1 << 16];
+	enum {
+		MAX_LEN = 1 << 16
+	};
+	uint8_t *buf;
 	struct mnode *n;
 	struct ginode *ip;
 	bool append = rnd_below(r, 4) == 0;
@@ -476,29 +491,30 @@ op_write(struct model *m, struct gfs *fs, struct rnd *r)
 	if (m->nfiles == 0)
 		return;
 	n = m->files[rnd_below(r, m->nfiles)];
-	len = rnd_below(r, 4) == 0 ? rnd_below(r, sizeof(buf)) :
-				     rnd_below(r, 700);
+	len = rnd_below(r, 4) == 0 ? rnd_below(r, MAX_LEN) : rnd_below(r, 700);
 	off = append ? n->size : rnd_below(r, (uint32_t)m->maxfile);
 	if (rnd_below(r, 2) == 0 && !append)
 		off = rnd_below(r, (uint32_t)n->size + 1);
+	/* Each fiber its own: a write may wait. */
+	buf = malloc(len + 1);
+	ATF_REQUIRE(buf != NULL);
 	for (i = 0; i < len; i++)
 		buf[i] = (uint8_t)(1 + rnd_u32(r) % (MODEL_STALE - 1));
 	ip = model_walk(m, fs, n);
-	if (ip == NULL)
+	if (ip == NULL) {
+		free(buf);
 		return;
+	}
 	error = gfs_write(ip, buf, len, off, append, &done);
 	gfs_iput(ip);
 	expect(m, "write", "", 0, error);
-	n->safe = n->safe && error == 0;
-	if (error != 0)
-		return;
 	n->safe = false;
-	ATF_REQUIRE(done == len || m->enospc || m->dying);
-	if (done == 0)
-		return;
-	if (off + done > n->size)
+	ATF_REQUIRE(error != 0 || done == len || m->enospc || m->dying);
+	if (off + done > n->size && done > 0)
 		resize(n, off + done);
-	memcpy(n->data + off, buf, done);
+	if (done > 0)
+		memcpy(n->data + off, buf, done);
+	free(buf);
 }
 
 static void
@@ -667,7 +683,7 @@ verify_tree(struct mnode *n, struct ginode *ip)
 void
 model_verify(struct model *m, struct gfs *fs)
 {
-	struct ginode *root = gfs_root(fs);
+	struct ginode *root = base_dir(m, fs);
 
 	verify_tree(m->root, root);
 	gfs_iput(root);
@@ -769,7 +785,7 @@ check_content(struct visit *v, struct ginode *ip, const struct stat *st)
 		if (n->ino != gfs_ino(ip) || n->gen != gfs_gen(ip) || !n->safe)
 			continue;
 		ATF_REQUIRE_EQ(n->size, got);
-		ATF_REQUIRE_MSG(memcmp(n->data, buf, got) == 0,
+		ATF_REQUIRE_MSG(got == 0 || memcmp(n->data, buf, got) == 0,
 		    "a file that was synced has changed");
 		v->compared++;
 	}
@@ -853,7 +869,7 @@ clear_tree(struct model *m, struct mnode *n, struct ginode *ip)
 void
 model_clear(struct model *m, struct gfs *fs)
 {
-	struct ginode *root = gfs_root(fs);
+	struct ginode *root = base_dir(m, fs);
 
 	clear_tree(m, m->root, root);
 	gfs_iput(root);

@@ -49,7 +49,7 @@ verify_again(void *arg)
 static void
 random_volume(unsigned bsize, uint64_t seed, unsigned steps)
 {
-	struct random_run rr = { .r = { seed }, .steps = steps };
+	struct random_run rr = { .r = { vol_seed(seed) }, .steps = steps };
 	unsigned round;
 
 	vol_make(IMG, 64, bsize, 1);

@@ -231,6 +231,8 @@ crashes(unsigned bsize, uint64_t seed, unsigned rounds)
 	unsigned i, compared = 0, lost = 0;
 	struct crash c;
 
+	seed = vol_seed(seed);
+	rounds = vol_rounds(rounds);
 	vol_make_filled(BASE, 20, bsize, MODEL_STALE);
 	vol_run(fill, NULL);
 	for (i = 0; i < rounds; i++) {

@@ -198,6 +198,26 @@ vol_unmount(struct gfs *fs)
 	ATF_REQUIRE_EQ(0, gfs_unmount(fs));
 }
 
+static unsigned long long
+from_env(const char *name, unsigned long long usual)
+{
+	const char *s = getenv(name);
+
+	return s == NULL ? usual : strtoull(s, NULL, 0);
+}
+
+uint64_t
+vol_seed(uint64_t usual)
+{
+	return from_env("SEED", usual);
+}
+
+unsigned
+vol_rounds(unsigned usual)
+{
+	return (unsigned)from_env("ROUNDS", usual);
+}
+
 uint32_t
 rnd_u32(struct rnd *r)
 {

@@ -33,6 +33,10 @@ struct gfs *vol_mount(const char *path);
 int	 vol_try_mount(const char *path, struct gfs **, char *why, size_t len);
 void	 vol_unmount(struct gfs *);
 
+/* SEED and ROUNDS in the environment replace what a test would use. */
+uint64_t vol_seed(uint64_t usual);
+unsigned vol_rounds(unsigned usual);
+
 /* A deterministic generator; the same seed, the same test. */
 struct rnd { uint64_t s; };
 uint32_t rnd_u32(struct rnd *);
@@ -59,6 +63,7 @@ struct mnode {
 };
 struct model {
 	struct mnode	*root;
+	const char	*base;		/* a directory in the root, or NULL */
 	struct mnode	**dirs;
 	unsigned	 ndirs;
 	struct mnode	**files;	/* regular, each once */
