@@ -118,6 +118,16 @@ member_free(struct member *m)
 	free(m);
 }
 
+/*
+ * Never again together with this incarnation?  One that has not entered any
+ * primary view has no state, so nothing that matters was lost between us.
+ */
+bool
+peer_broken(const struct peer *p)
+{
+	return p->broken_inc == p->inc && !(p->known && p->st.prim.epoch == 0);
+}
+
 struct peer *
 member_peer(struct member *m, uint16_t node)
 {
@@ -199,7 +209,7 @@ fill_status(const struct member *m, struct status *st)
 	st->coord = m->want_coord;
 	for (i = 0; i < m->npeers; i++) {
 		p = &m->peers[i];
-		if (p->up && p->broken_inc != p->inc)
+		if (p->up && !peer_broken(p))
 			set_add(&st->hears, p->node, p->inc);
 	}
 	st->base.epoch = m->stored.prim_epoch;
@@ -445,7 +455,9 @@ static bool
 split_from(const struct member *m, const struct peer *p)
 {
 	return m->prim.epoch != 0 && p->up && p->known && !p->st.leaving &&
-	    p->broken_inc == p->inc && prim_eq(&p->st.prim, &m->prim) &&
+	    peer_broken(p) &&
+	    (prim_eq(&p->st.prim, &m->prim) ||
+		prims_have(&p->st.pends, &m->prim)) &&
 	    !p->st.primary &&
 	    outranks(m->want_votes, m->self, p->st.votes, p->st.coord);
 }
@@ -464,7 +476,7 @@ ask_other_side(struct member *m, struct bus *bus)
 	for (i = 0; i < m->npeers; i++) {
 		p = &m->peers[i];
 		all += p->votes;
-		if (p->up && p->broken_inc == p->inc)
+		if (p->up && peer_broken(p))
 			m->split_at =
 			    bus->now + m->conf->failure_timeout_us / 2;
 		if (!split_from(m, p)) {
@@ -498,6 +510,7 @@ static void
 got_excluded(struct member *m, const struct note *note, struct rbuf *r,
     struct bus *bus)
 {
+	struct prim_list pends;
 	struct prim_id prim;
 	uint32_t votes;
 	char why[160];
@@ -505,7 +518,9 @@ got_excluded(struct member *m, const struct note *note, struct rbuf *r,
 	prim.epoch = rbuf_u64(r);
 	prim.leader = rbuf_u16(r);
 	votes = rbuf_u32(r);
-	if (!rbuf_done(r) || !prim_eq(&prim, &m->prim) ||
+	part_pends(m, &pends);
+	if (!rbuf_done(r) ||
+	    (!prim_eq(&prim, &m->prim) && !prims_have(&pends, &prim)) ||
 	    (m->phase == PH_STEADY && m->view.primary) ||
 	    !outranks(votes, note->node, m->want_votes, m->want_coord))
 		return;

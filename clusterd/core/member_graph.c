@@ -49,7 +49,7 @@ better(const struct candidate *a, const struct candidate *b)
 static bool
 eligible(const struct member *m, const struct peer *p, uint64_t now)
 {
-	return p->up && p->known && !p->st.leaving && p->broken_inc != p->inc &&
+	return p->up && p->known && !p->st.leaving && !peer_broken(p) &&
 	    now >= p->avoid_until && set_has(&p->st.hears, m->self, m->inc);
 }
 

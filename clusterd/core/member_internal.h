@@ -235,6 +235,7 @@ void	 round_peer_lost(struct member *, uint16_t node, struct bus *);
 void	 round_timer(struct member *, struct bus *);
 
 /* member.c */
+bool	 peer_broken(const struct peer *);
 struct peer *member_peer(struct member *, uint16_t node);
 void	 member_send(struct bus *, uint16_t node, const struct wbuf *);
 void	 member_use_epoch(struct member *, uint64_t epoch, struct bus *);

@@ -46,8 +46,7 @@ hears_all(const struct member *m, const struct node_set *s)
 		return false;
 	for (i = 0; i < m->npeers; i++) {
 		p = &m->peers[i];
-		if (p->up && p->broken_inc != p->inc &&
-		    set_has(s, p->node, p->inc))
+		if (p->up && !peer_broken(p) && set_has(s, p->node, p->inc))
 			found++;
 	}
 	return found + 1 == s->n;
