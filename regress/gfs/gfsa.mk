@@ -5,6 +5,8 @@ GFSA_LIBS := -levent_core -lpthread
 $(call test,regress/gfs/env_test,regress/gfs/env_test.c $(GFSA_SRCS),$(GFSA_LIBS))
 $(call test,regress/gfs/ondisk_test,regress/gfs/ondisk_test.c $(GFSA_SRCS),$(GFSA_LIBS))
 $(call test,regress/gfs/crash_test,regress/gfs/crash_test.c $(GFSA_SRCS),$(GFSA_LIBS))
+$(call test,regress/gfs/log_test,regress/gfs/log_test.c $(GFSA_SRCS),$(GFSA_LIBS))
+$(call test,regress/gfs/cache_test,regress/gfs/cache_test.c $(GFSA_SRCS),$(GFSA_LIBS))
 $(call test,regress/gfs/recovery_test,regress/gfs/recovery_test.c $(GFSA_SRCS),$(GFSA_LIBS))
 
 # Tests find the script beside themselves, wherever the build is.
