@@ -113,7 +113,11 @@ master_request(struct dlm_ls *ls, struct lock *lk)
 	if (grant_possible(r, lk, true, &deadlock)) {
 		grant_lock(ls, lk);
 		master_finish(ls, lk, DST_GRANTED);
-		/* Nothing was given back, so nothing else can move. */
+		/* Nothing was given back, but who overtook a waiting lock
+		   must be told that it is in the way. */
+		if (!TAILQ_EMPTY(&r->q[AT_CONVERT]) ||
+		    !TAILQ_EMPTY(&r->q[AT_WAIT]))
+			grant_pending(ls, r);
 		return;
 	}
 	if ((lk->flags & DLM_F_NOQUEUE) == 0) {

@@ -1,0 +1,4 @@
+# The lock manager and its lockspaces.
+DLM_FX := regress/unit/dlm_fixture.c clusterd/log.c
+$(call test,regress/unit/dlm_mode_test,regress/unit/dlm_mode_test.c clusterd/log.c,$(O)/clusterd/libcore.a -lsodium)
+$(call test,regress/unit/dlm_test,regress/unit/dlm_test.c $(DLM_FX),$(O)/clusterd/libcore.a -lsodium)
