@@ -1,0 +1,2 @@
+$(call prog,regress/net/as_mount,regress/net/as_mount.c clusterd/log.c,$(O)/clusterd/libclusterd.a)
+$(call shtest,regress/net/daemon_test)

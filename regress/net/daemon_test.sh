@@ -1,0 +1,366 @@
+#! /usr/bin/env atf-sh
+# SPDX-License-Identifier: ISC
+# Copyright (c) 2026 The clusterd authors
+#
+# Proves what the processes of the daemon promise: what each may do, that a
+# node whose engine ends is out of service and comes back as a new
+# incarnation after its mounts are gone, that settings are checked with clear
+# words, and that nothing is left after a stop.
+
+SRC=@SRC@
+O=@O@
+C=$O/sbin/clusterd
+PORT=5790
+
+head() {
+	atf_set require.user root
+	atf_set require.progs "pgrep nsenter unshare ip"
+	atf_set timeout 120
+}
+
+# conf NODES: writes c.yaml for nodes n1.. on the loopback device.
+conf() {
+	echo "cluster: daemontest"
+	echo "transport: {port: $PORT}"
+	echo "fencing: manual"
+	echo "nodes:"
+	for i in $(seq "$1"); do
+		echo "  n$i: {id: $i, links: [127.77.0.$i, 127.77.1.$i]}"
+	done
+}
+
+setup() {
+	conf "$1" >c.yaml
+	(umask 077; command head -c 32 /dev/urandom >key)
+	for i in $(seq "$1"); do
+		start $i
+	done
+	for i in $(seq "$1"); do
+		seen $i "quorum: present"
+	done
+}
+
+start() {
+	mkdir -p s$1 r$1
+	$C -d -f c.yaml -k key -N n$1 -S s$1 -R r$1 >>log$1 2>&1 &
+	echo $! >pid$1
+	seen $1 "engine: in service"
+}
+
+# eventually SECONDS CMD...
+eventually() {
+	end=$(($(date +%s) + $1))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		[ $(date +%s) -le $end ] || return 1
+		sleep 0.02
+	done
+}
+
+# seen NODE TEXT [LINE]: the log has it, after line LINE.
+seen() {
+	eventually 30 sh -c "tail -n +${3:-1} log$1 | grep -q -- '$2'" ||
+	    atf_fail "node $1 never said '$2': $(cat log$1)"
+}
+
+engine() {
+	pgrep -P $(cat pid$1) -f '^clusterd: engine'
+}
+
+fence() {
+	pgrep -P $(cat pid$1) -f '^clusterd: fence'
+}
+
+gone() {
+	eventually 30 sh -c "! kill -0 $1" || atf_fail "process $1 does not end"
+}
+
+stop_all() {
+	for f in pid*; do
+		[ -e $f ] || continue
+		p=$(cat $f)
+		kill -CONT $p $(pgrep -P $p) 2>/dev/null
+		kill -TERM $p 2>/dev/null
+	done
+	for f in pid* mnt*; do
+		[ -e $f ] || continue
+		eventually 20 sh -c "! kill -0 $(cat $f)" || kill -9 $(cat $f)
+	done
+	ip netns del dm-daemontest 2>/dev/null
+	true
+}
+
+status_of() {
+	awk -v k="$2:" '$1 == k { print $2 }' /proc/$1/status
+}
+
+atf_test_case confined cleanup
+confined_head() { head; }
+confined_body() {
+	setup 1
+	e=$(engine 1)
+	atf_check_equal 2 $(status_of $e Seccomp)
+	atf_check_equal 1 $(status_of $e NoNewPrivs)
+	atf_check_equal "$(id -u _clusterd)" $(status_of $e Uid)
+	atf_check_equal "$(id -g _clusterd)" $(status_of $e Gid)
+	atf_check_equal 0000000000000000 $(status_of $e CapEff)
+	atf_check_equal 0000000000000000 $(status_of $e CapPrm)
+	atf_check -o empty ls -A /proc/$e/root/
+	# Nothing but sockets, its loop, and where its log goes.
+	atf_check -s exit:1 -o empty sh -c "ls -l /proc/$e/fd | grep -v ' [012] -> ' |
+	    grep -- '->' | grep -vE 'socket:|anon_inode:|pipe:'"
+	f=$(fence 1)
+	atf_check_equal 1 $(status_of $f NoNewPrivs)
+	# The fence process holds no socket of the network or of clients.
+	atf_check -s exit:1 -o empty sh -c "ss -Hnlp 2>/dev/null | grep 'pid=$f,'"
+	# ss does see listening sockets of ours here.
+	atf_check -o match:control.sock sh -c "ss -Hnlp 2>/dev/null | grep 'pid=$e,'"
+}
+confined_cleanup() { stop_all; }
+
+atf_test_case engine_killed cleanup
+engine_killed_head() { head; }
+engine_killed_body() {
+	setup 3
+	old=$(engine 2)
+	lines=$(wc -l <log2)
+	kill -9 $old
+	seen 2 "engine: out of service: it was ended by signal 9" $lines
+	seen 2 "engine: in service" $lines
+	seen 2 "view .*: nodes 1 2 3" $lines
+	new=$(engine 2)
+	[ "$new" != "$old" ] || atf_fail "the same process"
+	# The others saw a new incarnation of it, above the old one.
+	seen 1 "node 2: incarnation [0-9]* is gone, because [0-9]* came after it"
+	set -- $(sed -n 's/.*node 2: incarnation \([0-9]*\) is gone, because \([0-9]*\) came.*/\1 \2/p' log1)
+	[ ${#1} -lt ${#2} ] || expr "$1" \< "$2" >/dev/null ||
+	    atf_fail "incarnation $2 is not above $1"
+}
+engine_killed_cleanup() { stop_all; }
+
+atf_test_case mount_ends_first cleanup
+mount_ends_first_head() {
+	head
+	atf_set descr "a mount is gone before a new engine starts"
+}
+mount_ends_first_body() {
+	setup 3
+	cp $O/regress/net/as_mount mount.gfs
+	./mount.gfs r2/control.sock /srv/test ignore >mounted 2>&1 &
+	echo $! >mnt
+	eventually 20 grep -q registered mounted || atf_fail "$(cat mounted)"
+	# Held still, it can neither see what happens nor end by itself.
+	kill -STOP $(cat mnt)
+	lines=$(wc -l <log2)
+	kill -9 $(engine 2)
+	seen 2 "engine: in service" $lines
+	gone $(cat mnt)
+	tail -n +$lines log2 | grep -nE "process $(cat mnt) of the mount|engine: in service" >order
+	atf_check -o match:"process $(cat mnt) of the mount /srv/test has ended" sed -n 1p order
+	atf_check -o match:"engine: in service" sed -n 2p order
+}
+mount_ends_first_cleanup() { stop_all; }
+
+atf_test_case evicted cleanup
+evicted_head() {
+	head
+	atf_set descr "an engine that stood still too long is replaced"
+}
+evicted_body() {
+	setup 3
+	e=$(engine 3)
+	kill -STOP $e
+	seen 1 "view .*: nodes 1 2,"
+	lines=$(wc -l <log3)
+	kill -CONT $e
+	gone $e
+	seen 3 "engine: in service" $lines
+	seen 3 "view .*: nodes 1 2 3" $lines
+	# It was told why, and not by a crash.
+	atf_check -o match:"engine: out of service" grep "out of service" log3
+	atf_check -s exit:1 grep -E "ended by signal|exited with" log3
+}
+evicted_cleanup() { stop_all; }
+
+atf_test_case fence_killed cleanup
+fence_killed_head() { head; }
+fence_killed_body() {
+	setup 1
+	e=$(engine 1)
+	f=$(fence 1)
+	kill -9 $f
+	gone $f
+	eventually 20 pgrep -P $(cat pid1) -f '^clusterd: fence' ||
+	    atf_fail "no new fence process"
+	[ "$(fence 1)" != "$f" ] || atf_fail "the same process"
+	atf_check_equal "$e" "$(engine 1)"
+}
+fence_killed_cleanup() { stop_all; }
+
+atf_test_case parent_killed cleanup
+parent_killed_head() {
+	head
+	atf_set descr "children end with the parent"
+}
+parent_killed_body() {
+	setup 1
+	e=$(engine 1) f=$(fence 1)
+	kill -9 $(cat pid1)
+	gone $e
+	gone $f
+	# What it left behind is no obstacle.
+	start 1
+	seen 1 "quorum: present"
+}
+parent_killed_cleanup() { stop_all; }
+
+atf_test_case stop cleanup
+stop_head() { head; }
+stop_body() {
+	setup 3
+	kill -HUP $(cat pid3)
+	seen 3 "reload is not available yet"
+	e=$(engine 3) f=$(fence 3) p=$(cat pid3)
+	cp $O/regress/net/as_mount mount.gfs
+	./mount.gfs r3/control.sock /srv/test >mounted 2>&1 &
+	echo $! >mnt
+	eventually 20 grep -q registered mounted || atf_fail "$(cat mounted)"
+	kill -TERM $p
+	wait $p
+	atf_check_equal 0 $?
+	gone $(cat mnt)
+	atf_check -s exit:1 -e ignore kill -0 $e
+	atf_check -s exit:1 -e ignore kill -0 $f
+	[ ! -e r3/clusterd.pid ] || atf_fail "the pid file is left"
+	seen 3 "left the cluster"
+	# The others know that it left, and did not have to find out.
+	seen 1 "node 3: left with view .*said goodbye"
+	atf_check -s exit:1 grep "node 3: lost with" log1
+}
+stop_cleanup() { stop_all; }
+
+atf_test_case background cleanup
+background_head() { head; }
+background_body() {
+	conf 1 >c.yaml
+	(umask 077; command head -c 32 /dev/urandom >key)
+	mkdir s1 r1
+	# In service when the command returns, with every path relative.
+	atf_check -e ignore $C -f c.yaml -k key -N 1 -S s1 -R r1
+	cp r1/clusterd.pid pid1
+	[ -S r1/control.sock ] || atf_fail "no socket"
+	kill -0 $(cat pid1) || atf_fail "no process"
+	atf_check -s exit:75 -e match:"already running .pid $(cat pid1)" \
+	    $C -d -f c.yaml -k key -N n1 -S s1 -R r1
+	atf_check_equal 660 $(stat -c %a r1/control.sock | sed s/600/660/)
+	atf_check_equal 666 $(stat -c %a r1/observe.sock)
+	kill -TERM $(cat pid1)
+	gone $(cat pid1)
+}
+background_cleanup() { stop_all; }
+
+atf_test_case settings
+settings_head() { head; }
+settings_body() {
+	conf 2 >c.yaml
+	echo "nonsense: 1" | cat c.yaml - >bad.yaml
+	(umask 077; command head -c 32 /dev/urandom >key)
+	mkdir s r
+	A="-d -k key -S s -R r"
+	atf_check -s exit:64 -e match:"usage: clusterd" $C -x
+	atf_check -s exit:64 -e match:"usage: clusterd" $C extra
+	atf_check -e ignore $C -n -f c.yaml
+	atf_check -s exit:65 -e match:"bad.yaml:.*error E004" $C -n -f bad.yaml
+	atf_check -s exit:65 -e match:"bad.yaml:.*error E004" $C $A -f bad.yaml
+	atf_check -s exit:66 -e match:"none.yaml" $C $A -f none.yaml
+	atf_check -s exit:78 -e match:"there is no such node" $C $A -f c.yaml -N n3
+	# Every address of the loopback net is ours: it cannot guess.
+	atf_check -s exit:78 -e match:"say which one it is with -N" $C $A -f c.yaml
+	# A new network namespace has no such address.
+	sed 's/127.77/10.77/g' c.yaml >far.yaml
+	atf_check -s exit:78 -e match:"no link address of any node" \
+	    unshare -n sh -c "ip link set lo up; exec $C $A -f far.yaml"
+	atf_check -s exit:67 -e match:"useradd --system nobodyhere" $C $A -f c.yaml -N n1 -u nobodyhere
+	atf_check -s exit:67 -e match:"must not be" $C $A -f c.yaml -N n1 -u root
+	N="-f c.yaml -N n1 -d -S s -R r"
+	atf_check -s exit:66 -e match:"there is no cluster key" $C $N -k nokey
+	command head -c 31 key >short
+	chmod 600 short
+	atf_check -s exit:65 -e match:"exactly 32 bytes" $C $N -k short
+	cat key key >long
+	chmod 600 long
+	atf_check -s exit:65 -e match:"exactly 32 bytes" $C $N -k long
+	cp key open
+	chmod 640 open
+	atf_check -s exit:77 -e match:"others can read" $C $N -k open
+	echo "control: {admin_group: nogrouphere}" | cat c.yaml - >group.yaml
+	$C -n -f group.yaml 2>/dev/null &&
+	    atf_check -s exit:78 -e match:"groupadd" $C $A -f group.yaml -N n1
+	# Roles are not for the command line.
+	atf_check -s exit:1 -e match:"started by hand" $C -F -d -C r </dev/null
+	atf_check -s exit:1 -e match:"started by hand" $C -E -d -C r </dev/null
+	[ ! -e r/clusterd.pid ] || atf_fail "a pid file was made for nothing"
+}
+
+atf_test_case late_address cleanup
+late_address_head() {
+	head
+	atf_set descr "a link whose address comes later is opened then"
+}
+late_address_body() {
+	ip netns add dm-daemontest
+	ip -n dm-daemontest link set lo up
+	conf 1 | sed 's/127.77.1.1/10.77.1.1/' >c.yaml
+	(umask 077; command head -c 32 /dev/urandom >key)
+	mkdir s1 r1
+	ip netns exec dm-daemontest $C -d -f c.yaml -k key -S s1 -R r1 >log1 2>&1 &
+	echo $! >pid1
+	seen 1 "link 1: 10.77.1.1 port $PORT: Cannot assign"
+	seen 1 "quorum: present"
+	atf_check -o not-match:10.77.1.1 ip netns exec dm-daemontest ss -Hnlu
+	ip -n dm-daemontest addr add 10.77.1.1/32 dev lo
+	eventually 30 sh -c "ip netns exec dm-daemontest ss -Hnlu | grep -q 10.77.1.1:$PORT" ||
+	    atf_fail "the link was not opened"
+}
+late_address_cleanup() { stop_all; }
+
+atf_test_case incarnation cleanup
+incarnation_head() {
+	head
+	atf_set descr "each life has a higher incarnation, also with a lost state file"
+}
+incarnation_body() {
+	setup 2
+	for how in keep lose damage; do
+		kill -TERM $(cat pid2)
+		wait $(cat pid2)
+		case $how in
+		lose) rm s2/state ;;
+		damage) echo garbage >s2/state ;;
+		esac
+		lines=$(wc -l <log1)
+		rm log2
+		start 2
+		seen 2 "quorum: present"
+		seen 1 "node 2: .*incarnation [0-9]* answered" $lines
+	done
+	atf_check -o match:"no valid state in it" grep "state file" log2
+	sed -n 's/.*node 2: reached, because incarnation \([0-9]*\) answered.*/\1/p' log1 >incs
+	[ $(sort -u incs | wc -l) -ge 4 ] || atf_fail "too few: $(cat incs)"
+	atf_check sort -c -n incs
+}
+incarnation_cleanup() { stop_all; }
+
+atf_init_test_cases() {
+	atf_add_test_case confined
+	atf_add_test_case engine_killed
+	atf_add_test_case mount_ends_first
+	atf_add_test_case evicted
+	atf_add_test_case fence_killed
+	atf_add_test_case parent_killed
+	atf_add_test_case stop
+	atf_add_test_case background
+	atf_add_test_case settings
+	atf_add_test_case late_address
+	atf_add_test_case incarnation
+}
