@@ -60,6 +60,8 @@ enum msg_type {
 	M_UNLOCK,		/* u32 lsid; u32 lkid; u32 flags; u8 haslvb; .. */
 	M_CANCEL,		/* u32 lsid; u32 lkid */
 	M_MOUNT,		/* u32 pid; str fs; str dir       [root] */
+	M_MOUNT_SAYS,		/* str text: an event of this client's mount;
+				   no answer                      [root] */
 
 	/* engine -> client */
 	M_WELCOME = 2000,	/* u32 version; u16 node; str cluster; u8 rights;

@@ -442,6 +442,14 @@ cluster_clustered(struct lm *lm)
 	return true;
 }
 
+static void
+cluster_say(struct lm *lm, const char *line)
+{
+	/* What cannot be told is in the mount's own log. */
+	if (lm->cl != NULL && !lm->dead)
+		(void)cl_mount_say(lm->cl, line);
+}
+
 const struct lm_ops lm_cluster = {
 	.name = "lock_dlm",
 	.mount = cluster_mount,
@@ -450,4 +458,5 @@ const struct lm_ops lm_cluster = {
 	.unlock = cluster_unlock,
 	.cancel = cluster_cancel,
 	.clustered = cluster_clustered,
+	.say = cluster_say,
 };

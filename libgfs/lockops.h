@@ -90,6 +90,8 @@ struct lm_ops {
 	int	(*cancel)(struct lm *, struct lm_lock *);
 	/* Our slot (from 1) and whether the backend shares with other nodes. */
 	bool	(*clustered)(struct lm *);
+	/* A line for the operators of the cluster; NULL: nobody to tell. */
+	void	(*say)(struct lm *, const char *line);
 };
 
 extern const struct lm_ops lm_none, lm_cluster;

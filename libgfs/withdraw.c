@@ -20,12 +20,13 @@ gfs_log(struct gfs *fs, const char *fmt, ...)
 	char line[512];
 	va_list ap;
 
-	if (fs->logfn == NULL)
-		return;
 	va_start(ap, fmt);
 	vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
-	fs->logfn(fs->logarg, line);
+	if (fs->logfn != NULL)
+		fs->logfn(fs->logarg, line);
+	if (fs->lm != NULL && fs->lmops->say != NULL)
+		fs->lmops->say(fs->lm, line);
 }
 
 static void

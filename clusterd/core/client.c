@@ -67,6 +67,7 @@ static const struct {
 	{ M_UNLOCK, RIGHT_USE },
 	{ M_CANCEL, RIGHT_USE },
 	{ M_MOUNT, RIGHT_ROOT },
+	{ M_MOUNT_SAYS, RIGHT_ROOT },
 };
 
 /* Error numbers of the local protocol; they are Linux's own. */
@@ -362,6 +363,28 @@ mounted(struct client_layer *cl, const struct note *note, struct bus *bus)
 	bus_client_result(bus, note->client, note->msgid, 0, "registered");
 }
 
+/* A mount's own word, for the events of this node. */
+static void
+mount_says(struct client_layer *cl, const struct note *note, struct bus *bus)
+{
+	char text[200];
+	struct rbuf r;
+	unsigned i;
+
+	rbuf_init(&r, note->data, note->len);
+	rbuf_str(&r, text, sizeof(text));
+	for (i = 0; i < cl->nmounts; i++) {
+		if (cl->mounts[i].client == note->client)
+			break;
+	}
+	if (!rbuf_done(&r) || i == cl->nmounts) {
+		bus_client_result(bus, note->client, note->msgid, ERR_INVAL,
+		    "malformed request, or no mount is registered");
+		return;
+	}
+	bus_event(bus, EVK_FS, EVL_INFO, "fs %s: %s", cl->mounts[i].fs, text);
+}
+
 static void
 keep_event(struct client_layer *cl, const struct note *note, struct bus *bus)
 {
@@ -402,6 +425,8 @@ client_note(struct client_layer *cl, const struct note *note, struct bus *bus)
 		c = find(cl, note->client);
 		if (note->msgtype == M_MOUNT)
 			mounted(cl, note, bus);
+		else if (note->msgtype == M_MOUNT_SAYS)
+			mount_says(cl, note, bus);
 		else if (note->msgtype == M_WATCH_VIEWS && c != NULL) {
 			c->watches = true;
 			tell_view(cl, c->id, bus);

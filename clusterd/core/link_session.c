@@ -49,8 +49,8 @@ session_drop(struct link_layer *l, struct peer *p, const char *why,
 	struct note *n;
 
 	if (p->up) {
-		bus_event(bus, EVK_NODE, EVL_WARN, "node %u: lost, because %s",
-		    p->id, why);
+		bus_event(bus, EVK_LINK, EVL_DEBUG,
+		    "node %u: session ends, because %s", p->id, why);
 		n = bus_note(bus, NOTE_PEER_DOWN, why, strlen(why) + 1);
 		n->node = p->id;
 		n->inc = p->cur.inc;

@@ -266,20 +266,19 @@ part_commit(struct member *m, const struct note *note, struct rbuf *r,
 static void
 say_view(const struct view *v, const char *cause, struct bus *bus)
 {
-	char list[CONF_NODES_MAX * 7 + 1];
-	char one[8];
+	char list[CONF_NODES_MAX * 12 + 1];
+	char one[16];
 	unsigned i;
 
 	list[0] = '\0';
 	for (i = 0; i < v->n; i++) {
-
-		snprintf(one, sizeof(one), "%s%u", i > 0 ? " " : "",
+		snprintf(one, sizeof(one), "%snode %u", i > 0 ? " " : "",
 		    v->members[i].node);
 		strlcat(list, one, sizeof(list));
 	}
 	bus_event(bus, EVK_VIEW, EVL_INFO,
-	    "view %llu: node%s %s, leader %u, %s, because %s",
-	    (unsigned long long)v->epoch, v->n == 1 ? "" : "s", list, v->leader,
+	    "view %llu: %s, leader node %u, %s, because %s",
+	    (unsigned long long)v->epoch, list, v->leader,
 	    v->primary ? "primary" : "not primary", cause);
 	for (i = 0; i < v->nlost; i++)
 		bus_event(bus, EVK_NODE, v->lost[i].clean ? EVL_INFO : EVL_WARN,

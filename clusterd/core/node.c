@@ -19,6 +19,7 @@
 #include <stdio.h>
 
 #include "../proto.h"
+#include "names.h"
 #include "node_internal.h"
 
 /* A clean leave that does not get its lockspaces left by then is unclean. */
@@ -138,12 +139,21 @@ store(struct node *n)
 static void
 handle_event_note(struct node *n, const struct note *note)
 {
+	struct note *named;
 	struct action *act;
+	char text[512];
 
-	client_note(n->client, note, &n->bus);
-	act = actions_add(n->bus.out, ACT_EVENT, note->data, note->len);
+	names_put(n->conf, (const char *)note->data, text, sizeof(text));
+	named = calloc(1, sizeof(*named) + sizeof(text));
+	ASSERT(named != NULL);
+	*named = *note;
+	named->len = strlen(text) + 1;
+	memcpy(named->data, text, named->len);
+	client_note(n->client, named, &n->bus);
+	act = actions_add(n->bus.out, ACT_EVENT, named->data, named->len);
 	act->code = note->code;
-	trace(n, (const char *)note->data);
+	trace(n, text);
+	free(named);
 }
 
 /*

@@ -33,3 +33,15 @@ cl_mount_register(struct cl *cl, const char *fsname, int pid, const char *dir)
 	error = (int)rbuf_u32(&r);
 	return r.err ? EPROTO : error;
 }
+
+int
+cl_mount_say(struct cl *cl, const char *line)
+{
+	char text[200];
+	struct wbuf w;
+
+	strlcpy(text, line, sizeof(text));
+	wbuf_init(&w, 256);
+	wbuf_str(&w, text);
+	return cl_send(cl, M_MOUNT_SAYS, cl_new_id(cl), &w);
+}

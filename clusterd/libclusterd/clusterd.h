@@ -187,6 +187,9 @@ int	 cl_cancel(struct cl_lock *);
 int	 cl_mount_register(struct cl *, const char *fsname, int pid,
 	    const char *dir);
 
+/* A line about the registered mount, for the events of this node. */
+int	 cl_mount_say(struct cl *, const char *line);
+
 /* ---- everything the shell shows: cl_show.c ------------------------------ */
 
 /*

@@ -168,6 +168,7 @@ ATF_TC_BODY(rights, tc)
 		{ M_UNLOCK, RIGHT_USE },
 		{ M_CANCEL, RIGHT_USE },
 		{ M_MOUNT, RIGHT_ROOT },
+		{ M_MOUNT_SAYS, RIGHT_ROOT },
 	};
 	struct note *n;
 	unsigned i, r;
