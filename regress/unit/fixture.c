@@ -817,6 +817,24 @@ fixture_chaos(struct fix *fx, struct rng *rng, unsigned steps)
 	}
 }
 
+/* A node that leaves, or a session that is about to break. */
+static bool
+unrest(const struct fix *fx)
+{
+	unsigned i, k;
+
+	for (i = 1; i <= fx->n; i++) {
+		if (fx->nodes[i].node == NULL ||
+		    fx->nodes[i].node->state == NODE_LEAVING)
+			return true;
+		for (k = i + 1; k <= fx->n; k++) {
+			if (fx->pairs[i][k].change_at != 0)
+				return true;
+		}
+	}
+	return false;
+}
+
 /* The end of chaos: everything heals, everybody comes back. */
 void
 fixture_calm(struct fix *fx)
@@ -832,7 +850,7 @@ fixture_calm(struct fix *fx)
 			fixture_start(fx, i);
 	}
 	/* Who is fenced on the way is switched on again by the operator. */
-	while (!fixture_settled(fx, all)) {
+	do {
 		ATF_REQUIRE_MSG(++rounds < 10, "no calm");
 		fixture_run(fx, 3 * SECOND);
 		for (i = 1; i <= fx->n; i++) {
@@ -840,7 +858,7 @@ fixture_calm(struct fix *fx)
 			    fx->nodes[i].restart_at == 0)
 				fixture_start(fx, i);
 		}
-	}
+	} while (unrest(fx) || !fixture_settled(fx, all));
 }
 
 bool
@@ -929,4 +947,11 @@ fixture_command(struct fix *fx, uint16_t id, const char *cmd, const char *arg)
 	wbuf_str(&w, arg);
 	give_client(fx, id, EV_CLIENT_DATA, M_COMMAND, &w);
 	wbuf_free(&w);
+}
+
+void
+fixture_request(struct fix *fx, uint16_t id, uint32_t type,
+    const struct wbuf *w)
+{
+	give_client(fx, id, EV_CLIENT_DATA, type, w);
 }

@@ -88,6 +88,8 @@ void	 fixture_join(struct fix *, uint16_t id);
 void	 fixture_send(struct fix *, uint16_t id, uint32_t msg);
 void	 fixture_leave(struct fix *, uint16_t id);
 void	 fixture_client_dies(struct fix *, uint16_t id);
+void	 fixture_request(struct fix *, uint16_t id, uint32_t type,
+	    const struct wbuf *);
 void	 fixture_command(struct fix *, uint16_t id, const char *cmd,
 	    const char *arg);
 /* Random faults and messages, with calm at the end. */

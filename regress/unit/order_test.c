@@ -230,7 +230,7 @@ ATF_TC_BODY(chaos, tc)
 	const char *env = getenv("FIXTURE_SEED");
 	unsigned long first = env == NULL ? 1 : strtoul(env, NULL, 10), s;
 	const char *seeds = getenv("FIXTURE_SEEDS");
-	unsigned long n = seeds == NULL ? 150 : strtoul(seeds, NULL, 10);
+	unsigned long n = seeds == NULL ? 400 : strtoul(seeds, NULL, 10);
 	unsigned long last = first + n - 1;
 	struct fix *fx;
 	struct rng rng;
