@@ -9,15 +9,6 @@
 SRC=@SRC@
 O=@O@
 
-# example MANUAL: the program in its EXAMPLES, as a reader would type it.
-example() {
-	awk '/^\.Sh / { on = $2 == "EXAMPLES" }
-	    on && /^\.Ed/ { exit }
-	    text { print }
-	    on && /^\.Bd -literal/ { text = 1 }' $1 |
-	    sed -e 's/\\&//g' -e 's/\\e/\\/g'
-}
-
 atf_test_case compile
 compile_head() { atf_set require.progs cc; }
 compile_body() {
@@ -28,7 +19,7 @@ compile_body() {
 	n=0
 	for m in $SRC/man/cl_*.3; do
 		name=$(basename $m .3)
-		example $m >$name.c
+		sh $SRC/regress/lint/example.sh $m >$name.c
 		grep -q '^main(' $name.c || atf_fail "$name(3) has no program"
 		atf_check cc -std=c11 -D_GNU_SOURCE -Wall -Wextra -Werror \
 		    -Wno-unused-parameter -Iinclude -o $name $name.c \

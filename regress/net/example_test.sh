@@ -1,0 +1,156 @@
+#! /usr/bin/env atf-sh
+# SPDX-License-Identifier: ISC
+# Copyright (c) 2026 The clusterd authors
+#
+# Proves on a running cluster that the programs in the manuals of libclusterd
+# do what those say: views as nodes come and go, one sequence of messages in a
+# group, locks of several nodes, the state of nodes, and the end of a daemon.
+
+SRC=@SRC@
+O=@O@
+L="env O=$O $SRC/regress/lab/lab"
+CS=$O/bin/clustershell
+
+head() {
+	atf_set require.user root
+	atf_set require.progs "cc ip nsenter unshare"
+	atf_set timeout 180
+}
+
+cleanup() {
+	LAB=$(cat lab) "$SRC/regress/lab/lab" down
+}
+
+# up LAB: three nodes without a volume, and the programs.
+up() {
+	case $O in *-san*|*-cov*) atf_skip "a sanitizer's library needs a program built alike" ;; esac
+	LAB=$1
+	export LAB
+	echo $LAB >lab
+	mkdir include
+	cp $SRC/clusterd/libclusterd/clusterd.h include
+	ln -s $O/lib/libclusterd.so.0 libclusterd.so
+	for m in $SRC/man/cl_*.3; do
+		name=$(basename $m .3)
+		sh $SRC/regress/lint/example.sh $m >$name.c
+		atf_check cc -D_GNU_SOURCE -Iinclude -o $name $name.c -L. \
+		    -lclusterd
+	done
+	atf_check -o ignore -e ignore $L up -n 3 --no-fs
+	for n in $($L nodes); do
+		atf_check -o ignore $L sh $n -- $CS -c "wait quorum 30"
+	done
+}
+
+# run NODE PROGRAM [ARGUMENT...]
+run() {
+	n=$1 p=$PWD/$2
+	shift 2
+	$L sh $n -- env LD_LIBRARY_PATH=$O/lib stdbuf -oL "$p" "$@"
+}
+
+# eventually COMMAND...: polls until it succeeds, 30 seconds at most.
+eventually() {
+	end=$(($(date +%s) + 30))
+	until "$@" >/dev/null 2>&1; do
+		[ $(date +%s) -le $end ] || {
+			tail -n 20 *.out
+			atf_fail "not within 30 s: $*"
+		}
+		sleep 0.05
+	done
+}
+
+# After the line that matches, what the group said.
+said() {
+	sed -n "/$2/,\$p" $1 | grep '^node'
+}
+
+same() {
+	[ "$(said alpha.out "$1" | wc -l)" -ge $2 ] &&
+	    [ "$(said alpha.out "$1")" = "$(said beta.out "$1")" ]
+}
+
+atf_test_case views cleanup
+views_head() { head; }
+views_body() {
+	up x-views
+	# It names who is not up: nobody.
+	run alpha cl_show >show.out || atf_fail "cl_show failed"
+	atf_check -o empty cat show.out
+	run alpha cl_member >views.out 2>&1 &
+	eventually grep -qE '^view [0-9]+, quorate: alpha beta gamma$' views.out
+	$L kill gamma
+	eventually grep -qE '^view [0-9]+, quorate: alpha beta$' views.out
+	run alpha cl_show >show.out || atf_fail "cl_show failed"
+	atf_check -o match:'^gamma is (lost|fenced|absent)$' cat show.out
+	$L start gamma
+	eventually sh -c "tail -n 1 views.out |
+	    grep -qE '^view [0-9]+, quorate: alpha beta gamma$'"
+	# Numbers of views only grow.
+	atf_check -o empty awk '{ if ($2 + 0 < last) print; last = $2 + 0 }' \
+	    views.out
+}
+views_cleanup() { cleanup; }
+
+atf_test_case groups cleanup
+groups_head() { head; }
+groups_body() {
+	up x-groups
+	run alpha cl_group one >alpha.out 2>&1 &
+	run beta cl_group two >beta.out 2>&1 &
+	eventually grep -q '^2 here: ' alpha.out
+	eventually grep -q '^2 here: ' beta.out
+	for i in 1 2 3; do
+		run gamma cl_group "from gamma $i" >gamma.$i.out 2>&1 &
+	done
+	eventually grep -q '^5 here: ' alpha.out
+	eventually grep -q '^5 here: ' beta.out
+	# From the second member's coming on, both have seen all there is.
+	for i in 1 2 3; do
+		eventually grep -q "^node 3: from gamma $i$" alpha.out
+		eventually grep -q "^node 3: from gamma $i$" beta.out
+	done
+	eventually same '^2 here' 3
+	# All members of a lost node go in one view.
+	$L kill gamma
+	eventually sh -c "tail -n 1 alpha.out | grep -q '^2 here: '"
+	sed -n '/^5 here/,$p' alpha.out >after
+	atf_check -s exit:1 grep -E '^[34] here' after
+}
+groups_cleanup() { cleanup; }
+
+atf_test_case locks cleanup
+locks_head() { head; }
+locks_body() {
+	up x-locks
+	for n in alpha beta gamma; do
+		run $n cl_lock >$n.out 2>&1 &
+		eval $n=$!
+	done
+	for n in alpha beta gamma; do
+		eval wait \$$n || atf_fail "$n: $(cat $n.out)"
+		atf_check -o match:'^run [123], in mode 5$' cat $n.out
+	done
+}
+locks_cleanup() { cleanup; }
+
+atf_test_case loss cleanup
+loss_head() { head; }
+loss_body() {
+	up x-loss
+	run beta cl_connect >beta.out 2>&1 &
+	pid=$!
+	eventually grep -q '^node 2 of cluster demo$' beta.out
+	atf_check -o ignore $L sh beta -- $CS --yes -c "node beta leave"
+	wait $pid || atf_fail "$(cat beta.out)"
+	atf_check -o match:'^lost the cluster: ' cat beta.out
+}
+loss_cleanup() { cleanup; }
+
+atf_init_test_cases() {
+	atf_add_test_case views
+	atf_add_test_case groups
+	atf_add_test_case locks
+	atf_add_test_case loss
+}
