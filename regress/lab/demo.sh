@@ -29,7 +29,6 @@ say() {
 finish() {
 	rc=$?
 	trap - EXIT INT TERM
-	[ -z "${writer:-}" ] || kill "$writer" 2>/dev/null
 	if [ "$rc" -ne 0 ]; then
 		for n in alpha beta gamma; do
 			[ -s "$dir/$n/log" ] || continue
@@ -123,12 +122,15 @@ killed=$(date +%s%N)
 "$lab" kill gamma
 say "gamma lost its power"
 
-# Milliseconds after the kill of the first event on alpha that matches.
+# Milliseconds after the kill of the first event on a survivor that matches.
 event() {
-	on alpha "$O/bin/clustershell" --json -c events | jq -r --arg k "$1" --arg t "$2" --argjson t0 $((killed / 1000000)) '
+	for n in alpha beta; do
+		on $n "$O/bin/clustershell" --json -c events
+	done | jq -rs --arg k "$1" --arg t "$2" --argjson t0 $((killed / 1000000)) '
 		def ms: (.time[0:19] + "Z" | fromdate) * 1000 + (.time[20:23] | tonumber);
-		[.data[] | select(.kind == $k and (.text | test($t))) | {ms: (ms - $t0), text}
-		 | select(.ms >= 0)] | first // empty | "\(.ms) \(.text)"'
+		[.[] | .node as $n | .data[] | select(.kind == $k and (.text | test($t)))
+		 | {ms: (ms - $t0), text, $n} | select(.ms >= 0)]
+		| sort_by(.ms) | first // empty | "\(.ms) \(.n): \(.text)"'
 }
 
 await() {
@@ -145,14 +147,16 @@ await() {
 step() {
 	await "$2" "$3" || fail "not seen within 20 s: $1"
 	ms=${found%% *}
-	printf '   +%4d ms  %s: %s\n' "$ms" "$1" "${found#* }"
+	printf '   +%4d ms  %-16s  %s\n' "$ms" "$1" "${found#* }"
 }
 
-step "detected " node 'gamma.*(lost|silent|down|gone)'
+step "detected" node 'gamma: lost'
 detected=$ms
-step "new view " view 'view|members'
-step "fenced   " fence 'gamma.*(fenced|off)'
-step "locks    " lockspace 'data.*(runs|running|rebuilt|recovered)'
+step "new view" view 'view'
+step "fenced" fence 'gamma is done'
+step "locks rebuilt" lockspace 'data: runs'
+step "journal replayed" fs 'replayed in'
+step "locks granted" fs 'locks go on'
 
 # The first write that ended after the kill began to count only once the
 # volume answered again.
@@ -168,8 +172,9 @@ gap=$(awk -v k="$killed" '$1 > k - 1000000000 { if (p && $1 > k && $1 - p > g) {
 	END { if (at) printf "%d %d", g / 1000000, (at - k) / 1000000 }' "$dir/beats")
 [ -n "$gap" ] || fail "alpha does not write again"
 again=${gap#* }
-printf '   +%4d ms  alpha writes again (it stood still for %d ms)\n' "$again" "${gap% *}"
-kill $writer 2>/dev/null
+printf '   +%4d ms  %-16s  alpha: a file is written and fsynced; it stood still for %d ms\n' \
+    "$again" "writing again" "${gap% *}"
+on alpha pkill -f writer.sh
 wait $writer 2>/dev/null
 writer=
 [ "$detected" -le 1000 ] || fail "detection took $detected ms, more than 1 s"
