@@ -6,3 +6,4 @@ $(call test,regress/gfs/ops_test,regress/gfs/ops_test.c $(GFSB_VOL) clusterd/buf
 $(call test,regress/gfs/opscrash_test,regress/gfs/opscrash_test.c $(GFSB_VOL) clusterd/buf.c clusterd/log.c,$(O)/libgfs/libgfs.a -levent_core -lpthread)
 $(call test,regress/gfs/concurrent_test,regress/gfs/concurrent_test.c $(GFSB_VOL) clusterd/buf.c clusterd/log.c,$(O)/libgfs/libgfs.a -levent_core -lpthread)
 $(call test,regress/gfs/corrupt_test,regress/gfs/corrupt_test.c $(GFSB_VOL) clusterd/buf.c clusterd/log.c,$(O)/libgfs/libgfs.a -levent_core -lpthread)
+$(call test,regress/gfs/exchange_test,regress/gfs/exchange_test.c $(GFSB_VOL) clusterd/buf.c clusterd/log.c,$(O)/libgfs/libgfs.a -levent_core -lpthread)
