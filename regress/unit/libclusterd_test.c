@@ -499,6 +499,56 @@ ATF_TC_BODY(command, tc)
 	msgchan_close(&chan);
 }
 
+static void
+answer_mount(struct msgchan *chan, void *arg)
+{
+	char fs[64], dir[64];
+	struct rbuf r;
+	struct msg m;
+
+	fake_expect(chan, M_MOUNT, &m);
+	rbuf_init(&r, m.data, m.len);
+	ATF_CHECK_EQ(4711, rbuf_u32(&r));
+	rbuf_str(&r, fs, sizeof(fs));
+	rbuf_str(&r, dir, sizeof(dir));
+	ATF_CHECK(rbuf_done(&r));
+	ATF_CHECK_STREQ("data", fs);
+	ATF_CHECK_STREQ("/srv/data", dir);
+	fake_result(chan, m.id, *(int *)arg, "");
+}
+
+ATF_TC_WITHOUT_HEAD(mounts);
+ATF_TC_BODY(mounts, tc)
+{
+	static const int errors[] = { 0, EPERM, ENOSPC };
+	static struct msgchan chan;
+	struct cl *cl = fake_connect(&chan);
+	char longline[300], text[300];
+	struct fake_part *p;
+	struct rbuf r;
+	struct msg m;
+	unsigned i;
+	int error;
+
+	for (i = 0; i < NITEMS(errors); i++) {
+		error = errors[i];
+		p = fake_run(&chan, answer_mount, &error);
+		ATF_CHECK_EQ(error,
+		    cl_mount_register(cl, "data", 4711, "/srv/data"));
+		fake_join(p);
+	}
+	memset(longline, 'z', sizeof(longline) - 1);
+	longline[sizeof(longline) - 1] = '\0';
+	ATF_CHECK_EQ(0, cl_mount_say(cl, longline));
+	fake_expect(&chan, M_MOUNT_SAYS, &m);
+	rbuf_init(&r, m.data, m.len);
+	rbuf_str(&r, text, sizeof(text));
+	ATF_CHECK(rbuf_done(&r));
+	ATF_CHECK_EQ(199, strlen(text));
+	cl_close(cl);
+	msgchan_close(&chan);
+}
+
 ATF_TC_WITHOUT_HEAD(late_answer);
 ATF_TC_BODY(late_answer, tc)
 {
@@ -872,6 +922,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, show_malformed);
 	ATF_TP_ADD_TC(tp, show_odd);
 	ATF_TP_ADD_TC(tp, command);
+	ATF_TP_ADD_TC(tp, mounts);
 	ATF_TP_ADD_TC(tp, late_answer);
 	ATF_TP_ADD_TC(tp, deferred_order);
 	ATF_TP_ADD_TC(tp, deferred_only);
