@@ -6,3 +6,4 @@ $(call test,regress/unit/sandbox_test,regress/unit/sandbox_test.c clusterd/sandb
 $(call test,regress/unit/control_test,regress/unit/control_test.c clusterd/control.c $(LOOP_SRCS) clusterd/log.c,$(CORE_A) $(LOOP_LIBS) -lsodium)
 $(call test,regress/unit/run_test,regress/unit/run_test.c fence/run.c fence/device.c clusterd/loop.c clusterd/log.c,$(CORE_A) $(LOOP_LIBS) -lsodium)
 $(call test,regress/unit/mounts_test,regress/unit/mounts_test.c clusterd/mounts.c clusterd/loop.c clusterd/log.c,$(LOOP_LIBS))
+$(call test,regress/unit/fence_test,regress/unit/fence_test.c $(FENCE_SRCS) $(CONF_SRCS) $(LOOP_SRCS) clusterd/proc.c clusterd/conf_pipe.c clusterd/log.c,$(CORE_A) $(LOOP_LIBS) -lyaml -lsodium)
