@@ -17,8 +17,8 @@ allowed="$allowed|__ubsan_[a-z_0-9]+|__asan_[a-z_0-9]+|__gcov[a-z_0-9]*|__saniti
 
 # impurities ARCHIVE...: prints what an archive must not have.
 impurities() {
-	nm -A "$@" 2>/dev/null | awk '$(NF-1) == "U" { print $NF }' | sort -u >undefined
-	nm "$@" 2>/dev/null | awk '$(NF-1) ~ /^[TDRBVWi]$/ { print $NF }' | sort -u >defined
+	nm -A "$@" 2>/dev/null | awk 'NF > 1 && $(NF-1) == "U" { print $NF }' | sort -u >undefined
+	nm "$@" 2>/dev/null | awk 'NF > 1 && $(NF-1) ~ /^[TDRBVWi]$/ { print $NF }' | sort -u >defined
 	comm -23 undefined defined | grep -vE "$allowed" | sed 's/^/needs /'
 	# With PIE, tables of constant pointers live in .data.rel.ro: harmless.
 	objdump -t "$@" 2>/dev/null |
