@@ -2,74 +2,100 @@
 /* Copyright (c) 2026 The clusterd authors */
 
 /*
- * sim: draws a world from a seed, lets it go wrong for a while, lets it heal,
- * and asks whether every promise was kept.
+ * sim: runs N nodes under faults in virtual time and looks for a broken
+ * invariant.  Phases of a run:
+ *
+ *	FAULTS	until -T: clients work while things go wrong
+ *	SETTLE	everything is healed; all nodes must form one view in time
+ *	WORK	clients work undisturbed for a second
+ *	DRAIN	clients ask for nothing new; every request must be answered
  */
 
+#include <sys/wait.h>
+
 #include <err.h>
+#include <sodium.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <unistd.h>
 
 #include "sim.h"
 
-#define TAIL_LINES 60
-#define LINE_LEN   400
-#define HEAL_LIMIT (60 * SECOND)
-#define REST_LIMIT (60 * SECOND)
-#define STEP_LIMIT UINT64_C(20000000) /* events of one run */
+#define SETTLE_MAX (30 * SEC)
+#define WORK_LEN   (1 * SEC)
+#define DRAIN_MAX  (90 * SEC) /* fence devices back off for 30 s */
 
-struct world_event {
-	uint64_t at, seq;
-	world_fn fn;
-	unsigned node, life;
-	uint64_t arg;
-	uint8_t *data;
-	size_t len;
-};
+static struct sim *running; /* for assert_failed() alone */
 
-struct sim *sim_current;
-static char tail[TAIL_LINES][LINE_LEN];
-static uint64_t ntail;
+const char *
+inv_name(enum invariant inv)
+{
+	static const char *const names[INV_MAX] = { "assertion", "view-agree",
+		"view-order", "primary-quorum", "primary-one", "group-order",
+		"group-fifo", "lock-exclude", "lock-value", "lock-answer",
+		"fence-first", "nonce", "live-view", "live-locks",
+		"live-groups" };
 
-static const char *const oracle_names[] = { "?", "views agree", "epochs grow",
-	"one primary", "one order", "sender order", "no incompatible grants",
-	"value blocks", "fence before recovery", "one answer",
-	"no lost wake-up", "liveness", "no nonce twice", "assertion" };
+	return names[inv];
+}
+
+/* ---- trace -------------------------------------------------------------- */
 
 void
-sim_trace(struct sim *sim, const char *fmt, ...)
+sim_hash(struct sim *s, const void *data, size_t len)
 {
-	char line[LINE_LEN];
-	const char *p;
-	va_list ap;
-	int n;
+	const uint8_t *p = data;
+	size_t i;
 
-	n = snprintf(line, sizeof(line), "%10.6f ", (double)sim->now / 1e6);
+	/* FNV-1a; the ends of a datagram tell all its bytes: the tag does. */
+	for (i = len > 32 ? len - 32 : 0; i < len; i++)
+		s->hash = (s->hash ^ p[i]) * UINT64_C(0x100000001b3);
+}
+
+void
+sim_trace(struct sim *s, const char *fmt, ...)
+{
+	struct trace_line *t = &s->tail[s->ntail++ % NITEMS(s->tail)];
+	va_list ap;
+
+	t->at = s->now;
 	va_start(ap, fmt);
-	vsnprintf(line + n, sizeof(line) - (size_t)n, fmt, ap);
+	vsnprintf(t->text, sizeof(t->text), fmt, ap);
 	va_end(ap);
-	for (p = line; *p != '\0'; p++)
-		sim->trace_hash =
-		    (sim->trace_hash ^ (uint8_t)*p) * UINT64_C(1099511628211);
-	strlcpy(tail[ntail++ % TAIL_LINES], line, LINE_LEN);
-	if (sim->p.verbose)
-		printf("%s\n", line);
+	sim_hash(s, &s->now, sizeof(s->now));
+	s->hash = (s->hash ^ strlen(t->text)) * UINT64_C(0x100000001b3);
+	sim_hash(s, t->text, strlen(t->text));
+	if (s->verbose)
+		printf("%10.6f %s\n", (double)t->at / 1e6, t->text);
 }
 
 static void
-print_tail(void)
+print_tail(const struct sim *s)
 {
-	uint64_t i, first = ntail > TAIL_LINES ? ntail - TAIL_LINES : 0;
+	unsigned i, from;
 
-	if (sim_current->p.verbose)
-		return;
-	for (i = first; i < ntail; i++)
-		printf("%s\n", tail[i % TAIL_LINES]);
+	from = s->ntail > NITEMS(s->tail) ? s->ntail - NITEMS(s->tail) : 0;
+	if (s->ntail - from > 60)
+		from = s->ntail - 60;
+	for (i = from; i < s->ntail && !s->verbose; i++)
+		printf("%10.6f %s\n",
+		    (double)s->tail[i % NITEMS(s->tail)].at / 1e6,
+		    s->tail[i % NITEMS(s->tail)].text);
+}
+
+static void
+announce(struct sim *s, enum invariant inv, const char *text)
+{
+	print_tail(s);
+	printf("seed %llu nodes %u time %.1f: invariant %d (%s) broken at "
+	       "%.6f: %s\n",
+	    (unsigned long long)s->seed, s->n, (double)s->until / 1e6, inv,
+	    inv_name(inv), (double)s->now / 1e6, text);
+	fflush(stdout);
+	_exit(1);
 }
 
 void
-sim_broken(struct sim *sim, enum sim_oracle oracle, const char *fmt, ...)
+sim_fail(struct sim *s, enum invariant inv, const char *fmt, ...)
 {
 	char text[512];
 	va_list ap;
@@ -77,458 +103,481 @@ sim_broken(struct sim *sim, enum sim_oracle oracle, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	print_tail();
-	printf("BROKEN invariant %d (%s) seed %llu nodes %u time %.6f: %s\n",
-	    oracle, oracle_names[oracle], (unsigned long long)sim->p.seed,
-	    sim->p.nodes, (double)sim->now / 1e6, text);
-	printf("replay: sim -s %llu -n %u -T %llu -v\n",
-	    (unsigned long long)sim->p.seed, sim->p.nodes,
-	    (unsigned long long)(sim->p.duration / SECOND));
-	fflush(stdout);
-	_exit(2);
+	announce(s, inv, text);
+	abort();
 }
 
 void
 assert_failed(const char *expr, const char *file, int line)
 {
-	if (sim_current != NULL)
-		sim_broken(sim_current, S_ASSERT, "%s:%d: %s", file, line,
-		    expr);
-	fprintf(stderr, "%s:%d: %s\n", file, line, expr);
-	_exit(2);
-}
+	char text[512];
 
-uint64_t
-sim_rand(struct sim *sim, uint64_t below)
-{
-	return below == 0 ? 0 : rng_below(&sim->rng, below);
+	snprintf(text, sizeof(text), "%s:%d: %s", file, line, expr);
+	if (running == NULL)
+		errx(1, "%s", text);
+	announce(running, INV_ASSERT, text);
+	abort();
 }
 
 bool
-sim_chance(struct sim *sim, unsigned per_mille)
+sim_chance(struct sim *s, unsigned permille)
 {
-	return per_mille != 0 && sim_rand(sim, 1000) < per_mille;
+	return permille > 0 && rng_below(&s->rng, 1000) < permille;
 }
 
-unsigned
-sim_majority(const struct sim *sim)
+uint64_t
+sim_between(struct sim *s, uint64_t lo, uint64_t hi)
 {
-	return sim->p.nodes / 2 + 1;
+	return lo + rng_below(&s->rng, hi - lo + 1);
 }
 
-/* --- the heap of events, by (time, sequence) --------------------------------- */
-
-static bool
-before(const struct world_event *a, const struct world_event *b)
-{
-	return a->at != b->at ? a->at < b->at : a->seq < b->seq;
-}
-
-void
-sim_at(struct sim *sim, uint64_t delay, world_fn fn, unsigned node,
-    unsigned life, uint64_t arg, const void *data, size_t len)
-{
-	struct world_event ev = { .at = sim->now + delay,
-		.seq = ++sim->heap_seq,
-		.fn = fn,
-		.node = node,
-		.life = life,
-		.arg = arg,
-		.len = len };
-	size_t i;
-
-	if (len > 0) {
-		ev.data = malloc(len);
-		if (ev.data == NULL)
-			err(1, NULL);
-		memcpy(ev.data, data, len);
-	}
-	if (sim->nheap == sim->capheap) {
-		sim->capheap = sim->capheap * 2 + 1024;
-		sim->heap = reallocarray(sim->heap, sim->capheap, sizeof(ev));
-		if (sim->heap == NULL)
-			err(1, NULL);
-	}
-	i = sim->nheap++;
-	while (i > 0 && before(&ev, &sim->heap[(i - 1) / 2])) {
-		sim->heap[i] = sim->heap[(i - 1) / 2];
-		i = (i - 1) / 2;
-	}
-	sim->heap[i] = ev;
-}
-
-static struct world_event
-pop(struct sim *sim)
-{
-	struct world_event top = sim->heap[0], last;
-	size_t i = 0, c;
-
-	last = sim->heap[--sim->nheap];
-	while ((c = 2 * i + 1) < sim->nheap) {
-		if (c + 1 < sim->nheap &&
-		    before(&sim->heap[c + 1], &sim->heap[c]))
-			c++;
-		if (!before(&sim->heap[c], &last))
-			break;
-		sim->heap[i] = sim->heap[c];
-		i = c;
-	}
-	sim->heap[i] = last;
-	return top;
-}
-
-/* --- faults -------------------------------------------------------------------- */
+/* ---- set-up ------------------------------------------------------------- */
 
 static void
-draw_faults(struct sim *sim)
+make_device(struct conf *c, unsigned i, uint16_t node)
 {
-	struct sim_faults *f = &sim->f;
-	uint64_t r = sim_rand(sim, 4);
+	struct conf_device *d = &c->devices[c->ndevices];
 
-	memset(f, 0, sizeof(*f));
-	f->delay_min = 20 + sim_rand(sim, 100);
-	f->delay_max = f->delay_min + 50 + sim_rand(sim, 400);
-	f->fence_max = 300 * MS;
-	if (sim->p.calm)
-		return;
-	/* Some runs are nearly clean, so that rare orders are not drowned. */
-	if (r >= 1) {
-		f->loss_pm = (unsigned)sim_rand(sim, r >= 2 ? 150 : 10);
-		f->dup_pm = (unsigned)sim_rand(sim, 50);
-		f->reorder_pm = (unsigned)sim_rand(sim, 200);
-		f->flip_pm = (unsigned)sim_rand(sim, 5);
-		if (sim_chance(sim, 300))
-			f->delay_max += sim_rand(sim, 20 * MS);
-	}
-	f->every = 200 * MS + sim_rand(sim, 4 * SECOND);
-	f->w_crash = (unsigned)sim_rand(sim, 4);
-	f->w_pause = (unsigned)sim_rand(sim, 4);
-	f->w_cut = (unsigned)sim_rand(sim, 4);
-	f->w_oneway = (unsigned)sim_rand(sim, 3);
-	f->w_link = (unsigned)sim_rand(sim, 3);
-	f->w_leave = (unsigned)sim_rand(sim, 2);
-	f->fence_fail_pm =
-	    sim_chance(sim, 500) ? (unsigned)sim_rand(sim, 600) : 0;
-	f->fence_max = 20 * MS + sim_rand(sim, 2 * SECOND);
-	f->old_store_pm = sim_chance(sim, 300) ? 200 : 0;
-	f->drift_ppm = (unsigned)sim_rand(sim, 500);
+	snprintf(d->name, sizeof(d->name), "power%02u", c->ndevices);
+	strlcpy(d->agent, "fence_sim", sizeof(d->agent));
+	d->timeout_us = 2 * SEC;
+	d->ntargets = 1;
+	d->targets[0].node = node;
+	c->nodes[i].levels[c->nodes[i].nlevels].ndevices = 1;
+	c->nodes[i].levels[c->nodes[i].nlevels++].devices[0] =
+	    (uint16_t)c->ndevices++;
 }
-
-static void
-ev_uncut(struct sim *sim, unsigned node, unsigned life, uint64_t arg,
-    const uint8_t *data, size_t len)
-{
-	(void)node, (void)life, (void)arg, (void)data, (void)len;
-	sim_trace(sim, "network healed");
-	simnet_heal(sim);
-}
-
-static void
-one_fault(struct sim *sim)
-{
-	const struct sim_faults *f = &sim->f;
-	unsigned total = f->w_crash + f->w_pause + f->w_cut + f->w_oneway +
-	    f->w_link + f->w_leave;
-	unsigned r, i = (unsigned)sim_rand(sim, sim->p.nodes);
-	struct event stop = { .type = EV_STOP };
-
-	if (total == 0)
-		return;
-	r = (unsigned)sim_rand(sim, total);
-	if (r < f->w_crash) {
-		if (sim->nodes[i].node != NULL)
-			simnode_crash(sim, i, "crash");
-		simnode_restart_later(sim, i, sim_rand(sim, 5 * SECOND));
-	} else if ((r -= f->w_crash) < f->w_pause) {
-		simnode_pause(sim, i,
-		    sim_rand(sim,
-			sim_chance(sim, 500) ? 500 * MS : 4 * SECOND));
-	} else if ((r -= f->w_pause) < f->w_cut + f->w_oneway + f->w_link) {
-		simnet_cut(sim,
-		    r < f->w_cut		   ? 0 :
-			r < f->w_cut + f->w_oneway ? 1 :
-						     2);
-		sim_at(sim, sim_rand(sim, 5 * SECOND), ev_uncut, 0, 0, 0, NULL,
-		    0);
-	} else if (sim->nodes[i].node != NULL &&
-	    sim->nodes[i].paused_until == 0) {
-		sim_trace(sim, "node %u: asked to leave", sim->nodes[i].id);
-		simnode_step(sim, i, &stop);
-	}
-}
-
-static void
-ev_fault(struct sim *sim, unsigned node, unsigned life, uint64_t arg,
-    const uint8_t *data, size_t len)
-{
-	(void)node, (void)life, (void)arg, (void)data, (void)len;
-	if (sim->phase != PHASE_FAULTS)
-		return;
-	one_fault(sim);
-	sim_at(sim, 1 + sim_rand(sim, 2 * sim->f.every), ev_fault, 0, 0, 0,
-	    NULL, 0);
-}
-
-/* --- the run --------------------------------------------------------------------- */
 
 static struct conf *
-make_conf(struct sim *sim)
+make_conf(struct sim *s)
 {
 	struct conf *c = conf_new();
+	struct conf_node *cn;
 	unsigned i, l;
 
-	if (c == NULL)
-		err(1, NULL);
+	ASSERT(c != NULL);
 	strlcpy(c->cluster, "sim", sizeof(c->cluster));
-	c->nnodes = sim->p.nodes;
-	c->nlinks = 1 + (unsigned)sim_rand(sim, 2);
-	c->detect = sim_chance(sim, 500) ? DETECT_FAST : DETECT_NORMAL;
-	c->heartbeat_us = c->detect == DETECT_FAST ? 50 * MS : 100 * MS;
-	c->failure_timeout_us = c->detect == DETECT_FAST ? 400 * MS : 700 * MS;
-	c->fence_timeout_us = 5 * SECOND;
-	c->fence_tries = 2;
-	c->fence_on_join_delay_us = SECOND;
-	c->wait_for_all = true;
-	c->ndevices = 1;
-	c->devices = calloc(1, sizeof(*c->devices));
-	strlcpy(c->devices[0].name, "power", sizeof(c->devices[0].name));
-	strlcpy(c->devices[0].agent, "/sim", sizeof(c->devices[0].agent));
-	c->devices[0].timeout_us = 5 * SECOND;
-	for (i = 0; i < c->nnodes; i++) {
-		c->nodes[i].id = (uint16_t)(i + 1);
-		snprintf(c->nodes[i].name, sizeof(c->nodes[i].name), "n%u",
-		    i + 1);
-		c->nodes[i].votes = 1;
-		c->nodes[i].nlinks = c->nlinks;
-		for (l = 0; l < c->nlinks; l++)
-			snprintf(c->nodes[i].links[l], CONF_ADDR_LEN,
+	c->nnodes = s->n;
+	c->nlinks = SIM_LINKS;
+	conf_profile(c, sim_chance(s, 500) ? DETECT_FAST : DETECT_NORMAL);
+	c->wait_for_all = sim_chance(s, 200);
+	c->fence_on_join_delay_us = sim_between(s, 100 * MS, 2 * SEC);
+	c->devices = calloc(SIM_DEVICES_MAX, sizeof(*c->devices));
+	ASSERT(c->devices != NULL);
+	for (i = 0; i < s->n; i++) {
+		cn = &c->nodes[i];
+		cn->id = (uint16_t)(i + 1);
+		cn->votes = 1;
+		snprintf(cn->name, sizeof(cn->name), "n%u", i + 1);
+		cn->nlinks = SIM_LINKS;
+		for (l = 0; l < SIM_LINKS; l++)
+			snprintf(cn->links[l], sizeof(cn->links[l]),
 			    "10.0.%u.%u", l, i + 1);
-		c->nodes[i].nlevels = 1;
-		c->nodes[i].levels[0].ndevices = 1;
-		c->devices[0].targets[i].node = (uint16_t)(i + 1);
+		make_device(c, i, cn->id);
+		if (sim_chance(s, 300))
+			make_device(c, i, cn->id);
 	}
-	c->devices[0].ntargets = c->nnodes;
 	conf_hash(c);
 	return c;
 }
 
-/* One view, primary, of everybody, and all of them have its state. */
-static bool
-settled(const struct sim *sim)
+static void
+sim_init(struct sim *s)
 {
-	struct node_view v, first = { .epoch = 0 };
+	uint64_t seed[4] = { s->seed, 1, 2, 3 };
+	struct sim_event *e;
 	unsigned i;
 
-	for (i = 0; i < sim->p.nodes; i++) {
-		if (sim->nodes[i].node == NULL)
+	rng_seed(&s->rng, seed);
+	seed[1] = 77;
+	rng_seed(&s->crng, seed);
+	/* The first numbers of near seeds are alike. */
+	for (i = 0; i < 64; i++) {
+		rng_u64(&s->rng);
+		rng_u64(&s->crng);
+	}
+	if (s->n == 0)
+		s->n = (unsigned)sim_between(s, 3, 7);
+	s->hash = UINT64_C(0xcbf29ce484222325);
+	s->conf = make_conf(s);
+	for (i = 0; i < sizeof(s->key); i++)
+		s->key[i] = (uint8_t)rng_u64(&s->rng);
+	profile_draw(s);
+	chk_view_init(s);
+	chk_group_init(s);
+	chk_lock_init(s);
+	for (i = 0; i < s->n; i++) {
+		s->nodes[i].id = (uint16_t)(i + 1);
+		STAILQ_INIT(&s->nodes[i].held);
+		STAILQ_INIT(&s->nodes[i].waiting);
+		e = heap_add(&s->heap, sim_between(s, 0, 500 * MS), SE_RESTART);
+		e->node = i;
+	}
+	fault_next(s);
+	if (s->net.replay)
+		heap_add(&s->heap, 1 * SEC, SE_REPLAY);
+}
+
+static void
+sim_free(struct sim *s)
+{
+	unsigned i;
+
+	for (i = 0; i < s->n; i++) {
+		if (node_on(s, i))
+			node_shut(s, i);
+		free(s->nodes[i].stored);
+	}
+	heap_clear(&s->heap);
+	net_clear(s);
+	chk_view_free(s);
+	chk_group_free(s);
+	chk_lock_free(s);
+	conf_free(s->conf);
+}
+
+/* ---- the run ------------------------------------------------------------ */
+
+static void
+handle(struct sim *s, struct sim_event *e)
+{
+	struct sim_node *n = &s->nodes[e->node];
+	struct event ev = { .type = EV_PACKET,
+		.link = e->link,
+		.data = e->data,
+		.len = e->len };
+	bool same = node_on(s, e->node) && n->life == e->life;
+
+	switch (e->type) {
+	case SE_PACKET:
+		node_input(s, e->node, &ev);
+		break;
+	case SE_TIMER:
+		node_timer(s, e->node, e->gen);
+		break;
+	case SE_STORED:
+		if (same && n->busy)
+			node_stored(s, e->node);
+		break;
+	case SE_FAULT:
+		if (s->phase == PH_FAULTS)
+			fault_happen(s);
+		break;
+	case SE_UNFAULT:
+		if (s->phase == PH_FAULTS)
+			fault_end(s, e);
+		break;
+	case SE_RESTART:
+		if (!node_on(s, e->node) && n->life == e->life)
+			node_boot(s, e->node);
+		break;
+	case SE_RESUME:
+		if (same && n->paused)
+			node_resume(s, e->node);
+		break;
+	case SE_FENCE:
+		fence_finish(s, e);
+		break;
+	case SE_KILL:
+		node_crash(s, e->node, "its power was cut late");
+		break;
+	case SE_CLIENT:
+		if (same)
+			client_act(s, e->node, (unsigned)e->what);
+		break;
+	case SE_REPLAY:
+		net_replay(s);
+		break;
+	}
+}
+
+static void
+enter_phase(struct sim *s, enum phase phase)
+{
+	s->phase = phase;
+	s->phase_since = s->now;
+	s->calm = phase != PH_FAULTS;
+	sim_trace(s, "phase %s",
+	    phase == PH_SETTLE	 ? "settle" :
+		phase == PH_WORK ? "work" :
+				   "drain");
+}
+
+/* Is the run complete?  Fails it when a phase takes too long. */
+static bool
+advance(struct sim *s)
+{
+	uint64_t in = s->now - s->phase_since;
+
+	switch (s->phase) {
+	case PH_FAULTS:
+		if (s->now < s->until)
 			return false;
-		node_get_view(sim->nodes[i].node, &v);
-		if (i == 0)
-			first = v;
-		if (!v.primary || !v.synced || v.n != sim->p.nodes ||
-		    v.epoch != first.epoch)
-			return false;
+		net_heal(s);
+		enter_phase(s, PH_SETTLE);
+		return false;
+	case PH_SETTLE:
+		if (chk_view_settled(s))
+			enter_phase(s, PH_WORK);
+		else if (in > SETTLE_MAX)
+			chk_live_view(s);
+		return false;
+	case PH_WORK:
+		if (in >= WORK_LEN)
+			enter_phase(s, PH_DRAIN);
+		return false;
+	case PH_DRAIN:
+		return chk_live(s, in > DRAIN_MAX);
 	}
 	return true;
 }
 
 static void
-describe(const struct sim *sim, char *text, size_t size)
+sim_run(struct sim *s)
 {
-	struct node_view v;
-	char one[96];
-	unsigned i;
+	struct sim_event *e;
+	uint64_t look = 0;
 
-	text[0] = '\0';
-	for (i = 0; i < sim->p.nodes; i++) {
-		if (sim->nodes[i].node == NULL) {
-			snprintf(one, sizeof(one), "[%u off] ", i + 1);
-		} else {
-			node_get_view(sim->nodes[i].node, &v);
-			snprintf(one, sizeof(one), "[%u e%llu n%u%s%s] ", i + 1,
-			    (unsigned long long)v.epoch, v.n,
-			    v.primary ? " P" : "", v.synced ? " S" : "");
+	sim_init(s);
+	while ((e = heap_take(&s->heap)) != NULL) {
+		ASSERT(e->at >= s->now);
+		s->now = e->at;
+		handle(s, e);
+		event_free(e);
+		if (s->now < look)
+			continue;
+		look = s->now + 20 * MS;
+		if (advance(s))
+			break;
+	}
+	sim_free(s);
+}
+
+/* ---- the program -------------------------------------------------------- */
+
+struct sums {
+	uint64_t runs, failed, steps, packets, views, grants, messages, kills;
+	uint64_t basts, values, usec;
+};
+
+static void
+add_up(struct sums *t, const struct sim *s)
+{
+	t->runs++;
+	t->steps += s->steps;
+	t->packets += s->packets;
+	t->views += s->views;
+	t->grants += s->grants;
+	t->messages += s->messages;
+	t->kills += s->kills;
+	t->basts += s->basts;
+	t->values += s->values;
+	t->usec += s->now;
+}
+
+static void
+sums_add(struct sums *t, const struct sums *one)
+{
+	t->runs += one->runs;
+	t->failed += one->failed;
+	t->steps += one->steps;
+	t->packets += one->packets;
+	t->views += one->views;
+	t->grants += one->grants;
+	t->messages += one->messages;
+	t->kills += one->kills;
+	t->basts += one->basts;
+	t->values += one->values;
+	t->usec += one->usec;
+}
+
+static struct sim *
+new_run(const struct sim *proto, uint64_t seed)
+{
+	struct sim *s = malloc(sizeof(*s));
+
+	ASSERT(s != NULL);
+	*s = *proto;
+	s->seed = seed;
+	running = s;
+	return s;
+}
+
+static void
+run_one(const struct sim *proto)
+{
+	struct sim *s = new_run(proto, proto->seed);
+
+	sim_run(s);
+	printf("seed %llu nodes %u: ok, %.1f s, hash %016llx: %llu steps, "
+	       "%llu datagrams, %llu views, %llu grants, %llu values, "
+	       "%llu messages, %llu fences\n",
+	    (unsigned long long)s->seed, s->n, (double)s->now / 1e6,
+	    (unsigned long long)s->hash, (unsigned long long)s->steps,
+	    (unsigned long long)s->packets, (unsigned long long)s->views,
+	    (unsigned long long)s->grants, (unsigned long long)s->values,
+	    (unsigned long long)s->messages, (unsigned long long)s->kills);
+	running = NULL;
+	free(s);
+}
+
+/* A process runs every jobs-th seed; each seed in a child of its own, so
+   that a failure ends only itself. */
+static void
+worker(const struct sim *proto, uint64_t count, unsigned jobs, unsigned me,
+    bool keep_going, int out)
+{
+	struct sums t = { 0 };
+	struct sim *s;
+	uint64_t i;
+	int fds[2], status;
+	pid_t pid;
+
+	for (i = me; i < count; i += jobs) {
+		if (pipe(fds) != 0)
+			err(1, "pipe");
+		pid = fork();
+		if (pid == -1)
+			err(1, "fork");
+		if (pid == 0) {
+			struct sums one = { 0 };
+
+			s = new_run(proto, proto->seed + i);
+			sim_run(s);
+			add_up(&one, s);
+			if (write(fds[1], &one, sizeof(one)) != sizeof(one))
+				_exit(2);
+			_exit(0);
 		}
-		strlcat(text, one, size);
+		close(fds[1]);
+		struct sums one = { 0 };
+		if (read(fds[0], &one, sizeof(one)) != sizeof(one))
+			memset(&one, 0, sizeof(one));
+		close(fds[0]);
+		if (waitpid(pid, &status, 0) == -1)
+			err(1, "waitpid");
+		if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+			t.failed++;
+			if (WIFSIGNALED(status))
+				printf("seed %llu: signal %d\n",
+				    (unsigned long long)(proto->seed + i),
+				    WTERMSIG(status));
+			fflush(stdout);
+			if (!keep_going)
+				break;
+			continue;
+		}
+		sums_add(&t, &one);
 	}
+	if (write(out, &t, sizeof(t)) != sizeof(t))
+		_exit(2);
+	_exit(0);
 }
 
-static void
-run_until(struct sim *sim, uint64_t end, bool (*done)(const struct sim *))
+static int
+run_many(const struct sim *proto, uint64_t count, unsigned jobs,
+    bool keep_going)
 {
-	struct world_event ev;
-
-	while (sim->nheap > 0 && sim->heap[0].at <= end) {
-		if (done != NULL && done(sim))
-			return;
-		ev = pop(sim);
-		ASSERT(ev.at >= sim->now);
-		sim->now = ev.at;
-		if (++sim->nevents > STEP_LIMIT)
-			sim_broken(sim, S_LIVENESS, "more than %llu events",
-			    (unsigned long long)STEP_LIMIT);
-		ev.fn(sim, ev.node, ev.life, ev.arg, ev.data, ev.len);
-		free(ev.data);
-	}
-	if (sim->now < end)
-		sim->now = end;
-}
-
-static bool
-at_rest(const struct sim *sim)
-{
-	char why[256];
-
-	return settled(sim) && simclient_idle(sim, why, sizeof(why));
-}
-
-static void
-heal_everything(struct sim *sim)
-{
+	struct sums t = { 0 }, one;
 	unsigned i;
+	int fds[2];
+	pid_t pid;
 
-	sim_trace(sim, "faults are over");
-	sim->phase = PHASE_HEAL;
-	sim->f.loss_pm = sim->f.dup_pm = sim->f.reorder_pm = 0;
-	sim->f.flip_pm = sim->f.fence_fail_pm = 0;
-	sim->f.delay_max = sim->f.delay_min + 200;
-	simnet_heal(sim);
-	for (i = 0; i < sim->p.nodes; i++) {
-		sim->nodes[i].drift_ppm = 0;
-		if (sim->nodes[i].node == NULL)
-			simnode_restart_later(sim, i, sim_rand(sim, SECOND));
+	if (pipe(fds) != 0)
+		err(1, "pipe");
+	fflush(stdout);
+	for (i = 0; i < jobs; i++) {
+		pid = fork();
+		if (pid == -1)
+			err(1, "fork");
+		if (pid == 0)
+			worker(proto, count, jobs, i, keep_going, fds[1]);
 	}
+	close(fds[1]);
+	while (read(fds[0], &one, sizeof(one)) == (ssize_t)sizeof(one)) {
+		sums_add(&t, &one);
+	}
+	while (wait(NULL) > 0)
+		;
+	printf("%llu seeds passed, %llu failed: %.0f simulated s, %llu steps, "
+	       "%llu datagrams, %llu views, %llu grants, %llu values, "
+	       "%llu messages, %llu fences\n",
+	    (unsigned long long)t.runs, (unsigned long long)t.failed,
+	    (double)t.usec / 1e6, (unsigned long long)t.steps,
+	    (unsigned long long)t.packets, (unsigned long long)t.views,
+	    (unsigned long long)t.grants, (unsigned long long)t.values,
+	    (unsigned long long)t.messages, (unsigned long long)t.kills);
+	return t.failed == 0 && t.runs == count ? 0 : 1;
 }
 
-static void
-run(struct sim *sim)
+static void NORETURN
+usage(void)
 {
-	char text[2048], why[256];
-	uint64_t progress;
-	unsigned i;
-
-	sim->phase = PHASE_FAULTS;
-	for (i = 0; i < sim->p.nodes; i++)
-		simnode_restart_later(sim, i, sim_rand(sim, 300 * MS));
-	if (sim->f.every != 0)
-		sim_at(sim, 2 * SECOND, ev_fault, 0, 0, 0, NULL, 0);
-	run_until(sim, sim->p.duration, NULL);
-	heal_everything(sim);
-	run_until(sim, sim->now + HEAL_LIMIT, settled);
-	describe(sim, text, sizeof(text));
-	if (!settled(sim))
-		sim_broken(sim, S_LIVENESS,
-		    "no common primary view %u s after the last fault: %s",
-		    (unsigned)(HEAL_LIMIT / SECOND), text);
-	progress = simclient_progress(sim);
-	run_until(sim, sim->now + 5 * SECOND, NULL);
-	if (simclient_progress(sim) == progress)
-		sim_broken(sim, S_LIVENESS, "clients make no progress: %s",
-		    text);
-	sim->phase = PHASE_REST;
-	sim_trace(sim, "clients come to rest");
-	run_until(sim, sim->now + REST_LIMIT, at_rest);
-	if (!simclient_idle(sim, why, sizeof(why)))
-		sim_broken(sim, S_WAKEUP, "%s", why);
+	fprintf(stderr,
+	    "usage: sim [-kv] [-c count] [-j jobs] [-n nodes] [-p profile] "
+	    "[-s seed] [-T seconds]\n");
+	exit(2);
 }
 
-static void
-sim_run(const struct sim_params *p, bool quiet)
+static uint64_t
+number(const char *arg, uint64_t lo, uint64_t hi)
 {
-	struct sim *sim = calloc(1, sizeof(*sim));
-	uint64_t seed[4] = { p->seed, 1, 2, 3 };
-	unsigned i;
+	const char *why;
+	long long v = strtonum(arg, (long long)lo, (long long)hi, &why);
 
-	if (sim == NULL)
-		err(1, NULL);
-	sim_current = sim;
-	ntail = 0;
-	sim->p = *p;
-	sim->trace_hash = UINT64_C(14695981039346656037);
-	rng_seed(&sim->rng, seed);
-	for (i = 0; i < 20; i++)
-		(void)rng_u64(&sim->rng);
-	draw_faults(sim);
-	sim->conf = make_conf(sim);
-	sim->oracle = oracle_new();
-	for (i = 0; i < sim->p.nodes; i++) {
-		sim->nodes[i].id = (uint16_t)(i + 1);
-		sim->nodes[i].last_inc = 1000 * (i + 1);
-		STAILQ_INIT(&sim->nodes[i].held);
-	}
-	run(sim);
-	if (!quiet)
-		printf("seed %llu nodes %u: ok, %llu events, %llu packets, "
-		       "%llu views, %llu fences, %llu lock requests, "
-		       "%llu messages, hash %016llx\n",
-		    (unsigned long long)p->seed, p->nodes,
-		    (unsigned long long)sim->nevents,
-		    (unsigned long long)sim->npackets,
-		    (unsigned long long)sim->nviews,
-		    (unsigned long long)sim->nfences,
-		    (unsigned long long)sim->nops,
-		    (unsigned long long)sim->nmessages,
-		    (unsigned long long)sim->trace_hash);
-	for (i = 0; i < sim->p.nodes; i++) {
-		simnode_crash(sim, i, "end");
-		free(sim->nodes[i].stored);
-		free(sim->nodes[i].older);
-	}
-	while (sim->nheap > 0)
-		free(pop(sim).data);
-	free(sim->heap);
-	oracle_free(sim->oracle);
-	conf_free(sim->conf);
-	free(sim);
-	sim_current = NULL;
+	if (why != NULL)
+		errx(2, "%s: %s", arg, why);
+	return (uint64_t)v;
 }
 
 int
 main(int argc, char **argv)
 {
-	struct sim_params p = { .seed = 1, .duration = 20 * SECOND };
-	unsigned long long count = 1, k;
-	unsigned nodes = 0;
-	bool quiet = false;
+	struct sim *proto = calloc(1, sizeof(*proto));
+	uint64_t count = 0;
+	unsigned jobs = 1;
+	bool keep_going = false;
 	int ch;
 
-	while ((ch = getopt(argc, argv, "c:Cn:qs:T:v")) != -1) {
+	if (proto == NULL || sodium_init() == -1)
+		errx(1, "cannot start");
+	proto->seed = 1;
+	proto->until = 8 * SEC;
+	while ((ch = getopt(argc, argv, "c:j:kn:p:s:T:v")) != -1) {
 		switch (ch) {
 		case 'c':
-			count = strtoull(optarg, NULL, 0);
+			count = number(optarg, 1, 100000000);
 			break;
-		case 'C':
-			p.calm = true;
+		case 'j':
+			jobs = (unsigned)number(optarg, 1, 64);
+			break;
+		case 'k':
+			keep_going = true;
 			break;
 		case 'n':
-			nodes = (unsigned)strtoul(optarg, NULL, 0);
+			proto->n = (unsigned)number(optarg, 2, SIM_NODES_MAX);
 			break;
-		case 'q':
-			quiet = true;
+		case 'p':
+			proto->want_profile = optarg;
 			break;
 		case 's':
-			p.seed = strtoull(optarg, NULL, 0);
+			proto->seed = number(optarg, 0, INT64_MAX);
 			break;
 		case 'T':
-			p.duration = strtoull(optarg, NULL, 0) * SECOND;
+			proto->until = number(optarg, 1, 100000) * SEC;
 			break;
 		case 'v':
-			p.verbose = true;
+			proto->verbose = true;
 			break;
 		default:
-			errx(64,
-			    "usage: sim [-s seed] [-n nodes] [-T seconds] "
-			    "[-c count] [-C] [-q] [-v]");
+			usage();
 		}
 	}
-	if (nodes > SIM_NODES || nodes == 1)
-		errx(64, "2 to %u nodes", SIM_NODES);
-	for (k = 0; k < count; k++, p.seed++) {
-		/* Without -n the seed decides: 3 to 7 nodes. */
-		p.nodes = nodes != 0 ? nodes : 3 + (unsigned)(p.seed % 5);
-		sim_run(&p, quiet);
-	}
-	if (quiet)
-		printf("%llu seeds, no invariant broken\n", count);
+	if (argc != optind)
+		usage();
+	if (count > 0)
+		return run_many(proto, count, jobs, keep_going);
+	run_one(proto);
+	free(proto);
 	return 0;
 }

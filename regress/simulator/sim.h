@@ -2,169 +2,324 @@
 /* Copyright (c) 2026 The clusterd authors */
 
 /*
- * The simulator: N whole nodes (the code that ships) in one process, in
- * virtual time, with a bad network, machines that die and pause, fence
- * devices that are slow or fail, and clients that lock and send.  Everything
- * follows from one seed; a seed replays bit for bit.
+ * The simulator: N nodes of the core that ships, their clients, networks and
+ * fence devices in one process and in virtual time.  Everything follows from
+ * one seed, so a run can be repeated bit for bit.
  */
 
 #ifndef SIM_H
 #define SIM_H
 
+#include <stdio.h>
+
 #include "conf.h"
-#include "core/event.h"
 #include "core/node.h"
 #include "core/rng.h"
 
-#define MS		UINT64_C(1000)
-#define SECOND		UINT64_C(1000000)
-#define SIM_NODES	16
-#define SIM_CLIENTS	2	/* per node */
-#define SIM_RESOURCES	4	/* per lockspace */
+#define SIM_NODES_MAX	16
+#define SIM_LINKS	2
+#define SIM_CLIENTS	2	/* of one node */
+#define SIM_LOCKS	3	/* of one client */
+#define SIM_RESOURCES	4
+#define SIM_DEVICES_MAX	(2 * SIM_NODES_MAX)
 
-/* Broken invariants; the program's exit names the first. */
-enum sim_oracle {
-	S_VIEWS_AGREE = 1,	/* one (epoch, leader), one membership */
-	S_EPOCH_GROWS,		/* at each incarnation */
-	S_PRIMARY,		/* primary views have a majority and one epoch each */
-	S_ORDER,		/* group messages and views: one sequence */
-	S_FIFO,			/* a sender's messages: in order, none missing */
-	S_GRANTS,		/* no two incompatible grants */
-	S_VALUE,		/* value blocks hold the last write, or say so */
-	S_FENCE,		/* no recovery before the fence */
-	S_ONE_ANSWER,		/* each request ends exactly once */
-	S_WAKEUP,		/* nothing grantable waits at rest */
-	S_LIVENESS,		/* stable network: one primary view, progress */
-	S_NONCE,		/* no counter twice under one key */
-	S_ASSERT		/* the code under test asserted */
+#define MS	UINT64_C(1000)
+#define SEC	UINT64_C(1000000)
+
+/*
+ * What must never happen.  The number and the name are what a failure prints.
+ */
+enum invariant {
+	INV_ASSERT = 0,		/* an assertion of the core itself */
+	INV_VIEW_AGREE,		/* same view id: same members */
+	INV_VIEW_ORDER,		/* epochs of a node grow; it is in its views */
+	INV_PRIMARY_QUORUM,	/* a primary view holds a majority of votes */
+	INV_PRIMARY_ONE,	/* one primary view at a time; see chk_view.c */
+	INV_GROUP_ORDER,	/* one sequence of views and messages for all */
+	INV_GROUP_FIFO,		/* each message once, in its sender's order */
+	INV_LOCK_EXCLUDE,	/* no two incompatible locks at once */
+	INV_LOCK_VALUE,		/* a value block that is valid is the last one */
+	INV_LOCK_ANSWER,	/* each request has one answer, and a fitting one */
+	INV_FENCE_FIRST,	/* a node is recovered only when it is dead */
+	INV_NONCE,		/* no nonce is used twice */
+	INV_LIVE_VIEW,		/* calm: one primary view of all, in time */
+	INV_LIVE_LOCKS,		/* calm: every request is answered, in time */
+	INV_LIVE_GROUPS,	/* calm: every message is delivered, in time */
+	INV_MAX
 };
 
-/* What may go wrong in this run; drawn from the seed (swarm). */
-struct sim_faults {
-	unsigned loss_pm, dup_pm, reorder_pm, flip_pm;	/* per mille */
-	uint64_t delay_min, delay_max;			/* us, one way */
-	uint64_t every;		/* mean time between faults, us; 0: none */
-	unsigned w_crash, w_pause, w_cut, w_oneway, w_link, w_leave; /* weights */
-	unsigned fence_fail_pm;
-	uint64_t fence_max;	/* us, slowest device */
-	unsigned old_store_pm;	/* a restart finds an older state */
-	unsigned drift_ppm;
+const char *inv_name(enum invariant);
+
+struct sim;
+
+/* ---- events: heap.c ---------------------------------------------------- */
+
+enum sim_event_type {
+	SE_PACKET = 1,	/* node, link, data: a datagram arrives */
+	SE_TIMER,	/* node, gen */
+	SE_STORED,	/* node, life */
+	SE_FAULT,	/* what = enum fault */
+	SE_UNFAULT,	/* what, node, other, link: it ends */
+	SE_RESTART,	/* node, life: the machine comes up again */
+	SE_RESUME,	/* node, life */
+	SE_FENCE,	/* node = executor, life; a device finishes */
+	SE_KILL,	/* node = victim, life: power goes off */
+	SE_CLIENT,	/* node, life, what = client index: it acts */
+	SE_REPLAY	/* the attacker sends an old datagram */
 };
 
-struct sim_params {
-	uint64_t seed;
-	unsigned nodes;
-	uint64_t duration;	/* us of faults */
-	bool	 verbose;
-	bool	 calm;		/* no faults at all */
+struct sim_event {
+	uint64_t	 at;	/* us of true time */
+	uint64_t	 order;	/* ties are broken by age */
+	enum sim_event_type type;
+	unsigned	 node, other, link;
+	uint64_t	 life;	/* of the node it was meant for */
+	uint64_t	 gen;
+	int		 what;
+	uint32_t	 req;
+	bool		 ok;
+	size_t		 len;
+	uint8_t		*data;	/* owned */
 };
 
-struct simclient;
+struct heap {
+	struct sim_event **v;
+	unsigned	 n, cap;
+	uint64_t	 order;
+};
 
-/* Actions that wait for a store. */
+struct sim_event *heap_add(struct heap *, uint64_t at, enum sim_event_type);
+struct sim_event *heap_take(struct heap *);	/* earliest, or NULL */
+void	 event_free(struct sim_event *);
+void	 heap_clear(struct heap *);
+
+/* ---- clients: client.c ------------------------------------------------- */
+
+enum lock_state { LK_FREE = 0, LK_ASKED, LK_HELD, LK_CONVERTING, LK_LEAVING };
+
+struct sim_lock {
+	enum lock_state	 state;
+	uint32_t	 lkid;
+	unsigned	 resource;
+	int		 mode;		/* granted as the client knows it; -1 */
+	int		 asked;		/* while a request is under way */
+	int		 belief;	/* what it may rely on; -1: nothing */
+	bool		 valblk;	/* the request reads or writes the value */
+	bool		 noqueue;
+	bool		 exists;	/* surely, at its master */
+	bool		 told;		/* that it is in somebody's way */
+	bool		 cancelling;
+	uint64_t	 since;		/* of this state */
+	uint64_t	 release_at;
+};
+
+struct sim_client {
+	bool		 open, joined, grouped;
+	bool		 ls_asked, group_asked, leaving;
+	uint64_t	 prep_at;
+	uint64_t	 id;		/* unique in the whole run */
+	uint64_t	 ls_joined_at;
+	uint32_t	 next_lkid;
+	struct sim_lock	 locks[SIM_LOCKS];
+	/* groups */
+	uint64_t	 group_pos;	/* in the one sequence; next expected */
+	bool		 group_in;
+	uint32_t	 sent, delivered; /* own messages */
+	uint64_t	 sent_at;
+	uint64_t	 next_at;
+};
+
+/* ---- nodes: node.c ----------------------------------------------------- */
+
 struct held {
 	STAILQ_ENTRY(held) entry;
-	struct action	  *act;
+	struct action	*act;
 };
 
-struct simnode {
+struct waiting {	/* an input that came while the node was paused */
+	STAILQ_ENTRY(waiting) entry;
+	struct event	 ev;
+	uint8_t		*data;
+};
+
+struct sim_node {
+	struct sim	*sim;
 	uint16_t	 id;
-	struct node	*node;		/* NULL: off */
+	struct node	*core;		/* NULL: off */
+	uint64_t	 life;		/* counts starts; its incarnation */
 	uint64_t	 inc;
-	unsigned	 life;		/* counts starts; stale events are dropped */
-	uint64_t	 clock_offset;	/* us */
-	int64_t		 drift_ppm;
-	uint64_t	 armed;		/* sim time of the pending timer event */
-	uint64_t	 paused_until;	/* 0: no */
-	bool		 left;		/* left cleanly by ACT_STOPPED */
-	bool		 storing;
+	bool		 paused;
+	uint64_t	 run_since;	/* true time of the last resume or start */
+	int64_t		 offset;	/* of its clock */
+	int		 ppm;		/* its clock's rate */
+	uint64_t	 gen;		/* of the timer that counts */
+	uint64_t	 timer_at;	/* local deadline armed, or UINT64_MAX */
+	/* durable state, and one on its way to the disk */
+	uint8_t		*stored, *storing;
+	size_t		 storedlen, storinglen;
+	bool		 busy;
 	STAILQ_HEAD(, held) held;
-	uint8_t		*stored, *older;	/* durable state, and the one before */
-	size_t		 storedlen, olderlen;
-	uint64_t	 last_inc;
-	uint64_t	 last_epoch;	/* oracle S_EPOCH_GROWS */
-	struct simclient *clients[SIM_CLIENTS];
+	STAILQ_HEAD(, waiting) waiting;
+	unsigned	 nwaiting;
+	struct sim_client clients[SIM_CLIENTS];
+	/* For the oracles. */
+	struct node_view view;
+	uint64_t	 last_epoch;	/* over all lives */
+	uint64_t	 stale_since;	/* primary in a view that is over; or 0 */
 };
 
-enum sim_phase { PHASE_FAULTS = 1, PHASE_HEAL, PHASE_REST };
+/* ---- network: net.c ---------------------------------------------------- */
+
+struct net {
+	/* From node to node over a link: one direction. */
+	struct {
+		bool	 cut;
+		unsigned loss;		/* permille */
+	}		 dir[SIM_NODES_MAX][SIM_NODES_MAX][SIM_LINKS];
+	unsigned	 loss, dup, flip;	/* permille, everywhere */
+	uint64_t	 lat_min, lat_max;	/* us */
+	unsigned	 spike;			/* permille; up to 50 ms more */
+	bool		 replay;		/* an attacker records */
+	struct {
+		uint8_t	*data;
+		size_t	 len;
+		unsigned to, link;
+	}		 record[128];
+	unsigned	 nrecord;
+};
+
+/* ---- faults: fault.c --------------------------------------------------- */
+
+enum fault {
+	F_CRASH = 0, F_PAUSE, F_SHORT_PAUSE, F_PARTITION, F_ISOLATE,
+	F_ONE_WAY, F_LINK, F_LOSS, F_STOP, F_CLIENT, F_MAX
+};
+
+struct profile {
+	unsigned	 weight[F_MAX];
+	uint64_t	 every;		/* us between faults, about */
+	unsigned	 fence_fail;	/* permille of runs that fail */
+	unsigned	 fence_late;	/* permille that report failure, then kill */
+	uint64_t	 fence_min, fence_max;	/* us of a run */
+	uint64_t	 op_every;	/* us between acts of a client */
+};
+
+enum phase { PH_FAULTS = 0, PH_SETTLE, PH_WORK, PH_DRAIN };
+
+struct trace_line { uint64_t at; char text[232]; };
 
 struct sim {
-	struct sim_params  p;
-	struct sim_faults  f;
-	struct rng	   rng;		/* of the world */
-	uint64_t	   now;
-	struct conf	  *conf;
-	struct simnode	   nodes[SIM_NODES];
-	enum sim_phase	   phase;
-	uint64_t	   trace_hash;
-	uint64_t	   nevents, npackets, nops, nviews, nfences, nmessages;
-	uint64_t	   next_client;
-	/* cut[a][b][l]: nothing goes from a to b on link l. */
-	bool		   cut[SIM_NODES][SIM_NODES][CONF_LINKS_MAX];
-	struct world_event *heap;
-	size_t		   nheap, capheap;
-	uint64_t	   heap_seq;
-	struct oracle	  *oracle;
+	uint64_t	 seed;
+	unsigned	 n;
+	uint64_t	 until;		/* faults end */
+	uint64_t	 now;		/* true time */
+	enum phase	 phase;
+	uint64_t	 phase_since;
+	bool		 calm;		/* nothing goes wrong any more */
+	bool		 verbose;
+	const char	*want_profile;	/* or NULL: drawn */
+	struct rng	 rng;		/* network and faults */
+	struct rng	 crng;		/* clients */
+	struct heap	 heap;
+	struct conf	*conf;
+	uint8_t		 key[32];
+	struct sim_node	 nodes[SIM_NODES_MAX];
+	struct net	 net;
+	struct profile	 profile;
+	uint64_t	 next_client;
+	uint64_t	 hash;		/* of everything that happened */
+	uint64_t	 steps, packets;
+	struct trace_line tail[256];
+	unsigned	 ntail;
+	struct chk_view	*chk_view;
+	struct chk_group *chk_group;
+	struct chk_lock	*chk_lock;
+	uint64_t	 counters[SIM_NODES_MAX][SIM_NODES_MAX];
+	uint64_t	 counter_life[SIM_NODES_MAX];
+	/* statistics of the run, printed at its end */
+	uint64_t	 views, grants, messages, kills, basts, values;
 };
 
-extern struct sim *sim_current;	/* for assert_failed() only */
-
 /* sim.c */
-void	 sim_trace(struct sim *, const char *fmt, ...) PRINTF_LIKE(2, 3);
-void	 sim_broken(struct sim *, enum sim_oracle, const char *fmt, ...)
+/* Names the seed, the invariant and the last lines of the trace; exits 1. */
+void	 sim_fail(struct sim *, enum invariant, const char *fmt, ...)
 	    PRINTF_LIKE(3, 4) NORETURN;
-/* Calls fn(sim, node index, life, arg) after delay; data is copied. */
-typedef void (*world_fn)(struct sim *, unsigned node, unsigned life,
-	    uint64_t arg, const uint8_t *data, size_t len);
-void	 sim_at(struct sim *, uint64_t delay, world_fn, unsigned node,
-	    unsigned life, uint64_t arg, const void *data, size_t len);
-uint64_t sim_rand(struct sim *, uint64_t below);
-bool	 sim_chance(struct sim *, unsigned per_mille);
-unsigned sim_majority(const struct sim *);
+void	 sim_trace(struct sim *, const char *fmt, ...) PRINTF_LIKE(2, 3);
+void	 sim_hash(struct sim *, const void *, size_t);
+bool	 sim_chance(struct sim *, unsigned permille);
+uint64_t sim_between(struct sim *, uint64_t lo, uint64_t hi);
 
-/* simnode.c */
-void	 simnode_start(struct sim *, unsigned i);
-/* Power is cut: node, clients and what was not durable are gone. */
-void	 simnode_crash(struct sim *, unsigned i, const char *why);
-void	 simnode_pause(struct sim *, unsigned i, uint64_t us);
-/* Gives an event to the node and carries out what it says. */
-void	 simnode_step(struct sim *, unsigned i, struct event *);
-void	 simnode_restart_later(struct sim *, unsigned i, uint64_t delay);
+/* node.c */
+void	 node_boot(struct sim *, unsigned);
+void	 node_crash(struct sim *, unsigned, const char *why);
+void	 node_shut(struct sim *, unsigned);	/* at the end of the run */
+void	 node_pause(struct sim *, unsigned, uint64_t len);
+void	 node_resume(struct sim *, unsigned);
+void	 node_input(struct sim *, unsigned, struct event *);
+void	 node_timer(struct sim *, unsigned, uint64_t gen);
+void	 node_stored(struct sim *, unsigned);
+bool	 node_on(const struct sim *, unsigned);
+int	 node_index(const struct sim *, uint16_t id);
+uint64_t node_local(const struct sim *, unsigned);
 
-/* simnet.c */
-void	 simnet_send(struct sim *, unsigned from, uint16_t to, unsigned link,
+/* net.c */
+void	 net_send(struct sim *, unsigned from, unsigned to, unsigned link,
 	    const uint8_t *, size_t);
-void	 simnet_heal(struct sim *);
-void	 simnet_cut(struct sim *, unsigned kind);	/* 0 partition 1 one way 2 link */
+void	 net_heal(struct sim *);
+void	 net_replay(struct sim *);
+void	 net_clear(struct sim *);
 
-/* simfence.c */
-void	 simfence_start(struct sim *, unsigned by, uint32_t req,
-	    uint16_t victim);
+/* fence.c */
+void	 fence_start(struct sim *, unsigned node, const struct action *);
+void	 fence_finish(struct sim *, const struct sim_event *);
 
-/* simclient.c */
-void	 simclient_open_all(struct sim *, unsigned node);
-void	 simclient_kill_all(struct sim *, unsigned node);
-void	 simclient_receive(struct sim *, unsigned node, uint64_t client,
-	    uint32_t type, const uint8_t *, size_t);
-void	 simclient_closed(struct sim *, unsigned node, uint64_t client);
-/* True when no client has a request open or a lock. */
-bool	 simclient_idle(const struct sim *, char *why, size_t len);
-uint64_t simclient_progress(const struct sim *);
+/* fault.c */
+void	 profile_draw(struct sim *);
+void	 fault_next(struct sim *);
+void	 fault_happen(struct sim *);
+void	 fault_end(struct sim *, const struct sim_event *);
 
-/* oracle.c */
-struct oracle *oracle_new(void);
-void	 oracle_free(struct oracle *);
-void	 oracle_view(struct sim *, unsigned node);
-void	 oracle_packet(struct sim *, unsigned from, const uint8_t *, size_t);
-void	 oracle_group(struct sim *, uint64_t client, bool view,
-	    uint64_t id, uint64_t sender, uint64_t number);
-void	 oracle_group_forget(struct sim *, uint64_t client);
-/* A grant the client sees; mode CL_NL: given back. */
-void	 oracle_grant(struct sim *, unsigned ls, unsigned res, uint64_t client,
-	    int mode);
-void	 oracle_wrote(struct sim *, unsigned ls, unsigned res, uint64_t value);
-void	 oracle_read(struct sim *, unsigned ls, unsigned res, uint64_t client,
-	    uint64_t value, bool notvalid);
-void	 oracle_died(struct sim *, unsigned ls, unsigned res, uint64_t client);
+/* client.c */
+void	 clients_boot(struct sim *, unsigned node);
+void	 clients_dead(struct sim *, unsigned node);
+void	 client_act(struct sim *, unsigned node, unsigned i);
+void	 client_kill(struct sim *, unsigned node, unsigned i);
+void	 client_message(struct sim *, unsigned node, const struct action *);
+void	 client_closed(struct sim *, unsigned node, uint64_t client);
+void	 client_wake(struct sim *, unsigned node, unsigned i, uint64_t in);
+
+/* The oracles.  None looks into the core beyond node.h. */
+void	 chk_view_init(struct sim *);
+void	 chk_view_free(struct sim *);
+void	 chk_view_step(struct sim *, unsigned node);
+bool	 chk_view_settled(const struct sim *);
+
+void	 chk_group_init(struct sim *);
+void	 chk_group_free(struct sim *);
+uint64_t chk_group_end(const struct sim *);	/* length of the sequence */
+void	 chk_group_view(struct sim *, unsigned node, struct sim_client *,
+	    struct rbuf *);
+void	 chk_group_message(struct sim *, unsigned node, struct sim_client *,
+	    uint64_t from, struct rbuf *);
+
+void	 chk_lock_init(struct sim *);
+void	 chk_lock_free(struct sim *);
+/* belief of a client's lock changed: does it agree with all others? */
+void	 chk_lock_change(struct sim *, const struct sim_client *,
+	    const struct sim_lock *);
+void	 chk_lock_wrote(struct sim *, const struct sim_client *,
+	    const struct sim_lock *, uint8_t lvb[32]);
+void	 chk_lock_read(struct sim *, const struct sim_client *,
+	    const struct sim_lock *, unsigned sbflags, const uint8_t lvb[32]);
+void	 chk_lock_exists(struct sim *, unsigned resource, int delta);
+bool	 chk_compatible(int, int);
+
+void	 chk_fence_slot(struct sim *, unsigned node,
+	    const struct sim_client *, uint16_t lost);
+void	 chk_nonce(struct sim *, unsigned from, unsigned to,
+	    const uint8_t *, size_t);
+/* Drained?  Fails the run when it is not and time is over. */
+bool	 chk_live(struct sim *, bool over);
+void	 chk_live_view(struct sim *) NORETURN;
 
 #endif /* SIM_H */

@@ -1,5 +1,5 @@
-# The simulator: the core that ships, in virtual time.
-SIM_SRCS := regress/simulator/sim.c regress/simulator/simnode.c \
-	regress/simulator/simnet.c regress/simulator/simfence.c \
-	regress/simulator/simclient.c regress/simulator/oracle.c
+# The simulator, its soak and the planted bugs.
+SIM_SRCS := $(addprefix regress/simulator/,chk_group.c chk_live.c chk_lock.c \
+	    chk_view.c client.c fault.c fence.c heap.c locks.c net.c node.c sim.c)
+
 $(call prog,regress/sim,$(SIM_SRCS),$(O)/clusterd/libcore.a -lsodium)

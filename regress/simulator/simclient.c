@@ -234,11 +234,9 @@ new_lock(struct sim *sim, struct simclient *c)
 static void
 convert(struct sim *sim, struct simclient *c, int to)
 {
-	bool writes = c->mode >= CL_PW && to < c->mode && to != CL_PW;
+	bool writes = c->mode >= CL_PW && to <= c->mode;
 	struct wbuf w;
 
-	if (c->mode == CL_EX && to == CL_PW)
-		writes = true;
 	c->asked = to;
 	c->state = LK_CONVERTING;
 	c->cancelled = false;
@@ -451,6 +449,9 @@ granted(struct sim *sim, struct simclient *c, int mode, unsigned sbflags,
 		return;
 	memcpy(&value, lvb, sizeof(value));
 	c->value = value;
+	/* Beside a writer (NL and CR may be) the old value is right as well. */
+	if (mode < CL_CW)
+		return;
 	oracle_read(sim, c->ls, c->res, c->id, value,
 	    (sbflags & CL_SBF_VALNOTVALID) != 0);
 }

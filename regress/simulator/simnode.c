@@ -12,7 +12,7 @@
 static uint64_t
 local_time(const struct sim *sim, const struct simnode *sn)
 {
-	int64_t drift = (int64_t)(sim->now / 1000000) * sn->drift_ppm;
+	int64_t drift = (int64_t)sim->now * sn->drift_ppm / 1000000;
 
 	return sim->now + sn->clock_offset + (uint64_t)drift;
 }

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: ISC */
+/* Copyright (c) 2026 The clusterd authors */
+
+/*
+ * Views, as each node shows them after each of its steps.
+ *
+ * INV_VIEW_AGREE  equal (epoch, leader): equal members, incarnations and
+ *	primary, on whatever node and at whatever time.
+ * INV_VIEW_ORDER  the epochs of one node grow, also over its lives as far as
+ *	it could remember, and it is in its own views.
+ * INV_PRIMARY_QUORUM  the members of a primary view have most of the votes.
+ * INV_PRIMARY_ONE  primary views follow one upon another: in the order in
+ *	which they are first installed their epochs grow, and nobody who was in
+ *	one and missed a later one is ever in one again.  Who is left out goes
+ *	on believing in the old view until it notices, which must be soon; it
+ *	does no harm meanwhile (INV_LOCK_EXCLUDE), because nothing happens in a
+ *	view without all its members.
+ */
+
+#include "sim.h"
+
+struct seen {
+	uint64_t epoch;
+	uint16_t leader;
+	struct node_view v;
+};
+
+struct chk_view {
+	struct seen *seen;
+	size_t n, cap;
+	size_t nprimary;       /* counted by first install */
+	size_t newest_primary; /* index into seen */
+	struct {
+		uint64_t inc;	/* newest incarnation seen in one */
+		size_t primary; /* number of the last primary view */
+	} node[SIM_NODES_MAX];
+};
+
+void
+chk_view_init(struct sim *s)
+{
+	s->chk_view = calloc(1, sizeof(*s->chk_view));
+	ASSERT(s->chk_view != NULL);
+}
+
+void
+chk_view_free(struct sim *s)
+{
+	free(s->chk_view->seen);
+	free(s->chk_view);
+}
+
+static bool
+has(const struct node_view *v, uint16_t node, uint64_t inc)
+{
+	unsigned i;
+
+	for (i = 0; i < v->n; i++)
+		if (v->members[i] == node && v->incs[i] == inc)
+			return true;
+	return false;
+}
+
+static bool
+same(const struct node_view *a, const struct node_view *b)
+{
+	return a->n == b->n && a->primary == b->primary &&
+	    memcmp(a->members, b->members, a->n * sizeof(a->members[0])) == 0 &&
+	    memcmp(a->incs, b->incs, a->n * sizeof(a->incs[0])) == 0;
+}
+
+/* A primary view is installed for the first time. */
+static void
+new_primary(struct sim *s, size_t index)
+{
+	struct chk_view *cv = s->chk_view;
+	const struct node_view *v = &cv->seen[index].v;
+	unsigned i;
+	int at;
+
+	if (2 * v->n <= s->n)
+		sim_fail(s, INV_PRIMARY_QUORUM,
+		    "view %llu.%u is primary with %u of %u",
+		    (unsigned long long)v->epoch, v->leader, v->n, s->n);
+	if (cv->nprimary > 0 && cv->seen[cv->newest_primary].epoch >= v->epoch)
+		sim_fail(s, INV_PRIMARY_ONE,
+		    "primary view %llu.%u comes after %llu.%u",
+		    (unsigned long long)v->epoch, v->leader,
+		    (unsigned long long)cv->seen[cv->newest_primary].epoch,
+		    cv->seen[cv->newest_primary].leader);
+	cv->nprimary++;
+	cv->newest_primary = index;
+	for (i = 0; i < v->n; i++) {
+		at = node_index(s, v->members[i]);
+		ASSERT(at >= 0);
+		if (cv->node[at].inc == v->incs[i] &&
+		    cv->node[at].primary + 1 != cv->nprimary)
+			sim_fail(s, INV_PRIMARY_ONE,
+			    "n%u is in primary view %llu.%u after it missed "
+			    "one",
+			    v->members[i], (unsigned long long)v->epoch,
+			    v->leader);
+		cv->node[at].inc = v->incs[i];
+		cv->node[at].primary = cv->nprimary;
+	}
+}
+
+static void
+installed(struct sim *s, unsigned i, const struct node_view *v)
+{
+	struct chk_view *cv = s->chk_view;
+	size_t k;
+
+	sim_trace(s, "n%u view %llu.%u %s, %u members", s->nodes[i].id,
+	    (unsigned long long)v->epoch, v->leader,
+	    v->primary ? "primary" : "not primary", v->n);
+	s->views++;
+	if (!has(v, s->nodes[i].id, s->nodes[i].inc))
+		sim_fail(s, INV_VIEW_ORDER, "n%u is not in its view",
+		    s->nodes[i].id);
+	for (k = cv->n; k-- > 0;) {
+		if (cv->seen[k].epoch != v->epoch ||
+		    cv->seen[k].leader != v->leader)
+			continue;
+		if (!same(&cv->seen[k].v, v))
+			sim_fail(s, INV_VIEW_AGREE,
+			    "view %llu.%u has other members on n%u",
+			    (unsigned long long)v->epoch, v->leader,
+			    s->nodes[i].id);
+		return;
+	}
+	if (cv->n == cv->cap) {
+		cv->cap = MAX(2 * cv->cap, (size_t)64);
+		cv->seen = reallocarray(cv->seen, cv->cap, sizeof(*cv->seen));
+		ASSERT(cv->seen != NULL);
+	}
+	cv->seen[cv->n].epoch = v->epoch;
+	cv->seen[cv->n].leader = v->leader;
+	cv->seen[cv->n].v = *v;
+	if (v->primary)
+		new_primary(s, cv->n);
+	cv->n++;
+}
+
+/* How long may it take to notice that the others went on? */
+static void
+check_stale(struct sim *s, unsigned i)
+{
+	struct chk_view *cv = s->chk_view;
+	struct sim_node *n = &s->nodes[i];
+	const struct seen *newest;
+	uint64_t limit = 3 * s->conf->failure_timeout_us + 2 * SEC;
+
+	if (!n->view.primary || cv->nprimary == 0) {
+		n->stale_since = 0;
+		return;
+	}
+	newest = &cv->seen[cv->newest_primary];
+	if (n->view.epoch >= newest->epoch || has(&newest->v, n->id, n->inc)) {
+		n->stale_since = 0;
+		return;
+	}
+	if (n->stale_since == 0 || n->stale_since < n->run_since)
+		n->stale_since = s->now;
+	else if (s->now - n->stale_since > limit)
+		sim_fail(s, INV_PRIMARY_ONE,
+		    "n%u believes in primary view %llu for %llu ms after it "
+		    "was left out of %llu",
+		    n->id, (unsigned long long)n->view.epoch,
+		    (unsigned long long)((s->now - n->stale_since) / MS),
+		    (unsigned long long)newest->epoch);
+}
+
+void
+chk_view_step(struct sim *s, unsigned i)
+{
+	struct sim_node *n = &s->nodes[i];
+	struct node_view v;
+
+	node_get_view(n->core, &v);
+	if (v.epoch != 0 &&
+	    (v.epoch != n->view.epoch || v.leader != n->view.leader)) {
+		if (v.epoch <= n->last_epoch)
+			sim_fail(s, INV_VIEW_ORDER,
+			    "n%u goes from epoch %llu to %llu", n->id,
+			    (unsigned long long)n->last_epoch,
+			    (unsigned long long)v.epoch);
+		n->last_epoch = v.epoch;
+		installed(s, i, &v);
+	}
+	n->view = v;
+	check_stale(s, i);
+}
+
+bool
+chk_view_settled(const struct sim *s)
+{
+	const struct node_view *first = &s->nodes[0].view, *v;
+	unsigned i;
+
+	for (i = 0; i < s->n; i++) {
+		v = &s->nodes[i].view;
+		if (!node_on(s, i) || !v->primary || !v->synced ||
+		    v->n != s->n || v->epoch != first->epoch ||
+		    v->leader != first->leader ||
+		    !has(v, s->nodes[i].id, s->nodes[i].inc))
+			return false;
+	}
+	return true;
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: ISC */
+/* Copyright (c) 2026 The clusterd authors */
+
+/*
+ * The networks: datagrams are lost, doubled, delayed differently (and so
+ * reordered), altered in a bit, cut off in one direction or both, and
+ * recorded by an attacker who sends them again later.
+ */
+
+#include "sim.h"
+
+static void
+arrive(struct sim *s, unsigned to, unsigned link, const uint8_t *data,
+    size_t len)
+{
+	struct net *net = &s->net;
+	struct sim_event *e;
+	uint64_t delay = sim_between(s, net->lat_min, net->lat_max);
+
+	if (sim_chance(s, net->spike))
+		delay += sim_between(s, 0, 50 * MS);
+	e = heap_add(&s->heap, s->now + delay, SE_PACKET);
+	e->node = to;
+	e->link = link;
+	e->len = len;
+	e->data = malloc(MAX(len, (size_t)1));
+	ASSERT(e->data != NULL);
+	memcpy(e->data, data, len);
+	if (sim_chance(s, net->flip))
+		e->data[rng_below(&s->rng, len)] ^=
+		    (uint8_t)(1U << rng_below(&s->rng, 8));
+}
+
+static void
+record(struct sim *s, unsigned to, unsigned link, const uint8_t *data,
+    size_t len)
+{
+	struct net *net = &s->net;
+	uint64_t i;
+
+	/* A sample of the whole run: old ones stay with falling chance. */
+	i = net->nrecord < NITEMS(net->record) ?
+	    net->nrecord++ :
+	    rng_below(&s->rng, 8 * NITEMS(net->record));
+	if (i >= NITEMS(net->record))
+		return;
+	free(net->record[i].data);
+	net->record[i].data = malloc(len);
+	ASSERT(net->record[i].data != NULL);
+	memcpy(net->record[i].data, data, len);
+	net->record[i].len = len;
+	net->record[i].to = to;
+	net->record[i].link = link;
+}
+
+void
+net_send(struct sim *s, unsigned from, unsigned to, unsigned link,
+    const uint8_t *data, size_t len)
+{
+	struct net *net = &s->net;
+
+	s->packets++;
+	if (net->replay)
+		record(s, to, link, data, len);
+	if (net->dir[from][to][link].cut)
+		return;
+	if (sim_chance(s, net->loss) ||
+	    sim_chance(s, net->dir[from][to][link].loss))
+		return;
+	arrive(s, to, link, data, len);
+	if (sim_chance(s, net->dup))
+		arrive(s, to, link, data, len);
+}
+
+void
+net_replay(struct sim *s)
+{
+	struct net *net = &s->net;
+	uint64_t i;
+
+	if (!net->replay)
+		return;
+	if (net->nrecord > 0) {
+		i = rng_below(&s->rng, net->nrecord);
+		arrive(s, net->record[i].to, net->record[i].link,
+		    net->record[i].data, net->record[i].len);
+	}
+	/* It goes on in calm times: an attacker does not rest. */
+	heap_add(&s->heap, s->now + sim_between(s, 500, 20 * MS), SE_REPLAY);
+}
+
+void
+net_heal(struct sim *s)
+{
+	struct net *net = &s->net;
+
+	memset(net->dir, 0, sizeof(net->dir));
+	net->loss = net->dup = net->flip = net->spike = 0;
+	net->lat_max = net->lat_min + 500;
+}
+
+void
+net_clear(struct sim *s)
+{
+	unsigned i;
+
+	for (i = 0; i < s->net.nrecord; i++)
+		free(s->net.record[i].data);
+}
