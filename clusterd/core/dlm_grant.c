@@ -128,10 +128,14 @@ grant_lvb(struct dlm_ls *ls, struct lock *lk)
 	if (act == LVB_READ) {
 		if ((lk->flags & DLM_F_VALBLK) == 0)
 			return;
-		/* A value block never written reads as zeros and is valid. */
+		/* A value block never written reads as zeros and is valid,
+		   unless nobody can know that it was not. */
 		lk->lvbread = true;
-		if (r->lvb == NULL)
+		if (r->lvb == NULL) {
+			if (r->unknown)
+				lk->sbflags |= DLM_SBF_VALNOTVALID;
 			return;
+		}
 		lk->lvbseq = r->lvbseq;
 	} else if (act == LVB_WRITE) {
 		if (lk->flags & DLM_F_IVVALBLK) {
@@ -221,8 +225,8 @@ convert_round(struct dlm_ls *ls, struct rsb *r, struct blocked *bl)
 				lk->highbast = lk->rq;
 				master_bast(ls, lk, lk->rq);
 			}
-			continue;
 		}
+		/* Also in a deadlock: it still waits for plain holders. */
 		blocked_note(bl, lk);
 	}
 	return again;

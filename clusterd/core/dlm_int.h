@@ -76,6 +76,7 @@ struct lock {
 	bool		 cancelled;	/* ... and the master was told */
 	bool		 lvbread;	/* operation seq read the value block */
 	bool		 lvbdirty;	/* lvb holds a write not confirmed yet */
+	bool		 dropped;	/* the new master was not told of it */
 	bool		 demoted;	/* by a rebuild, not told yet */
 	bool		 lvbgood;	/* lvb is what the resource has, since gr */
 };
@@ -110,6 +111,7 @@ struct rsb {
 	uint16_t	 master;	/* 0: not known */
 	uint16_t	 remaster;	/* new master once recovery is complete */
 	bool		 notvalid;	/* the value block lost a write */
+	bool		 unknown;	/* rebuilt by holders that never read it */
 	bool		 rebuilt;	/* we are its new master */
 	bool		 regrant;	/* first grant pass after recovery */
 	uint8_t		 namelen;

@@ -55,6 +55,10 @@ master_finish(struct dlm_ls *ls, struct lock *lk, enum dlm_status status)
 {
 	lk->status = (uint8_t)status;
 	if (lk->user != NULL) {
+		/* An unlock that waits for the end of a recovery has taken
+		   the place of what is answered here. */
+		if (lk->op == OP_UNLOCK && status != DST_UNLOCKED)
+			return;
 		if (status != DST_QUEUED)
 			proc_done(ls, lk, status);
 		return;
@@ -102,6 +106,22 @@ op_begin(struct lock *lk)
 	lk->lvbread = false;
 }
 
+/*
+ * lk stands in a queue now.  At the head of it, it may be granted although
+ * others wait, and what it gave up may be what others wait for.
+ */
+static void
+queued(struct dlm_ls *ls, struct rsb *r, struct lock *lk, int mode)
+{
+	bool again = (lk->flags & DLM_F_HEADQUE) != 0 ||
+	    (lk->sbflags & DLM_SBF_DEMOTED) != 0;
+
+	master_finish(ls, lk, DST_QUEUED);
+	grant_basts(ls, r, lk, mode, false);
+	if (again)
+		grant_pending(ls, r);
+}
+
 void
 master_request(struct dlm_ls *ls, struct lock *lk)
 {
@@ -122,8 +142,7 @@ master_request(struct dlm_ls *ls, struct lock *lk)
 	}
 	if ((lk->flags & DLM_F_NOQUEUE) == 0) {
 		lock_move(lk, AT_WAIT, head);
-		master_finish(ls, lk, DST_QUEUED);
-		grant_basts(ls, r, lk, mode, false);
+		queued(ls, r, lk, mode);
 		return;
 	}
 	if (lk->flags & DLM_F_NOQUEUEBAST)
@@ -170,8 +189,7 @@ master_convert(struct dlm_ls *ls, struct lock *lk)
 		return;
 	}
 	lock_move(lk, AT_CONVERT, head);
-	master_finish(ls, lk, DST_QUEUED);
-	grant_basts(ls, r, lk, lk->rq, false);
+	queued(ls, r, lk, lk->rq);
 }
 
 void
@@ -204,6 +222,20 @@ master_cancel(struct dlm_ls *ls, struct lock *lk)
 	grant_pending(ls, r);
 }
 
+/*
+ * An operation that was sent again: the same answer.  Callbacks that came
+ * before it meant nothing to the holder, so they are repeated after it.
+ */
+static void
+repeat(struct dlm_ls *ls, struct lock *lk)
+{
+	reply(ls, lk, (enum dlm_status)lk->status);
+	if (lk->status != DST_GRANTED)
+		return;
+	lk->highbast = DLM_NL;
+	grant_pending(ls, lk->rsb);
+}
+
 void
 master_new(struct dlm_ls *ls, struct rsb *r, uint16_t node,
     const struct dlm_msg *m)
@@ -211,9 +243,8 @@ master_new(struct dlm_ls *ls, struct rsb *r, uint16_t node,
 	struct lock *lk = lock_find(ls, node, m->id);
 
 	if (lk != NULL) {
-		/* Sent again: same answer. */
 		if (lk->seq == m->seq && lk->rsb == r)
-			reply(ls, lk, (enum dlm_status)lk->status);
+			repeat(ls, lk);
 		else
 			ls->dlm->nrejects++;
 		return;
@@ -250,7 +281,7 @@ on_convert(struct dlm_ls *ls, uint16_t node, const struct dlm_msg *m)
 		return;
 	}
 	if (lk->seq == m->seq) {
-		reply(ls, lk, (enum dlm_status)lk->status);
+		repeat(ls, lk);
 		return;
 	}
 	/* A correct holder waits for the end of one before the next. */

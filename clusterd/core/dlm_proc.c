@@ -76,6 +76,9 @@ op_begin(struct dlm_ls *ls, struct lock *lk, enum lock_op op)
 	lk->since = ls->dlm->b->now;
 	lk->user->nops++;
 	TAILQ_INSERT_TAIL(&ls->ops, lk, inflight);
+	/* The walk that sends everything again may be at its end already. */
+	if (ls->work == LW_OPS && ls->nextop == NULL)
+		ls->nextop = lk;
 }
 
 static int
@@ -480,11 +483,14 @@ learn_master(struct dlm_ls *ls, struct lock *lk, uint16_t node,
 	struct rsb *r = lk->rsb;
 	struct lock *other;
 
-	if (r->master == ls->dlm->self)
+	/* One of ours that stands in a queue of ours was never sent. */
+	if (lk->at != AT_COPY)
 		return false;
 	if (r->lookup == lk)
 		r->lookup = NULL;
 	if (status != DST_RETRY) {
+		if (r->master == ls->dlm->self)
+			return false;
 		if (r->master == 0)
 			r->master = node;
 		return r->master == node;

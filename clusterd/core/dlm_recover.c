@@ -280,11 +280,11 @@ describe(const struct lock *lk, struct dlm_msg *m)
 	} else if (lk->op == OP_CONVERT) {
 		/* It will be sent again, so it must still look new. */
 		m->seq--;
-		if (dlm_middle(lk->gr, lk->rq)) {
-			m->mode = DLM_CR;
-			m->sbflags |= DLM_SBF_DEMOTED;
-		} else if (lk->flags & DLM_F_CONVDEADLK) {
+		if (lk->flags & DLM_F_CONVDEADLK) {
 			m->mode = DLM_NL;
+			m->sbflags |= DLM_SBF_DEMOTED;
+		} else if (dlm_middle(lk->gr, lk->rq)) {
+			m->mode = DLM_CR;
 			m->sbflags |= DLM_SBF_DEMOTED;
 		}
 	}
@@ -325,6 +325,8 @@ remaster(struct dlm_ls *ls, struct rsb *r)
 		if (node == ls->dlm->self)
 			break;
 		describe(lk, &m);
+		/* An unlock that is asked for later has to be sent. */
+		lk->dropped = m.mode == DLM_IV;
 		dlm_wire_put_lock(batch_for(ls, node, DM_LOCKS), &m);
 		ls->nrebuilt++;
 	}
@@ -465,6 +467,7 @@ choose_lvb(struct dlm_ls *ls, struct rsb *r)
 				best = lk;
 		}
 	}
+	r->unknown = !any;
 	if (!any)
 		return;
 	if (sure != NULL)
@@ -534,8 +537,10 @@ follow(struct dlm_ls *ls, struct rsb *r)
 	TAILQ_FOREACH_SAFE(lk, &r->q[AT_COPY], queue, next) {
 		if (lk->gr == DLM_IV)
 			lk->exposed = false;
-		if (lk->op == OP_UNLOCK)
+		if (lk->op == OP_UNLOCK && (lk->gr == DLM_IV || lk->dropped))
 			proc_done(ls, lk, DST_UNLOCKED);
+		else
+			lk->dropped = false;
 	}
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* Copyright (c) 2026 The clusterd authors */
 
+#include <stdarg.h>
 #include <stdio.h>
 
 #include <atf-c.h>
@@ -12,6 +13,19 @@ void
 fx_name(unsigned res, char name[16])
 {
 	snprintf(name, 16, "res%u", res);
+}
+
+static void PRINTF_LIKE(2, 3) trace(const struct fx *fx, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (!fx->trace)
+		return;
+	va_start(ap, fmt);
+	fprintf(stderr, "%llu ", (unsigned long long)fx->now);
+	vfprintf(stderr, fmt, ap);
+	fputc('\n', stderr);
+	va_end(ap);
 }
 
 /* ---- what a node says ------------------------------------------------------ */
@@ -48,6 +62,10 @@ got_ast(struct fx *fx, unsigned node, const struct action *act)
 	if (l->haslvb)
 		rbuf_bytes(&r, l->lvb, sizeof(l->lvb));
 	ATF_REQUIRE(rbuf_done(&r));
+	trace(fx, "n%u c%llu l%u: %d %s flags %#x%s lvb %d", node,
+	    (unsigned long long)act->client, l->lkid, l->status,
+	    dlm_mode_name(l->mode), l->sbflags, l->unlocked ? " gone" : "",
+	    l->haslvb ? l->lvb[0] : -1);
 	l->pending = l->unlocking = false;
 	l->held = l->unlocked ? DLM_IV : l->mode;
 	l->asked = DLM_IV;
@@ -70,6 +88,7 @@ got_bast(struct fx *fx, unsigned node, const struct action *act)
 	ATF_REQUIRE_MSG(l != NULL, "a callback for a lock that has ended");
 	l->bast = rbuf_u8(&r);
 	ATF_REQUIRE(rbuf_done(&r));
+	trace(fx, "n%u l%u: bast %s", node, l->lkid, dlm_mode_name(l->bast));
 	l->basts++;
 	if (l->bast > l->told)
 		l->told = l->bast;
@@ -176,6 +195,7 @@ fx_recover(struct fx *fx)
 {
 	fx->epoch++;
 	fx->stage = LSS_STOP;
+	trace(fx, "epoch %llu", (unsigned long long)fx->epoch);
 	to_members(fx, LSE_STOP);
 }
 
@@ -202,7 +222,21 @@ next_stage(struct fx *fx)
 	fx->stage = fx->stage == LSS_STOP ? LSS_DIR :
 	    fx->stage == LSS_DIR	  ? LSS_LOCKS :
 					    LSS_RUN;
+	trace(fx, "stage %d", (int)fx->stage);
 	to_members(fx, fx->stage == LSS_RUN ? LSE_RUN : LSE_STAGE);
+}
+
+void
+fx_fence(struct fx *fx)
+{
+	unsigned i;
+
+	for (i = 0; i < FX_LOCKS; i++)
+		if (fx->locks[i].used && !fx->node[fx->locks[i].node].up)
+			fx->locks[i].used = false;
+	fx->fenced = true;
+	/* Every vote may be there already. */
+	next_stage(fx);
 }
 
 void
@@ -219,6 +253,7 @@ fx_up(struct fx *fx, unsigned node)
 	fn->bus.out = &fn->out;
 	fn->bus.rng = &fx->rng;
 	fn->up = fn->member = true;
+	trace(fx, "n%u comes", node);
 	fn->voted_epoch = 0;
 	fx_recover(fx);
 }
@@ -260,6 +295,7 @@ fx_kill(struct fx *fx, unsigned node)
 {
 	unsigned i;
 
+	trace(fx, "n%u dies", node);
 	clear_node(fx, node);
 	fx->node[node].member = false;
 	/* Some of what it sent last may still arrive. */
@@ -270,17 +306,6 @@ fx_kill(struct fx *fx, unsigned node)
 	}
 	fx->fenced = false;
 	fx_recover(fx);
-}
-
-void
-fx_fence(struct fx *fx)
-{
-	unsigned i;
-
-	for (i = 0; i < FX_LOCKS; i++)
-		if (fx->locks[i].used && !fx->node[fx->locks[i].node].up)
-			fx->locks[i].used = false;
-	fx->fenced = true;
 }
 
 /* Its clients have gone before; what is under way with them is lost. */
@@ -484,9 +509,9 @@ request(struct fx *fx, unsigned node, uint64_t client, uint32_t type,
 	collect(fx, node);
 }
 
-struct fx_lock *
-fx_lock_name(struct fx *fx, unsigned node, uint64_t client, const void *name,
-    size_t namelen, int mode, uint32_t flags)
+static struct fx_lock *
+lock_named(struct fx *fx, unsigned node, uint64_t client, unsigned res,
+    const void *name, size_t namelen, int mode, uint32_t flags)
 {
 	struct fx_lock *l;
 	struct wbuf w;
@@ -501,10 +526,14 @@ fx_lock_name(struct fx *fx, unsigned node, uint64_t client, const void *name,
 	l->node = node;
 	l->client = client;
 	l->lkid = ++fx->nextlkid;
-	l->res = UINT32_MAX;
+	l->res = res;
+	l->floor = fx->floor;
 	l->held = l->told = DLM_IV;
 	l->asked = mode;
 	l->flags = flags;
+	trace(fx, "n%u c%llu l%u: lock res%u %s %#x", node,
+	    (unsigned long long)client, l->lkid, res, dlm_mode_name(mode),
+	    flags);
 	wbuf_init(&w, 8192);
 	wbuf_u32(&w, FX_LSID);
 	wbuf_u32(&w, l->lkid);
@@ -517,27 +546,33 @@ fx_lock_name(struct fx *fx, unsigned node, uint64_t client, const void *name,
 }
 
 struct fx_lock *
+fx_lock_name(struct fx *fx, unsigned node, uint64_t client, const void *name,
+    size_t namelen, int mode, uint32_t flags)
+{
+	return lock_named(fx, node, client, UINT32_MAX, name, namelen, mode,
+	    flags);
+}
+
+struct fx_lock *
 fx_lock(struct fx *fx, unsigned node, uint64_t client, unsigned res, int mode,
     uint32_t flags)
 {
-	struct fx_lock *l;
 	char name[16];
 
 	fx_name(res, name);
-	l = fx_lock_name(fx, node, client, name, strlen(name), mode, flags);
-	l->res = res;
-	return l;
+	return lock_named(fx, node, client, res, name, strlen(name), mode,
+	    flags);
 }
 
 /* From here on the client relies on no more than this. */
 static int
 while_converting(int held, int mode, uint32_t flags)
 {
-	if (dlm_middle(held, mode))
-		return DLM_CR;
 	if (dlm_down(held, mode))
 		return mode;
-	return flags & DLM_F_CONVDEADLK ? DLM_NL : held;
+	if (flags & DLM_F_CONVDEADLK)
+		return DLM_NL;
+	return dlm_middle(held, mode) ? DLM_CR : held;
 }
 
 void
@@ -554,6 +589,8 @@ fx_convert(struct fx *fx, struct fx_lock *l, int mode, uint32_t flags,
 	wbuf_u8(&w, lvb != NULL);
 	if (lvb != NULL)
 		wbuf_bytes(&w, lvb, DLM_LVB_MAX);
+	trace(fx, "n%u l%u: convert res%u %s %#x lvb %d", l->node, l->lkid,
+	    l->res, dlm_mode_name(mode), flags, lvb != NULL ? lvb[0] : -1);
 	/* A refused one leaves the operation under way as it is. */
 	if (!l->pending) {
 		l->pending = true;
@@ -577,6 +614,8 @@ fx_unlock(struct fx *fx, struct fx_lock *l, uint32_t flags, const uint8_t *lvb)
 	wbuf_u8(&w, lvb != NULL);
 	if (lvb != NULL)
 		wbuf_bytes(&w, lvb, DLM_LVB_MAX);
+	trace(fx, "n%u l%u: unlock res%u %#x lvb %d", l->node, l->lkid, l->res,
+	    flags, lvb != NULL ? lvb[0] : -1);
 	if ((flags & DLM_F_CANCEL) == 0) {
 		l->pending = l->unlocking = true;
 		l->asked = l->held = DLM_IV;
@@ -594,6 +633,7 @@ fx_cancel(struct fx *fx, struct fx_lock *l)
 	wbuf_init(&w, 16);
 	wbuf_u32(&w, FX_LSID);
 	wbuf_u32(&w, l->lkid);
+	trace(fx, "n%u l%u: cancel", l->node, l->lkid);
 	request(fx, l->node, l->client, M_CANCEL, &w);
 	wbuf_free(&w);
 }
@@ -605,6 +645,7 @@ fx_client_gone(struct fx *fx, unsigned node, uint64_t client)
 	struct note n = { .type = NOTE_CLIENT_GONE, .client = client };
 	unsigned i;
 
+	trace(fx, "n%u c%llu gone", node, (unsigned long long)client);
 	for (i = 0; i < FX_LOCKS; i++)
 		if (fx->locks[i].node == node && fx->locks[i].client == client)
 			fx->locks[i].used = false;

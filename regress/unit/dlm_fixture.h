@@ -86,11 +86,13 @@ struct fx {
 	enum ls_stage	 stage;
 	bool		 fenced;	/* of the lost: recovery may go on */
 	bool		 random;
+	bool		 trace;		/* say what clients do and see */
 	struct rng	 rng;
 	uint64_t	 now;
 	uint64_t	 lastinc;
 	uint64_t	 messages;
 	uint32_t	 nextlkid;
+	uint64_t	 floor;		/* of the next new lock */
 	/* Called after each completion and before each step, if set. */
 	void		(*on_ast)(struct fx *, struct fx_lock *);
 };

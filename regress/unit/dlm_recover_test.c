@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: ISC */
+/* Copyright (c) 2026 The clusterd authors */
+
+/*
+ * Proves that lock managers stay correct while nodes die, leave and come:
+ * random operations of many clients on few resources, in random order of
+ * delivery, with recoveries that overtake each other.  Checked all the time:
+ * what clients may rely on is compatible; each operation has one completion;
+ * a value block is never older than the last write completed before it was
+ * asked for, unless it is marked.  Checked at rest: who could be granted is;
+ * who stands in the way was told; in the end nothing is left.
+ */
+
+#include <errno.h>
+#include <stdio.h>
+
+#include <atf-c.h>
+
+#include "dlm_fixture.h"
+
+#define RES	4
+#define CLIENTS 3
+
+static struct {
+	uint64_t last;	/* number of the last write begun */
+	uint64_t floor; /* ... completed */
+} lvb[RES];
+
+static void
+put_value(uint8_t *b, uint64_t v)
+{
+	unsigned i;
+
+	memset(b, 0, DLM_LVB_MAX);
+	for (i = 0; i < 8; i++)
+		b[i] = (uint8_t)(v >> (8 * i));
+}
+
+static uint64_t
+get_value(const uint8_t *b)
+{
+	uint64_t v = 0;
+	unsigned i;
+
+	for (i = 0; i < 8; i++)
+		v |= (uint64_t)b[i] << (8 * i);
+	return v;
+}
+
+static void
+on_ast(struct fx *fx, struct fx_lock *l)
+{
+	uint64_t v;
+
+	if (l->haslvb && (l->sbflags & DLM_SBF_VALNOTVALID) == 0) {
+		v = get_value(l->lvb);
+		ATF_REQUIRE_MSG(v >= l->floor && v <= lvb[l->res].last,
+		    "res%u: node %u read write %llu, but %llu was complete "
+		    "before it asked",
+		    l->res, l->node, (unsigned long long)v,
+		    (unsigned long long)l->floor);
+	}
+	if (l->wrote != 0 && l->status == 0 && l->wrote > lvb[l->res].floor)
+		lvb[l->res].floor = l->wrote;
+	l->wrote = 0;
+}
+
+/*
+ * A resource that nobody holds firmly may be forgotten, and its value block
+ * with it.
+ */
+static void
+forget_values(struct fx *fx)
+{
+	bool held[RES] = { false };
+	struct fx_lock *l;
+	unsigned i;
+
+	for (i = 0; i < FX_LOCKS; i++) {
+		l = &fx->locks[i];
+		if (l->used && fx->node[l->node].up && l->held >= DLM_NL &&
+		    !l->unlocking)
+			held[l->res] = true;
+	}
+	for (i = 0; i < RES; i++)
+		if (!held[i])
+			lvb[i].floor = 0;
+	for (i = 0; i < FX_LOCKS; i++)
+		if (fx->locks[i].used && !held[fx->locks[i].res])
+			fx->locks[i].floor = 0;
+}
+
+static struct fx_lock *
+any_lock(struct fx *fx)
+{
+	unsigned i, start = (unsigned)rng_below(&fx->rng, FX_LOCKS);
+	struct fx_lock *l;
+
+	for (i = 0; i < FX_LOCKS; i++) {
+		l = &fx->locks[(start + i) % FX_LOCKS];
+		if (l->used && fx->node[l->node].up)
+			return l;
+	}
+	return NULL;
+}
+
+static uint32_t
+some_flags(struct fx *fx, uint32_t of)
+{
+	uint32_t flags = (uint32_t)rng_u64(&fx->rng) & of;
+
+	/* Rarely more than one of them. */
+	if (rng_below(&fx->rng, 4) != 0)
+		flags &= (uint32_t)rng_u64(&fx->rng);
+	return flags;
+}
+
+static unsigned
+count_locks(const struct fx *fx)
+{
+	unsigned i, n = 0;
+
+	for (i = 0; i < FX_LOCKS; i++)
+		n += fx->locks[i].used;
+	return n;
+}
+
+static void
+new_lock(struct fx *fx, unsigned node)
+{
+	unsigned res = (unsigned)rng_below(&fx->rng, RES);
+	int mode = (int)rng_below(&fx->rng, 6);
+	uint32_t flags;
+
+	if (count_locks(fx) > FX_LOCKS / 2)
+		return;
+	flags = some_flags(fx,
+	    DLM_F_NOQUEUE | DLM_F_NOQUEUEBAST | DLM_F_HEADQUE | DLM_F_NOORDER);
+	if (rng_below(&fx->rng, 2) == 0)
+		flags |= DLM_F_VALBLK;
+	if (mode == DLM_NL && rng_below(&fx->rng, 2) == 0)
+		flags = DLM_F_EXPEDITE;
+	fx->floor = lvb[res].floor;
+	(void)fx_lock(fx, node, 1 + rng_below(&fx->rng, CLIENTS), res, mode,
+	    flags);
+}
+
+static void
+convert(struct fx *fx, struct fx_lock *l)
+{
+	int mode = (int)rng_below(&fx->rng, 6);
+	uint8_t b[DLM_LVB_MAX];
+	uint32_t flags;
+
+	flags = some_flags(fx,
+	    DLM_F_NOQUEUE | DLM_F_NOQUEUEBAST | DLM_F_HEADQUE |
+		DLM_F_CONVDEADLK | DLM_F_NODLCKWT);
+	if (flags & DLM_F_NOQUEUE)
+		flags &= ~(uint32_t)DLM_F_CONVDEADLK;
+	if (rng_below(&fx->rng, 3) != 0)
+		flags |= DLM_F_VALBLK;
+	l->floor = lvb[l->res].floor;
+	l->wrote = 0;
+	if ((flags & DLM_F_VALBLK) && dlm_lvb_act(l->held, mode) == LVB_WRITE)
+		l->wrote = ++lvb[l->res].last;
+	put_value(b, l->wrote);
+	fx_convert(fx, l, mode, flags, b);
+}
+
+static void
+unlock(struct fx *fx, struct fx_lock *l)
+{
+	uint8_t b[DLM_LVB_MAX];
+	uint32_t flags = l->pending ? DLM_F_FORCEUNLOCK : 0;
+
+	if (l->unlocking)
+		return;
+	/* What the conversion was writing may or may not get there. */
+	l->wrote = 0;
+	if (!l->pending && l->held >= DLM_PW && rng_below(&fx->rng, 2) == 0) {
+		flags |= DLM_F_VALBLK;
+		l->wrote = ++lvb[l->res].last;
+	}
+	put_value(b, l->wrote);
+	fx_unlock(fx, l, flags, b);
+}
+
+static void
+random_op(struct fx *fx)
+{
+	struct fx_lock *l = any_lock(fx);
+	unsigned node = 1 + (unsigned)rng_below(&fx->rng, FX_NODES);
+
+	switch (rng_below(&fx->rng, 8)) {
+	case 0:
+	case 1:
+	case 2:
+		/* No client is in before the node has heard of it. */
+		if (fx->node[node].up &&
+		    !TAILQ_EMPTY(&fx->node[node].d->spaces))
+			new_lock(fx, node);
+		break;
+	case 3:
+	case 4:
+	case 5:
+		if (l != NULL && !l->pending)
+			convert(fx, l);
+		break;
+	case 6:
+		if (l != NULL && (!l->pending || rng_below(&fx->rng, 4) == 0))
+			unlock(fx, l);
+		break;
+	default:
+		if (l != NULL && l->pending && !l->unlocking)
+			fx_cancel(fx, l);
+		break;
+	}
+}
+
+static unsigned
+nodes_up(const struct fx *fx)
+{
+	unsigned i, n = 0;
+
+	for (i = 1; i <= FX_NODES; i++)
+		n += fx->node[i].up;
+	return n;
+}
+
+static void
+random_change(struct fx *fx)
+{
+	unsigned node = 1 + (unsigned)rng_below(&fx->rng, FX_NODES);
+
+	switch (rng_below(&fx->rng, 6)) {
+	case 0:
+	case 1:
+		/* The number of a node that is not fenced is not back. */
+		if (!fx->node[node].up && fx->fenced)
+			fx_up(fx, node);
+		break;
+	case 2:
+	case 3:
+		if (fx->node[node].up && nodes_up(fx) > 1)
+			fx_kill(fx, node);
+		break;
+	case 4:
+		fx_recover(fx);
+		break;
+	default:
+		if (fx->node[node].up)
+			fx_client_gone(fx, node,
+			    1 + rng_below(&fx->rng, CLIENTS));
+		break;
+	}
+}
+
+/* At rest: whoever still waits has somebody in the way, who was told. */
+static void
+check_rest(struct fx *fx)
+{
+	struct fx_lock *p, *h;
+	unsigned i, j;
+	bool blocked;
+
+	for (i = 0; i < FX_LOCKS; i++) {
+		p = &fx->locks[i];
+		if (!p->used || !p->pending)
+			continue;
+		ATF_REQUIRE_MSG(!p->unlocking, "an unlock has no end");
+		blocked = false;
+		for (j = 0; j < FX_LOCKS; j++) {
+			h = &fx->locks[j];
+			if (!h->used || h == p || h->res != p->res)
+				continue;
+			if (h->pending) {
+				blocked = true;
+				continue;
+			}
+			if (dlm_compat(h->held, p->asked))
+				continue;
+			blocked = true;
+			ATF_REQUIRE_MSG(!dlm_compat(h->held, h->told),
+			    "res%u: node %u holds %s, node %u waits for %s, "
+			    "and the holder was told %s",
+			    h->res, h->node, dlm_mode_name(h->held), p->node,
+			    dlm_mode_name(p->asked), dlm_mode_name(h->told));
+		}
+		ATF_REQUIRE_MSG(blocked,
+		    "res%u: node %u waits for %s and nobody is in the way",
+		    p->res, p->node, dlm_mode_name(p->asked));
+	}
+}
+
+static void
+settle(struct fx *fx)
+{
+	forget_values(fx);
+	while (fx_step(fx)) {
+		forget_values(fx);
+		fx_check(fx);
+	}
+}
+
+/* Everybody gives back what they hold until nothing is left. */
+static void
+wind_down(struct fx *fx)
+{
+	unsigned i, rounds;
+	bool any = true;
+
+	for (rounds = 0; any && rounds < 1000; rounds++) {
+		any = false;
+		for (i = 0; i < FX_LOCKS; i++) {
+			if (!fx->locks[i].used || fx->locks[i].pending)
+				continue;
+			any = true;
+			unlock(fx, &fx->locks[i]);
+		}
+		settle(fx);
+	}
+	/* Two that wait for each other are ended by hand. */
+	for (i = 0; i < FX_LOCKS; i++)
+		if (fx->locks[i].used)
+			unlock(fx, &fx->locks[i]);
+	settle(fx);
+	ATF_REQUIRE_EQ(0, count_locks(fx));
+	fx_require_empty(fx);
+}
+
+static void
+life(uint64_t seed, unsigned length, unsigned changes)
+{
+	struct fx fx;
+	unsigned i, k;
+
+	memset(lvb, 0, sizeof(lvb));
+	fx_init(&fx, 3);
+	fx_seed(&fx, seed);
+	fx.on_ast = on_ast;
+	fx.trace = getenv("TRACE") != NULL;
+	for (i = 0; i < length; i++) {
+		if (changes != 0 && rng_below(&fx.rng, changes) == 0)
+			random_change(&fx);
+		else
+			random_op(&fx);
+		forget_values(&fx);
+		for (k = (unsigned)rng_below(&fx.rng, 12); k > 0; k--) {
+			if (!fx_step(&fx))
+				break;
+			forget_values(&fx);
+			fx_check(&fx);
+		}
+		if (!fx.fenced && rng_below(&fx.rng, 20) == 0)
+			fx_fence(&fx);
+		if (i % 200 == 199) {
+			fx_fence(&fx);
+			settle(&fx);
+			/* The fence may have let a stage begin only now. */
+			check_rest(&fx);
+			forget_values(&fx);
+		}
+	}
+	fx_fence(&fx);
+	settle(&fx);
+	check_rest(&fx);
+	wind_down(&fx);
+	fx_free(&fx);
+}
+
+static uint64_t
+env_number(const char *name, uint64_t otherwise)
+{
+	const char *s = getenv(name);
+
+	return s == NULL ? otherwise : strtoull(s, NULL, 10);
+}
+
+static void
+lives(unsigned changes, uint64_t count)
+{
+	uint64_t seed = env_number("SEED", 0), n = env_number("COUNT", count);
+
+	for (; n > 0; n--, seed++) {
+		fprintf(stderr, "seed %llu\n", (unsigned long long)seed);
+		life(seed, 600, changes);
+	}
+}
+
+ATF_TC_WITHOUT_HEAD(calm);
+ATF_TC_BODY(calm, tc)
+{
+	lives(0, 60);
+}
+
+ATF_TC_WITHOUT_HEAD(changes);
+ATF_TC_BODY(changes, tc)
+{
+	lives(30, 60);
+}
+
+ATF_TC_WITHOUT_HEAD(storm);
+ATF_TC_BODY(storm, tc)
+{
+	lives(5, 60);
+}
+
+ATF_TP_ADD_TCS(tp)
+{
+	ATF_TP_ADD_TC(tp, calm);
+	ATF_TP_ADD_TC(tp, changes);
+	ATF_TP_ADD_TC(tp, storm);
+	return atf_no_error();
+}
