@@ -37,10 +37,11 @@ enum note_type {
 	NOTE_WEDGE,
 	/* group -> member: reply to NOTE_WEDGE, data = the flush state */
 	NOTE_FLUSHED,
-	/* member -> group: deliver up to seq of the old view (ragged trim);
-	   data = messages fetched for us */
+	/* member -> group: the old view ends at seq (ragged trim); data =
+	   messages fetched for us; code: enum trim; ok: we share its past */
 	NOTE_TRIM,
-	/* group -> member: reply to NOTE_TRIM, every delivery has been said */
+	/* group -> member: reply to NOTE_TRIM, code as there; with TRIM_DELIVER
+	   every delivery has been said */
 	NOTE_TRIMMED,
 	/* member -> all, in the order of node.c: ref = const struct view */
 	NOTE_VIEW,
@@ -97,6 +98,11 @@ enum evidence {
 	EVID_REJOIN,		/* a newer incarnation came back clean */
 	EVID_MANUAL,		/* the operator confirmed */
 	EVID_HARMLESS		/* it never held anything shared */
+};
+
+enum trim {
+	TRIM_HOLD = 1,	/* take what we miss, so that it cannot be lost */
+	TRIM_DELIVER	/* ... and deliver it: the view is agreed */
 };
 
 struct note {

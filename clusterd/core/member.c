@@ -16,9 +16,13 @@
  *
  * Only primary views carry state.  Whoever was in one and finds a later one
  * without it must die and come back as a new incarnation, because its locks
- * and mounts are being given away.  So must one of two nodes that were
- * together in a primary view and whose session broke: what was under way
- * between them is lost.
+ * and mounts are being given away.  Views that are not primary change no
+ * state: when all who were cut off meet again before anybody went on, they go
+ * on together as if nothing had happened.
+ *
+ * A session that breaks loses messages.  Between two members of a primary
+ * view that calls for a new view, even of the same members: it starts every
+ * exchange anew.  Until then neither says anything else to the other.
  *
  * Invariants:
  *   M1  the epochs of the views of a node strictly grow, also across lives;
@@ -75,7 +79,7 @@ member_new(const struct conf *conf, uint16_t self, uint64_t inc,
 	m->stored = *stored;
 	/* Nothing of an earlier life is accepted again (M1). */
 	m->promised = m->stored_floor = stored->epoch;
-	m->need_since = m->act_at = m->split_at = UINT64_MAX;
+	m->need_since = m->act_at = UINT64_MAX;
 	STAILQ_INIT(&m->chain);
 	STAILQ_INIT(&m->todo);
 	wbuf_init(&m->said, MEMBER_MSG_MAX);
@@ -116,16 +120,6 @@ member_free(struct member *m)
 		free(m->round.blobs[i]);
 	wbuf_free(&m->said);
 	free(m);
-}
-
-/*
- * Never again together with this incarnation?  One that has not entered any
- * primary view has no state, so nothing that matters was lost between us.
- */
-bool
-peer_broken(const struct peer *p)
-{
-	return p->broken_inc == p->inc && !(p->known && p->st.prim.epoch == 0);
 }
 
 struct peer *
@@ -199,7 +193,7 @@ fill_status(const struct member *m, struct status *st)
 	st->leader = m->view.leader;
 	st->primary = m->phase == PH_STEADY && m->view.primary;
 	st->promised = m->promised;
-	st->need = m->phase != PH_STEADY;
+	st->need = m->phase != PH_STEADY || member_torn(m);
 	st->leaving = m->stopped;
 	st->synced = m->synced;
 	st->joined = m->joined;
@@ -209,7 +203,7 @@ fill_status(const struct member *m, struct status *st)
 	st->coord = m->want_coord;
 	for (i = 0; i < m->npeers; i++) {
 		p = &m->peers[i];
-		if (p->up && !peer_broken(p))
+		if (p->up)
 			set_add(&st->hears, p->node, p->inc);
 	}
 	st->base.epoch = m->stored.prim_epoch;
@@ -331,7 +325,6 @@ peer_up(struct member *m, struct peer *p, const struct note *note,
 	}
 	p->up = true;
 	p->known = p->told = false;
-	p->split_since = 0;
 	p->inc = note->inc;
 	memset(&p->st, 0, sizeof(p->st));
 	member_set_cause(m, "node %u was heard", p->node);
@@ -364,7 +357,7 @@ peer_down(struct member *m, struct peer *p, const struct note *note,
 	p->up = p->known = false;
 #if MUTANT != 103
 	if (shares_primary(m, p->node, p->inc))
-		p->broken_inc = p->inc;
+		p->torn = true;
 #endif
 	m->cause[0] = '\0';
 	member_set_cause(m, "node %u was lost (%s)", p->node, why);
@@ -438,98 +431,6 @@ got_status(struct member *m, const struct note *note, struct rbuf *r,
 	see_exclusion(m, p, bus);
 }
 
-/*
- * Two sides of a healed cut, neither primary, both with the state of the
- * same primary view: sessions between them broke, so they cannot go on
- * together.  The side with more votes (then the lower coordinator) asks the
- * other to start anew; this is asked once the sides have settled, and only
- * if it leads to a primary view.
- */
-static bool
-outranks(uint32_t votes_a, uint16_t coord_a, uint32_t votes_b, uint16_t coord_b)
-{
-	return votes_a != votes_b ? votes_a > votes_b : coord_a < coord_b;
-}
-
-static bool
-split_from(const struct member *m, const struct peer *p)
-{
-	return m->prim.epoch != 0 && p->up && p->known && !p->st.leaving &&
-	    peer_broken(p) &&
-	    (prim_eq(&p->st.prim, &m->prim) ||
-		prims_have(&p->st.pends, &m->prim)) &&
-	    !p->st.primary &&
-	    outranks(m->want_votes, m->self, p->st.votes, p->st.coord);
-}
-
-static void
-ask_other_side(struct member *m, struct bus *bus)
-{
-	uint32_t votes = m->want_votes, all = m->votes;
-	struct peer *p;
-	struct wbuf w;
-	unsigned i;
-
-	if (bus->now < m->split_at && m->split_at != UINT64_MAX)
-		return;
-	m->split_at = UINT64_MAX;
-	for (i = 0; i < m->npeers; i++) {
-		p = &m->peers[i];
-		all += p->votes;
-		if (p->up && peer_broken(p))
-			m->split_at =
-			    bus->now + m->conf->failure_timeout_us / 2;
-		if (!split_from(m, p)) {
-			p->split_since = 0;
-			continue;
-		}
-		if (p->split_since == 0)
-			p->split_since = bus->now;
-		votes += p->votes;
-	}
-	if (m->phase != PH_STEADY || m->view.primary ||
-	    m->want_coord != m->self || votes * 2 <= all)
-		return;
-	wbuf_init(&w, 64);
-	wbuf_u8(&w, MM_EXCLUDED);
-	wbuf_u64(&w, m->prim.epoch);
-	wbuf_u16(&w, m->prim.leader);
-	wbuf_u32(&w, m->want_votes);
-	for (i = 0; i < m->npeers; i++) {
-		p = &m->peers[i];
-		if (p->split_since != 0 &&
-		    bus->now - p->split_since >= m->conf->failure_timeout_us) {
-			p->split_since = bus->now;
-			member_send(bus, p->node, &w);
-		}
-	}
-	wbuf_free(&w);
-}
-
-static void
-got_excluded(struct member *m, const struct note *note, struct rbuf *r,
-    struct bus *bus)
-{
-	struct prim_list pends;
-	struct prim_id prim;
-	uint32_t votes;
-	char why[160];
-
-	prim.epoch = rbuf_u64(r);
-	prim.leader = rbuf_u16(r);
-	votes = rbuf_u32(r);
-	part_pends(m, &pends);
-	if (!rbuf_done(r) ||
-	    (!prim_eq(&prim, &m->prim) && !prims_have(&pends, &prim)) ||
-	    (m->phase == PH_STEADY && m->view.primary) ||
-	    !outranks(votes, note->node, m->want_votes, m->want_coord))
-		return;
-	snprintf(why, sizeof(why),
-	    "after a cut the side of node %u goes on (%u votes, here %u)",
-	    note->node, votes, m->want_votes);
-	bus_note(bus, NOTE_DIE, why, strlen(why) + 1);
-}
-
 static void
 message(struct member *m, const struct note *note, struct bus *bus)
 {
@@ -557,9 +458,6 @@ message(struct member *m, const struct note *note, struct bus *bus)
 		break;
 	case MM_COMMIT:
 		part_commit(m, note, &r, bus);
-		break;
-	case MM_EXCLUDED:
-		got_excluded(m, note, &r, bus);
 		break;
 	default:
 		/* A newer peer may say more; what we lack we do not need. */
@@ -596,7 +494,7 @@ member_note(struct member *m, const struct note *note, struct bus *bus)
 		part_flushed(m, note, bus);
 		break;
 	case NOTE_TRIMMED:
-		part_trimmed(m, bus);
+		part_trimmed(m, note, bus);
 		break;
 	case NOTE_QUORUM:
 		part_quorum(m, note, bus);
@@ -611,7 +509,6 @@ member_note(struct member *m, const struct note *note, struct bus *bus)
 	evaluate(m, bus);
 	if (!m->started)
 		return;
-	ask_other_side(m, bus);
 	publish(m, bus);
 }
 
@@ -647,7 +544,6 @@ member_timer(struct member *m, struct bus *bus)
 	m->now = bus->now;
 	round_timer(m, bus);
 	evaluate(m, bus);
-	ask_other_side(m, bus);
 	publish(m, bus);
 }
 
@@ -661,7 +557,6 @@ member_deadline(const struct member *m)
 
 	if (!m->started || m->stopped)
 		return UINT64_MAX;
-	d = MIN(d, m->split_at);
 	if (m->start_at > m->now)
 		d = MIN(d, m->start_at);
 	if (m->round.state != ROUND_NONE)
@@ -700,6 +595,18 @@ member_session(const struct member *m, uint16_t node)
 			return m->peers[i].up ? m->peers[i].inc : 0;
 	}
 	return 0;
+}
+
+bool
+member_whole(const struct member *m, uint16_t node)
+{
+	unsigned i;
+
+	for (i = 0; i < m->npeers; i++) {
+		if (m->peers[i].node == node)
+			return !m->peers[i].torn;
+	}
+	return true;
 }
 
 const struct member_stored *

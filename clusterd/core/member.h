@@ -83,6 +83,11 @@ const struct view *member_view(const struct member *);	/* NULL: none yet */
 bool	 member_synced(const struct member *);
 /* The incarnation of a peer we have a session with; 0: none. */
 uint64_t member_session(const struct member *, uint16_t node);
+/*
+ * False when the session with a member of our primary view has broken since:
+ * services must not go on talking over the new one before the next view.
+ */
+bool	 member_whole(const struct member *, uint16_t node);
 /* For NOTE_STORE: what must be made durable now. */
 const struct member_stored *member_get_stored(const struct member *);
 void	 member_check(const struct member *);

@@ -49,8 +49,8 @@ better(const struct candidate *a, const struct candidate *b)
 static bool
 eligible(const struct member *m, const struct peer *p, uint64_t now)
 {
-	return p->up && p->known && !p->st.leaving && !peer_broken(p) &&
-	    now >= p->avoid_until && set_has(&p->st.hears, m->self, m->inc);
+	return p->up && p->known && !p->st.leaving && now >= p->avoid_until &&
+	    set_has(&p->st.hears, m->self, m->inc);
 }
 
 /* Both lived through different primary views: one of them must go. */
@@ -185,6 +185,21 @@ peer_needs(const struct member *m, const struct peer *p, uint64_t now)
 	return now >= m->settled_at;
 }
 
+bool
+member_torn(const struct member *m)
+{
+	unsigned i;
+
+	if (m->phase != PH_STEADY || !m->view.primary)
+		return false;
+	for (i = 0; i < m->npeers; i++) {
+		if (m->peers[i].torn &&
+		    view_has(&m->view, m->peers[i].node, m->peers[i].inc))
+			return true;
+	}
+	return false;
+}
+
 /* Is the view we are in not the one we should be in? */
 bool
 member_needs(const struct member *m, uint64_t now)
@@ -192,7 +207,7 @@ member_needs(const struct member *m, uint64_t now)
 	struct node_set have;
 	unsigned i;
 
-	if (m->phase != PH_STEADY)
+	if (m->phase != PH_STEADY || member_torn(m))
 		return true;
 	memset(&have, 0, sizeof(have));
 	for (i = 0; i < m->view.n; i++)

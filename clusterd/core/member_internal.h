@@ -23,8 +23,7 @@ enum member_msg {
 	MM_FLUSH,	/* wedged; my state */
 	MM_INSTALL,	/* coordinator: this will be the view */
 	MM_READY,	/* I could install it */
-	MM_COMMIT,	/* coordinator: everybody could: install it */
-	MM_EXCLUDED	/* our side goes on, yours must start anew */
+	MM_COMMIT	/* coordinator: everybody could: install it */
 };
 
 enum nack_why {
@@ -84,11 +83,10 @@ struct peer {
 	bool		 known;		/* st is of this session */
 	bool		 told;		/* it has our present status */
 	uint64_t	 inc;		/* of the session, or the last one */
-	uint64_t	 broken_inc;	/* was with us in a primary view, and our
-					   session broke: never again together */
+	bool		 torn;		/* our session broke since we are in prim
+					   together: a new view is due */
 	uint64_t	 avoid_until;
 	unsigned	 refusals;	/* in a row */
-	uint64_t	 split_since;	/* on the other side of a healed cut */
 	struct status	 st;
 };
 
@@ -177,7 +175,6 @@ struct member {
 	uint64_t		 need_since;	/* UINT64_MAX: content */
 	uint64_t		 act_at;	/* UINT64_MAX: nothing to do */
 	uint64_t		 retry_at;
-	uint64_t		 split_at;	/* look at the other side again */
 	char			 cause[CAUSE_LEN];
 
 	struct round		 round;
@@ -205,6 +202,8 @@ void	 install_free(struct install *);
 
 /* member_graph.c: whom to form a view with, and who should do it */
 void	 member_survey(struct member *, uint64_t now);
+/* Has a session within the primary view we are in broken? */
+bool	 member_torn(const struct member *);
 bool	 member_needs(const struct member *, uint64_t now);
 
 /* member.c: what is stored of the last primary view, as a set. */
@@ -219,7 +218,7 @@ void	 part_install(struct member *, const struct note *, struct rbuf *,
 	    struct bus *);
 void	 part_commit(struct member *, const struct note *, struct rbuf *,
 	    struct bus *);
-void	 part_trimmed(struct member *, struct bus *);
+void	 part_trimmed(struct member *, const struct note *, struct bus *);
 void	 part_quorum(struct member *, const struct note *, struct bus *);
 
 /* member_round.c */
@@ -235,7 +234,6 @@ void	 round_peer_lost(struct member *, uint16_t node, struct bus *);
 void	 round_timer(struct member *, struct bus *);
 
 /* member.c */
-bool	 peer_broken(const struct peer *);
 struct peer *member_peer(struct member *, uint16_t node);
 void	 member_send(struct bus *, uint16_t node, const struct wbuf *);
 void	 member_use_epoch(struct member *, uint64_t epoch, struct bus *);

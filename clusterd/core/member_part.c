@@ -46,7 +46,7 @@ hears_all(const struct member *m, const struct node_set *s)
 		return false;
 	for (i = 0; i < m->npeers; i++) {
 		p = &m->peers[i];
-		if (p->up && !peer_broken(p) && set_has(s, p->node, p->inc))
+		if (p->up && set_has(s, p->node, p->inc))
 			found++;
 	}
 	return found + 1 == s->n;
@@ -157,12 +157,39 @@ forget_chain(struct member *m, bool all)
 	}
 }
 
+/* Everything that the view needs of us is here. */
+static void
+ready(struct member *m, struct bus *bus)
+{
+	struct wbuf w;
+
+	m->phase = PH_READY;
+	wbuf_init(&w, 16);
+	wbuf_u8(&w, MM_READY);
+	wbuf_u64(&w, m->promised);
+	member_send(bus, m->coord, &w);
+	wbuf_free(&w);
+}
+
+static void
+trim(const struct install *in, enum trim how, bool shares, struct bus *bus)
+{
+	struct note *n;
+
+	n = bus_note(bus, NOTE_TRIM, shares ? in->blob : NULL,
+	    shares ? in->bloblen : 0);
+	n->ok = shares;
+	n->seq = in->cut;
+	n->code = how;
+}
+
+static void enter(struct member *, struct bus *);
+
 void
 part_install(struct member *m, const struct note *note, struct rbuf *r,
     struct bus *bus)
 {
 	struct install *in = get_install(r);
-	struct wbuf w;
 
 	if (in == NULL)
 		return;
@@ -182,24 +209,35 @@ part_install(struct member *m, const struct note *note, struct rbuf *r,
 	}
 	STAILQ_INSERT_TAIL(&m->chain, in, entry);
 	m->nchain++;
-	m->phase = PH_READY;
-	wbuf_init(&w, 16);
-	wbuf_u8(&w, MM_READY);
-	wbuf_u64(&w, m->promised);
-	member_send(bus, m->coord, &w);
-	wbuf_free(&w);
+	if (in->view.primary && in->prev.epoch != 0 &&
+	    prim_eq(&in->prev, &m->prim))
+		trim(in, TRIM_HOLD, true, bus);
+	else
+		ready(m, bus);
+}
+
+/* The order has answered: what we miss is held, or delivered. */
+void
+part_trimmed(struct member *m, const struct note *note, struct bus *bus)
+{
+	const struct install *in = STAILQ_LAST(&m->chain, install, entry);
+
+	if (note->code == TRIM_DELIVER)
+		enter(m, bus);
+	else if (m->phase == PH_WEDGED && in != NULL &&
+	    in->view.epoch == m->promised && in->cut == note->seq)
+		ready(m, bus);
 }
 
 static void
 apply_next(struct member *m, struct bus *bus)
 {
 	const struct install *in = STAILQ_FIRST(&m->todo);
-	struct note *n;
 	bool shares;
 
 	m->phase = PH_APPLY;
 	if (!in->view.primary) {
-		part_trimmed(m, bus);
+		enter(m, bus);
 		return;
 	}
 	shares = in->prev.epoch != 0 && prim_eq(&m->prim, &in->prev);
@@ -211,10 +249,7 @@ apply_next(struct member *m, struct bus *bus)
 		bus_note(bus, NOTE_DIE, why, sizeof(why));
 		return;
 	}
-	n = bus_note(bus, NOTE_TRIM, shares ? in->blob : NULL,
-	    shares ? in->bloblen : 0);
-	n->ok = shares;
-	n->seq = in->cut;
+	trim(in, TRIM_DELIVER, shares, bus);
 }
 
 static struct install *
@@ -303,6 +338,8 @@ enter_primary(struct member *m, struct bus *bus)
 	m->stored.prim_epoch = v->epoch;
 	m->stored.prim_leader = v->leader;
 	m->stored.n = v->n;
+	for (i = 0; i < m->npeers; i++)
+		m->peers[i].torn = false;
 	for (i = 0; i < v->n; i++) {
 		m->stored.members[i].node = v->members[i].node;
 		m->stored.members[i].inc = v->members[i].inc;
@@ -313,8 +350,8 @@ enter_primary(struct member *m, struct bus *bus)
 }
 
 /* The order has delivered everything of the old view: enter the new one. */
-void
-part_trimmed(struct member *m, struct bus *bus)
+static void
+enter(struct member *m, struct bus *bus)
 {
 	const struct install *in = STAILQ_FIRST(&m->todo);
 	struct note *n;

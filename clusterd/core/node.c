@@ -202,7 +202,10 @@ handle_send(struct node *n, const struct note *note)
 	struct note *copy;
 
 	if (note->node != n->self) {
-		link_note(n->link, note, &n->bus);
+		/* Something before this was lost: better nothing after it. */
+		if (note->chan == CHAN_MEMBER ||
+		    member_whole(n->member, note->node))
+			link_note(n->link, note, &n->bus);
 		return;
 	}
 	copy = bus_note(&n->bus, NOTE_MESSAGE, note->data, note->len);

@@ -6,9 +6,11 @@
  *
  *   wedge  nothing is taken or sequenced any more; what we hold is told.
  *   trim   the coordinator has chosen the cut: the last position that any
- *          member of the old primary view holds.  Everybody takes what it
- *          misses up to there and delivers it, so all enter the new view
- *          with the same past (O4).  A joiner jumps to the cut.
+ *          member of the old primary view holds.  First everybody takes what
+ *          it misses up to there; only when all have it, it is delivered, so
+ *          all enter the new view with the same past (O4), and if only some
+ *          come to enter it, the others still hold what those delivered.  A
+ *          joiner jumps to the cut.
  *   view   positions go on from the cut; ours without one are submitted
  *          again to the new leader.
  *
@@ -51,14 +53,43 @@ drop_leader_state(struct order *o)
 	wbuf_free(&o->batch);
 }
 
+/* Takes what we miss from the coordinator's choice. */
+static bool
+take_log(struct order *o, const struct note *note)
+{
+	struct rbuf r;
+	size_t left;
+
+	rbuf_init(&r, note->data, note->len);
+	(void)rbuf_u64(&r);
+	(void)rbuf_u8(&r);
+	left = rbuf_left(&r);
+	return order_log_get(o, rbuf_take(&r, left), left, note->seq);
+}
+
+static void
+trimmed(const struct note *note, struct bus *bus)
+{
+	struct note *n = bus_note(bus, NOTE_TRIMMED, NULL, 0);
+
+	n->seq = note->seq;
+	n->code = note->code;
+}
+
 void
 order_trim(struct order *o, const struct note *note, struct bus *bus)
 {
-	struct rbuf r;
-	struct note *n;
-	size_t left;
+	static const char why[] = "messages of the last view are missing here";
 
 	o->open = false;
+	if (note->ok && !take_log(o, note)) {
+		bus_note(bus, NOTE_DIE, why, sizeof(why));
+		return;
+	}
+	if (note->code == TRIM_HOLD) {
+		trimmed(note, bus);
+		return;
+	}
 	if (!note->ok) {
 		/* We have no past that the others share. */
 		omsg_clear(&o->log);
@@ -66,17 +97,6 @@ order_trim(struct order *o, const struct note *note, struct bus *bus)
 		o->sync_pos = 0;
 		o->held = o->delivered = note->seq;
 	} else {
-		rbuf_init(&r, note->data, note->len);
-		(void)rbuf_u64(&r);
-		(void)rbuf_u8(&r);
-		left = rbuf_left(&r);
-		if (!order_log_get(o, rbuf_take(&r, left), left, note->seq)) {
-			static const char why[] =
-			    "messages of the last view are missing here";
-
-			bus_note(bus, NOTE_DIE, why, sizeof(why));
-			return;
-		}
 #if MUTANT == 201
 		/* Forgets to deliver what was held and not yet stable. */
 		omsg_clear(&o->log);
@@ -86,8 +106,7 @@ order_trim(struct order *o, const struct note *note, struct bus *bus)
 		order_deliver(o, note->seq, bus);
 	}
 	drop_leader_state(o);
-	n = bus_note(bus, NOTE_TRIMMED, NULL, 0);
-	n->seq = note->seq;
+	trimmed(note, bus);
 }
 
 void

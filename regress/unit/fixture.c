@@ -64,8 +64,8 @@ struct fix {
 	/* The oracle's memory. */
 	unsigned nviews;
 	struct node_view views[1024];
-	unsigned nlog;
-	uint32_t log[FIX_LOG]; /* what any client was told, in one order */
+	unsigned nlives;
+	struct fix_log *lives; /* what clients of earlier lives were told */
 };
 
 static struct fix *the_fix; /* for the fake lockspaces; one at a time */
@@ -75,6 +75,8 @@ fixture_used(const struct conf *conf, uint16_t node)
 {
 	return the_fix->conf == conf && the_fix->nodes[node].used;
 }
+
+static void compare_all(struct fix *);
 
 struct fix *
 fixture_new(unsigned n)
@@ -119,6 +121,8 @@ fixture_free(struct fix *fx)
 	struct fev *fe;
 	unsigned i;
 
+	compare_all(fx);
+	free(fx->lives);
 	for (i = 1; i <= fx->n; i++) {
 		node_free(fx->nodes[i].node);
 		free(fx->nodes[i].stored);
@@ -253,28 +257,6 @@ check_node(struct fix *fx, struct fix_node *fn)
 	check_view(fx, &nv);
 }
 
-/*
- * All clients read one sequence: a life joins it somewhere, and from there
- * reads every message, in order, each once.
- */
-static void
-check_log(struct fix *fx, struct fix_node *fn, uint32_t msg)
-{
-	unsigned i;
-
-	for (i = 0; i < fx->nlog && fx->log[i] != msg; i++)
-		;
-	if (fn->next != 0)
-		ATF_REQUIRE_MSG(i == fn->next,
-		    "node %u was told %u at %u, expected at %u of %u", fn->id,
-		    msg, i, fn->next, fx->nlog);
-	if (i == fx->nlog) {
-		ATF_REQUIRE(fx->nlog < FIX_LOG);
-		fx->log[fx->nlog++] = msg;
-	}
-	fn->next = i + 1;
-}
-
 static void
 client_told(struct fix *fx, struct fix_node *fn, const struct action *act)
 {
@@ -297,8 +279,7 @@ client_told(struct fix *fx, struct fix_node *fn, const struct action *act)
 		data = rbuf_blob(&r, &len, GROUP_MSG_MAX);
 		ATF_REQUIRE(rbuf_done(&r) && len >= 4);
 		rbuf_init(&r, data, len);
-		fn->log.msg[fn->log.n] = rbuf_u32(&r);
-		check_log(fx, fn, fn->log.msg[fn->log.n++]);
+		fn->log.msg[fn->log.n++] = rbuf_u32(&r);
 		break;
 	case M_RESULT:
 		fn->result = rbuf_u32(&r);
@@ -493,6 +474,62 @@ plan_sessions(struct fix *fx, uint16_t id)
 	}
 }
 
+static void
+keep_life(struct fix *fx, const struct fix_log *log)
+{
+	if (log->n == 0)
+		return;
+	fx->lives = reallocarray(fx->lives, fx->nlives + 1, sizeof(*log));
+	ATF_REQUIRE(fx->lives != NULL);
+	fx->lives[fx->nlives++] = *log;
+}
+
+/*
+ * Two lives that were members at the same time read the same: from the first
+ * message of the one that came later, until one of them ends.
+ */
+static void
+compare_lives(const struct fix_log *a, const struct fix_log *b)
+{
+	unsigned i, k, x;
+
+	for (i = 0; i < a->n; i++) {
+		for (k = 0; k < b->n && b->msg[k] != a->msg[i]; k++)
+			;
+		if (k < b->n)
+			break;
+	}
+	if (i == a->n)
+		return;
+	ATF_REQUIRE_MSG(i == 0 || k == 0,
+	    "message %u is after others that only one has read", a->msg[i]);
+	for (x = 0; i + x < a->n && k + x < b->n; x++)
+		ATF_REQUIRE_MSG(a->msg[i + x] == b->msg[k + x] &&
+			a->from[i + x] == b->from[k + x],
+		    "one reads %u where another reads %u", a->msg[i + x],
+		    b->msg[k + x]);
+}
+
+static void
+compare_all(struct fix *fx)
+{
+	struct fix_log *l;
+	unsigned i, k, x;
+
+	for (i = 1; i <= fx->n; i++)
+		keep_life(fx, &fx->nodes[i].log);
+	for (i = 0; i < fx->nlives; i++) {
+		l = &fx->lives[i];
+		for (k = 0; k < l->n; k++) {
+			for (x = 0; x < k; x++)
+				ATF_REQUIRE_MSG(l->msg[x] != l->msg[k],
+				    "message %u is read twice", l->msg[k]);
+		}
+		for (k = 0; k < i; k++)
+			compare_lives(l, &fx->lives[k]);
+	}
+}
+
 void
 fixture_start(struct fix *fx, uint16_t id)
 {
@@ -508,7 +545,8 @@ fixture_start(struct fix *fx, uint16_t id)
 	nc.seed[0] = fn->inc;
 	fn->restart_at = 0;
 	fn->stopped = false;
-	fn->views = fn->gmembers = fn->next = 0;
+	fn->views = fn->gmembers = 0;
+	keep_life(fx, &fn->log);
 	memset(&fn->log, 0, sizeof(fn->log));
 	fn->node = node_new(&nc);
 	ATF_REQUIRE(fn->node != NULL);

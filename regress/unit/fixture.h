@@ -9,7 +9,8 @@
  * the real ones.
  *
  * Every node is checked after every step, and so is what all nodes together
- * must never do (fixture_oracle()).
+ * must never do: views that differ under one name, two primary views that
+ * share nobody; at the end, clients that read different sequences.
  */
 
 #ifndef FIXTURE_H
@@ -46,7 +47,6 @@ struct fix_node {
 	unsigned	 fenced;	/* ACT_FENCE_START against it */
 	char		 why[256];	/* of the last death */
 	struct fix_log	 log;
-	unsigned	 next;		/* in the sequence of all; 0: none yet */
 	unsigned	 views;		/* group views told to the client */
 	unsigned	 gmembers;	/* in the last of them */
 	uint32_t	 result;	/* last M_RESULT */

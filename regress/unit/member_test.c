@@ -132,11 +132,51 @@ ATF_TC_BODY(even_split_has_no_primary, tc)
 	}
 	fixture_heal_all(fx);
 	fixture_settle(fx, all);
-	/* One side had to give way, the one without the lowest node. */
-	ATF_CHECK_EQ(0, fixture_node(fx, 1)->deaths);
-	ATF_CHECK_EQ(0, fixture_node(fx, 2)->deaths);
-	ATF_CHECK_EQ(1, fixture_node(fx, 3)->deaths);
-	ATF_CHECK_EQ(1, fixture_node(fx, 4)->deaths);
+	/* Nobody went on, so nobody has to start anew. */
+	for (i = 1; i <= 4; i++)
+		ATF_CHECK_EQ(0, fixture_node(fx, (uint16_t)i)->deaths);
+	fixture_free(fx);
+}
+
+/* The switch restarts: all are alone, none is primary, all come back. */
+ATF_TC_WITHOUT_HEAD(all_alone_and_back);
+ATF_TC_BODY(all_alone_and_back, tc)
+{
+	struct fix *fx = fixture_new(3);
+	uint16_t i;
+
+	fixture_start_all(fx);
+	fixture_settle(fx, BIT(1) | BIT(2) | BIT(3));
+	fixture_split(fx, BIT(1));
+	fixture_split(fx, BIT(2));
+	fixture_run(fx, 5 * SECOND);
+	for (i = 1; i <= 3; i++)
+		ATF_CHECK(!primary(fx, i));
+	fixture_heal_all(fx);
+	fixture_settle(fx, BIT(1) | BIT(2) | BIT(3));
+	for (i = 1; i <= 3; i++)
+		ATF_CHECK_EQ(0, fixture_node(fx, i)->deaths);
+	fixture_free(fx);
+}
+
+/* A session breaks and is back at once: a new view starts them anew. */
+ATF_TC_WITHOUT_HEAD(torn_session_needs_a_view);
+ATF_TC_BODY(torn_session_needs_a_view, tc)
+{
+	struct fix *fx = fixture_new(3);
+	uint64_t epoch;
+	uint16_t i;
+
+	fixture_start_all(fx);
+	fixture_settle(fx, BIT(1) | BIT(2) | BIT(3));
+	epoch = epoch_of(fx, 1);
+	fixture_cut(fx, 2, 3);
+	fixture_heal(fx, 2, 3);
+	fixture_run(fx, SECOND);
+	ATF_CHECK(fixture_settled(fx, BIT(1) | BIT(2) | BIT(3)));
+	ATF_CHECK(epoch_of(fx, 1) > epoch);
+	for (i = 1; i <= 3; i++)
+		ATF_CHECK_EQ(0, fixture_node(fx, i)->deaths);
 	fixture_free(fx);
 }
 
@@ -403,6 +443,8 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, leader_crashes);
 	ATF_TP_ADD_TC(tp, partition_minority_starts_anew);
 	ATF_TP_ADD_TC(tp, even_split_has_no_primary);
+	ATF_TP_ADD_TC(tp, all_alone_and_back);
+	ATF_TP_ADD_TC(tp, torn_session_needs_a_view);
 	ATF_TP_ADD_TC(tp, asymmetric_cut_costs_one_node);
 	ATF_TP_ADD_TC(tp, heavier_side_wins);
 	ATF_TP_ADD_TC(tp, clean_leave_is_quick);

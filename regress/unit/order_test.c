@@ -2,8 +2,8 @@
 /* Copyright (c) 2026 The clusterd authors */
 
 /*
- * Proves the total order: every client reads one sequence (checked by the
- * fixture at each message), a message is delivered exactly once whatever
+ * Proves the total order: every client reads one sequence (compared by the
+ * fixture at the end of each story), a message is delivered exactly once whatever
  * happens to the leader, nothing is delivered that a later primary view does
  * not know, large bursts and bad input are bounded.
  */
