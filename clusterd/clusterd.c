@@ -413,6 +413,7 @@ run(const struct options *o)
 	store_close(s->store);
 	pidfile_remove(pidfile);
 	conf_free(conf);
+	free(s->rundir);
 	free(s->store);
 	free(s);
 	return status;

@@ -428,6 +428,18 @@ control_close(struct control *c, uint64_t client, const char *why)
 }
 
 void
+control_drop(struct control *c, uint64_t client, const char *why)
+{
+	struct client *cl = find(c, client);
+
+	if (cl == NULL)
+		return;
+	log_warnx("client %llu (%s, pid %u, uid %u): closed: %s",
+	    (unsigned long long)cl->id, cl->program, cl->pid, cl->uid, why);
+	client_lost(cl);
+}
+
+void
 control_reap(struct control *c)
 {
 	struct event ev = { .type = EV_CLIENT_CLOSE };

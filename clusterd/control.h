@@ -43,6 +43,8 @@ void	 control_send(struct control *, uint64_t client, uint32_t type,
 	    uint32_t id, const void *data, size_t len);
 /* The core closed it: no EV_CLIENT_CLOSE follows. */
 void	 control_close(struct control *, uint64_t client, const char *why);
+/* We close it: EV_CLIENT_CLOSE follows at control_reap(). */
+void	 control_drop(struct control *, uint64_t client, const char *why);
 /*
  * Reports clients that were lost while we sent to them.  To be called when
  * the core is not busy.

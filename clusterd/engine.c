@@ -283,6 +283,7 @@ mount_pid(const struct action *act)
 
 	wbuf_init(&w, 4096);
 	wbuf_u32(&w, act->pid);
+	wbuf_u64(&w, act->client);
 	wbuf_str(&w, next_text(act, &off));
 	wbuf_str(&w, next_text(act, &off));
 	to_parent(M_MOUNT_PID, w.data, w.len);
@@ -352,7 +353,9 @@ run_actions(void)
 		act_on(act);
 		free(act);
 	}
-	net_flush(engine.net);
+	/* Many datagrams in are answered by few system calls. */
+	if (!engine.draining)
+		net_flush(engine.net);
 }
 
 static void
@@ -432,6 +435,7 @@ drain(void)
 	if (node_deadline(engine.node) <= engine.now)
 		input(&ev);
 	engine.draining = false;
+	net_flush(engine.net);
 }
 
 static void
@@ -550,6 +554,23 @@ take_stored(void)
 	input(&ev);
 }
 
+/*
+ * A mount that nobody could stop must not go on: without its connection it
+ * stops by itself.
+ */
+static void
+mount_refused(struct rbuf *r)
+{
+	uint64_t client = rbuf_u64(r);
+	char why[256];
+
+	rbuf_str(r, why, sizeof(why));
+	if (!rbuf_done(r) || engine.node == NULL)
+		fatalx("parent: malformed M_MOUNT_REFUSED");
+	control_drop(engine.control, client, why);
+	control_reap(engine.control);
+}
+
 static void
 take_stop(void)
 {
@@ -606,6 +627,9 @@ parent_message(void *arg, const struct msg *m)
 	case M_STORED:
 		take_stored();
 		break;
+	case M_MOUNT_REFUSED:
+		mount_refused(&r);
+		break;
 	case M_STOP:
 		take_stop();
 		break;
@@ -637,6 +661,7 @@ engine_main(const struct proc_opts *o)
 	engine.loop = loop_new();
 	if (engine.loop == NULL)
 		fatal("loop");
+	proc_prompt();
 	proc_drop(o->user, o->empty);
 	if (sandbox_engine() == -1)
 		fatal("seccomp");

@@ -268,21 +268,30 @@ static void
 engine_mount(const struct msg *m)
 {
 	char fs[64], dir[4096];
+	uint64_t client;
 	struct rbuf r;
+	struct wbuf w;
 	pid_t pid;
 
 	rbuf_init(&r, m->data, m->len);
 	pid = (pid_t)rbuf_u32(&r);
+	client = rbuf_u64(&r);
 	rbuf_str(&r, fs, sizeof(fs));
 	rbuf_str(&r, dir, sizeof(dir));
 	if (!rbuf_done(&r) || pid <= 1) {
 		log_warnx("engine: malformed mount");
 		return;
 	}
-	if (mounts_add(parent.mounts, pid, fs, dir) == -1)
-		log_warn("fs %s: process %d cannot be kept", fs, (int)pid);
-	else
+	if (mounts_add(parent.mounts, pid, fs, dir) == 0) {
 		log_debug("fs %s: keeping process %d", fs, (int)pid);
+		return;
+	}
+	log_warn("fs %s: process %d cannot be kept as a mount", fs, (int)pid);
+	wbuf_init(&w, 256);
+	wbuf_u64(&w, client);
+	wbuf_str(&w, "this process is not a mount.gfs that could be stopped");
+	tell(&parent.engine, M_MOUNT_REFUSED, w.data, w.len, -1);
+	wbuf_free(&w);
 }
 
 static void

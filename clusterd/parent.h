@@ -18,7 +18,7 @@ struct parent_setup {
 	uint16_t	 self;
 	uint8_t		 key[32];
 	struct proc_opts opts;
-	const char	*rundir;
+	char		*rundir;	/* absolute */
 	gid_t		 admin, observer;	/* (gid_t)-1: none */
 	struct store	*store;
 	/* Called once, when the first engine is ready. */

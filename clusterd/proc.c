@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /* Copyright (c) 2026 The clusterd authors */
 
+#include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -17,6 +19,10 @@
 
 #include "log.h"
 #include "proc.h"
+
+enum {
+	PRIORITY = -15 /* of the engine, as nice(1) counts */
+};
 
 const char *
 proc_role_name(enum proc_role role)
@@ -147,6 +153,20 @@ proc_drop(const char *user, const char *dir)
 	if (uid != 0 && setuid(0) != -1)
 		fatalx("user %s can become root again", user);
 	proc_no_new_privs();
+}
+
+void
+proc_prompt(void)
+{
+	struct rlimit rl = { .rlim_cur = RLIM_INFINITY,
+		.rlim_max = RLIM_INFINITY };
+
+	/* The limit is that of the user we are about to become. */
+	(void)setrlimit(RLIMIT_MEMLOCK, &rl);
+	if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) == -1)
+		log_debug("mlockall: %s", strerror(errno));
+	if (setpriority(PRIO_PROCESS, 0, PRIORITY) == -1)
+		log_debug("setpriority: %s", strerror(errno));
 }
 
 void

@@ -37,6 +37,11 @@ pid_t	 proc_spawn(enum proc_role, const struct proc_opts *, int *fd);
 void	 proc_child_init(enum proc_role, const struct proc_opts *);
 /* Enters dir for good and becomes user; fatal when any step fails. */
 void	 proc_drop(const char *user, const char *dir);
+/*
+ * Asks the kernel to run this process soon and to keep its memory: lateness
+ * looks like death to the other nodes.  Only a wish.
+ */
+void	 proc_prompt(void);
 /* No program this process executes may gain privileges; fatal on failure. */
 void	 proc_no_new_privs(void);
 /* 0, or -1: no such user. */

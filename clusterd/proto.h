@@ -28,12 +28,14 @@ enum msg_type {
 	M_GROUP_IDS,		/* u32 admin gid or ~0; u32 observer gid or ~0 */
 	M_STOP,			/* leave cleanly, then exit */
 	M_VERBOSE,		/* u8 */
+	M_MOUNT_REFUSED,	/* u64 client; str why: it cannot be kept */
 
 	/* engine -> parent */
 	M_READY = 100,		/* - */
 	M_STOPPED,		/* str why: left cleanly, will exit */
 	M_DYING,		/* str why: evicted; tear down, start me anew */
-	M_MOUNT_PID,		/* u32 pid; str fs; str dir: stop it with us */
+	M_MOUNT_PID,		/* u32 pid; u64 client; str fs; str dir: stop it
+				   with us, or M_MOUNT_REFUSED */
 	M_STORE,		/* blob: replace the durable state, then M_STORED;
 				   one at a time */
 

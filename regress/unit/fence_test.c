@@ -125,6 +125,7 @@ setup(const char *const *agents, unsigned n)
 	ATF_REQUIRE(fence != -1);
 	if (fence == 0) {
 		close(pair[0]);
+		conf_free(conf);
 		ATF_REQUIRE_EQ(PROC_FD, dup2(pair[1], PROC_FD));
 		closefrom(PROC_FD + 1);
 		fence_main(&o);
