@@ -548,12 +548,11 @@ statfs_encode(const struct statfs_change *s, uint8_t *p)
 }
 
 enum od_error
-lh_decode(struct log_header *h, const uint8_t *block, uint32_t bsize,
-    uint32_t blkno)
+lh_peek(struct log_header *h, const uint8_t *block, uint32_t blkno)
 {
 	uint8_t head[LH_HASHED];
 	struct rbuf b;
-	uint32_t hash, crc;
+	uint32_t hash;
 	enum od_error e;
 
 	e = meta_check(block, GFS2_METATYPE_LH);
@@ -566,7 +565,7 @@ lh_decode(struct log_header *h, const uint8_t *block, uint32_t bsize,
 	h->tail = rbuf_u32(&b);
 	h->blkno = rbuf_u32(&b);
 	hash = rbuf_u32(&b);
-	crc = rbuf_u32(&b);
+	rbuf_u32(&b);
 	h->nsec = rbuf_u32(&b);
 	h->sec = rbuf_u64(&b);
 	h->addr = rbuf_u64(&b);
@@ -578,12 +577,26 @@ lh_decode(struct log_header *h, const uint8_t *block, uint32_t bsize,
 	od_put32(head + LH_HASH_AT, 0);
 	if (hash != od_crc32(head, sizeof(head)))
 		return OD_CRC;
+	if (h->blkno != blkno)
+		return OD_ADDR;
+	return OD_OK;
+}
+
+enum od_error
+lh_decode(struct log_header *h, const uint8_t *block, uint32_t bsize,
+    uint32_t blkno)
+{
+	enum od_error e;
+	uint32_t crc;
+
+	e = lh_peek(h, block, blkno);
+	if (e != OD_OK)
+		return e;
 	/* Zero stands for the older header without this checksum. */
+	crc = od_get32(block + LH_CRC_AT);
 	if (crc != 0 &&
 	    crc != od_crc32c(block + LH_CRC_FROM, bsize - LH_CRC_FROM))
 		return OD_CRC;
-	if (h->blkno != blkno)
-		return OD_ADDR;
 	return OD_OK;
 }
 

@@ -258,6 +258,9 @@ struct log_header {
 /* Both checksums; blkno must be the position it was read from. */
 enum od_error lh_decode(struct log_header *, const uint8_t *block,
 	    uint32_t bsize, uint32_t blkno);
+/* The same without the second checksum: quick, and blind to a torn block. */
+enum od_error lh_peek(struct log_header *, const uint8_t *block,
+	    uint32_t blkno);
 /* Fills the whole block. */
 void	 lh_encode(const struct log_header *, uint8_t *block, uint32_t bsize,
 	    uint32_t jid);

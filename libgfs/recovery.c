@@ -58,39 +58,73 @@ read_blocks(struct gfs *fs, const struct journal *j, uint32_t first, uint32_t n,
 
 /*
  * The head is the header with the highest sequence number.  Sequence numbers
- * grow along the log, so the first smaller one marks the wrap.
+ * grow along the log, so the first smaller one marks the wrap.  A journal may
+ * be full of headers, so the long checksum is left out unless full is set.
  */
-int
-recovery_head(struct gfs *fs, const struct journal *j, struct log_header *out)
+static int
+search_head(struct gfs *fs, const struct journal *j, bool full,
+    struct log_header *out, bool *found)
 {
 	uint32_t n = jindex_blocks(j), chunk = CHUNK_BYTES >> fs->bshift;
 	uint32_t first, i, got;
 	struct log_header h;
-	bool found = false, wrapped = false;
-	uint8_t *buf;
+	uint8_t *buf, *p;
+	enum od_error e;
 	int error = 0;
 
+	*found = false;
 	buf = dev_alloc(CHUNK_BYTES);
 	if (buf == NULL)
 		return ENOMEM;
-	for (first = 0; first < n && !wrapped; first += got) {
+	for (first = 0; first < n; first += got) {
 		got = MIN(chunk, n - first);
 		error = read_blocks(fs, j, first, got, buf);
 		if (error != 0)
 			break;
 		for (i = 0; i < got; i++) {
-			if (lh_decode(&h, buf + ((size_t)i << fs->bshift),
-				fs->bsize, first + i) != OD_OK)
+			p = buf + ((size_t)i << fs->bshift);
+			e = full ? lh_decode(&h, p, fs->bsize, first + i) :
+				   lh_peek(&h, p, first + i);
+			if (e != OD_OK)
 				continue;
-			if (found && h.seq < out->seq) {
-				wrapped = true;
-				break;
-			}
+			if (*found && h.seq < out->seq)
+				goto done;
 			*out = h;
-			found = true;
+			*found = true;
 		}
 	}
+done:
 	dev_free(buf);
+	return error;
+}
+
+/* The block of a header that the quick search took for the head. */
+static bool
+confirmed(struct gfs *fs, const struct journal *j, struct log_header *h)
+{
+	uint32_t at = h->blkno;
+	uint8_t *p = dev_alloc(fs->bsize);
+	bool good;
+
+	good = p != NULL && read_blocks(fs, j, at, 1, p) == 0 &&
+	    lh_decode(h, p, fs->bsize, at) == OD_OK;
+	dev_free(p);
+	return good;
+}
+
+int
+recovery_head(struct gfs *fs, const struct journal *j, struct log_header *out)
+{
+	bool found;
+	int error;
+
+	error = search_head(fs, j, false, out, &found);
+	if (error != 0)
+		return error;
+	if (found && confirmed(fs, j, out))
+		return 0;
+	/* A torn header, most likely the last one: look at all of them. */
+	error = search_head(fs, j, true, out, &found);
 	if (error == 0 && !found) {
 		gfs_log(fs, "journal at inode %llu holds no valid log header",
 		    (unsigned long long)jindex_inode(j));

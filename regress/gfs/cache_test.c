@@ -19,6 +19,7 @@ struct fix {
 	struct world w;
 	struct glock *gl;
 	unsigned reads, writes; /* requests seen */
+	unsigned ended;		/* writes */
 	int fail_reads;		/* an errno for them, or 0 */
 	unsigned alive;
 	uint64_t blkno;
@@ -203,6 +204,21 @@ ATF_TC_BODY(data, tc)
 }
 
 static void
+in_turn(void *arg, uint64_t id, bool ended, enum io_op op, uint64_t off,
+    const void *data, size_t len)
+{
+	struct fix *f = arg;
+
+	if (op != IO_WRITE)
+		return;
+	/* W1 */
+	if (!ended)
+		ATF_CHECK_EQ(f->ended + 1, f->writes);
+	else
+		f->ended++;
+}
+
+static void
 writer(void *arg)
 {
 	struct fix *f = arg;
@@ -220,6 +236,7 @@ overlap_main(void *arg)
 	uint8_t *p = dev_alloc(4096);
 
 	env_sim_latency(env, 100, 3);
+	env_sim_trace(env, in_turn, f);
 	dirty_run(f, f->blkno, 1, 1);
 	ATF_REQUIRE(env_spawn(env, writer, f, "write") != NULL);
 	env_yield(env);

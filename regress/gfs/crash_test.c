@@ -829,19 +829,37 @@ crash(unsigned bsize, unsigned rounds, uint64_t seed)
 ATF_TC_WITHOUT_HEAD(crash_4096);
 ATF_TC_BODY(crash_4096, tc)
 {
-	crash(4096, 100, 1);
+	crash(4096, 50, 1);
 }
 
 ATF_TC_WITHOUT_HEAD(crash_1024);
 ATF_TC_BODY(crash_1024, tc)
 {
-	crash(1024, 100, 2);
+	crash(1024, 50, 2);
 }
 
 ATF_TC_WITHOUT_HEAD(crash_512);
 ATF_TC_BODY(crash_512, tc)
 {
-	crash(512, 100, 3);
+	crash(512, 50, 3);
+}
+
+/* Further loads: CRASH_SEEDS=FIRST-LAST. */
+ATF_TC_WITHOUT_HEAD(soak);
+ATF_TC_BODY(soak, tc)
+{
+	static const unsigned bsizes[] = { 4096, 1024, 512 };
+	const char *range = getenv("CRASH_SEEDS");
+	unsigned long first, end;
+
+	if (range == NULL)
+		atf_tc_skip("CRASH_SEEDS=FIRST-LAST is not set");
+	ATF_REQUIRE_EQ(2, sscanf(range, "%lu-%lu", &first, &end));
+	for (; first <= end; first++) {
+		printf("seed %lu: ", first);
+		fflush(stdout);
+		crash(bsizes[first % 3], 40, first);
+	}
 }
 
 ATF_TP_ADD_TCS(tp)
@@ -849,5 +867,6 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, crash_4096);
 	ATF_TP_ADD_TC(tp, crash_1024);
 	ATF_TP_ADD_TC(tp, crash_512);
+	ATF_TP_ADD_TC(tp, soak);
 	return atf_no_error();
 }
