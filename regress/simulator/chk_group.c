@@ -3,26 +3,32 @@
 
 /*
  * INV_GROUP_ORDER  there is one sequence of views and messages of the group,
- *	in the whole run; every client sees a part of it without gaps, from
- *	its own join on.  Since a message is delivered only when every member
+ *	in the whole run.  Since a message is delivered only when every member
  *	of a view has it, this holds for nodes that are cut off as well.
- * INV_GROUP_FIFO	in that sequence the messages of a sender have the numbers
- *	1, 2, 3 ...: none is lost, doubled or invented.
+ *	Messages are unique, so they are the joints of the sequence: whoever
+ *	delivers a message delivers the same one next, with the same views
+ *	between the two.
+ * INV_GROUP_FIFO	for each client the messages of a sender have consecutive
+ *	numbers, from 1 if it saw the sender join: none is lost, doubled or
+ *	invented.
  */
 
 #include "sim.h"
 
-struct entry {
-	bool view;
-	size_t len;
-	uint8_t *data;
+/* What comes after a message. */
+struct joint {
+	uint64_t next;	/* the next message; 0: not known yet */
+	uint64_t views; /* hash of the views between */
+};
+
+struct sender {
+	struct joint *joints; /* by number */
+	size_t n;
 };
 
 struct chk_group {
-	struct entry *log;
-	size_t n, cap;
-	uint32_t *last; /* number of the last message, by client id */
-	size_t nlast;
+	struct sender *senders; /* by client id */
+	size_t n;
 };
 
 void
@@ -38,44 +44,51 @@ chk_group_free(struct sim *s)
 	size_t i;
 
 	for (i = 0; i < s->chk_group->n; i++)
-		free(s->chk_group->log[i].data);
-	free(s->chk_group->log);
-	free(s->chk_group->last);
+		free(s->chk_group->senders[i].joints);
+	free(s->chk_group->senders);
 	free(s->chk_group);
 }
 
-uint64_t
-chk_group_end(const struct sim *s)
-{
-	return s->chk_group->n;
-}
-
-static void
-append(struct sim *s, bool view, const uint8_t *data, size_t len)
+static struct joint *
+joint(struct sim *s, uint64_t id)
 {
 	struct chk_group *g = s->chk_group;
-	struct entry *e;
+	uint64_t from = id >> 32, number = id & UINT32_MAX;
+	struct sender *sn;
 
-	if (g->n == g->cap) {
-		g->cap = MAX(2 * g->cap, (size_t)256);
-		g->log = reallocarray(g->log, g->cap, sizeof(*g->log));
-		ASSERT(g->log != NULL);
+	if (from >= g->n) {
+		g->senders = recallocarray(g->senders, g->n, from + 64,
+		    sizeof(*g->senders));
+		ASSERT(g->senders != NULL);
+		g->n = from + 64;
 	}
-	e = &g->log[g->n++];
-	e->view = view;
-	e->len = len;
-	e->data = malloc(MAX(len, (size_t)1));
-	ASSERT(e->data != NULL);
-	memcpy(e->data, data, len);
+	sn = &g->senders[from];
+	if (number >= sn->n) {
+		sn->joints = recallocarray(sn->joints, sn->n,
+		    MAX(2 * sn->n, number + 64), sizeof(*sn->joints));
+		ASSERT(sn->joints != NULL);
+		sn->n = MAX(2 * sn->n, number + 64);
+	}
+	return &sn->joints[number];
+}
+
+static uint64_t
+mix(uint64_t hash, const uint8_t *data, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		hash = (hash ^ data[i]) * UINT64_C(0x100000001b3);
+	return hash;
 }
 
 static bool
-contains(const struct entry *e, uint64_t client)
+contains(const uint8_t *data, size_t len, uint64_t client)
 {
 	struct rbuf r;
 	unsigned n;
 
-	rbuf_init(&r, e->data, e->len);
+	rbuf_init(&r, data, len);
 	for (n = rbuf_u16(&r); n > 0; n--) {
 		(void)rbuf_u16(&r);
 		if (rbuf_u64(&r) == client)
@@ -84,43 +97,17 @@ contains(const struct entry *e, uint64_t client)
 	return false;
 }
 
-/* Where the client's own join stands: it is in this view, not in the last. */
-static size_t
-find_join(const struct chk_group *g, uint64_t client)
+/* Senders that this client saw join begin with number 1. */
+static uint32_t *
+last_number(struct sim_client *c, uint64_t from)
 {
-	size_t i, found = SIZE_MAX;
-
-	for (i = g->n; i-- > 0;) {
-		if (!g->log[i].view)
-			continue;
-		if (!contains(&g->log[i], client))
-			break;
-		found = i;
+	if (from >= c->nlast) {
+		c->last = recallocarray(c->last, c->nlast, from + 64,
+		    sizeof(*c->last));
+		ASSERT(c->last != NULL);
+		c->nlast = from + 64;
 	}
-	return found;
-}
-
-static void
-deliver(struct sim *s, unsigned node, struct sim_client *c, bool view,
-    const uint8_t *data, size_t len)
-{
-	struct chk_group *g = s->chk_group;
-	const struct entry *e;
-	uint64_t at = c->group_pos++;
-
-	if (at == g->n) {
-		append(s, view, data, len);
-		return;
-	}
-	e = &g->log[at];
-	if (e->view == view && e->len == len && memcmp(e->data, data, len) == 0)
-		return;
-	sim_fail(s, INV_GROUP_ORDER,
-	    "n%u client %llu: place %llu of the sequence is a %s of %zu bytes, "
-	    "others have a %s of %zu bytes there",
-	    s->nodes[node].id, (unsigned long long)c->id,
-	    (unsigned long long)at, view ? "view" : "message", len,
-	    e->view ? "view" : "message", e->len);
+	return &c->last[from];
 }
 
 void
@@ -128,42 +115,61 @@ chk_group_view(struct sim *s, unsigned node, struct sim_client *c,
     struct rbuf *r)
 {
 	const uint8_t *data;
-	size_t len = rbuf_left(r), join;
-	struct entry e;
+	size_t len = rbuf_left(r);
 
 	data = rbuf_take(r, len);
 	if (data == NULL)
 		return;
-	if (!c->group_in) {
-		e.data = (uint8_t *)(uintptr_t)data;
-		e.len = len;
-		if (!contains(&e, c->id))
-			sim_fail(s, INV_GROUP_ORDER,
-			    "n%u client %llu: the first view is without it",
-			    s->nodes[node].id, (unsigned long long)c->id);
-		join = find_join(s->chk_group, c->id);
-		c->group_pos = join == SIZE_MAX ? s->chk_group->n : join;
-		c->group_in = true;
-	}
-	deliver(s, node, c, true, data, len);
+	if (!contains(data, len, c->id))
+		sim_fail(s, INV_GROUP_ORDER,
+		    "n%u client %llu: a view without it", s->nodes[node].id,
+		    (unsigned long long)c->id);
+	if (!c->group_in)
+		c->group_last = 0;
+	c->group_in = true;
+	c->group_views = mix(c->group_views, data, len);
 }
 
 static void
-check_number(struct sim *s, uint64_t from, uint32_t number)
+check_number(struct sim *s, unsigned node, struct sim_client *c, uint64_t from,
+    uint32_t number)
 {
-	struct chk_group *g = s->chk_group;
+	uint32_t *last = last_number(c, from);
 
-	if (from >= g->nlast) {
-		g->last = recallocarray(g->last, g->nlast, from + 64,
-		    sizeof(*g->last));
-		ASSERT(g->last != NULL);
-		g->nlast = from + 64;
-	}
-	if (number != g->last[from] + 1)
+	if (*last == 0 ? number != 1 && from == c->id : number != *last + 1)
 		sim_fail(s, INV_GROUP_FIFO,
-		    "client %llu: its message %u comes after its message %u",
-		    (unsigned long long)from, number, g->last[from]);
-	g->last[from] = number;
+		    "n%u client %llu: message %u of client %llu comes after "
+		    "its message %u",
+		    s->nodes[node].id, (unsigned long long)c->id, number,
+		    (unsigned long long)from, *last);
+	*last = number;
+}
+
+static void
+check_order(struct sim *s, unsigned node, struct sim_client *c, uint64_t id)
+{
+	struct joint *j;
+
+	if (c->group_last != 0) {
+		j = joint(s, c->group_last);
+		if (j->next == 0) {
+			j->next = id;
+			j->views = c->group_views;
+		} else if (j->next != id || j->views != c->group_views)
+			sim_fail(s, INV_GROUP_ORDER,
+			    "n%u client %llu: after message %llu.%llu comes "
+			    "%llu.%llu%s, for others %llu.%llu",
+			    s->nodes[node].id, (unsigned long long)c->id,
+			    (unsigned long long)(c->group_last >> 32),
+			    (unsigned long long)(c->group_last & UINT32_MAX),
+			    (unsigned long long)(id >> 32),
+			    (unsigned long long)(id & UINT32_MAX),
+			    j->next == id ? " with other views between" : "",
+			    (unsigned long long)(j->next >> 32),
+			    (unsigned long long)(j->next & UINT32_MAX));
+	}
+	c->group_last = id;
+	c->group_views = 1;
 }
 
 void
@@ -182,7 +188,7 @@ chk_group_message(struct sim *s, unsigned node, struct sim_client *c,
 	rbuf_init(&m, data, len);
 	claimed = rbuf_u64(&m);
 	number = rbuf_u32(&m);
-	if (m.err || claimed != from || from > s->next_client)
+	if (m.err || claimed != from || from > s->next_client || number == 0)
 		sim_fail(s, INV_GROUP_FIFO,
 		    "a message of client %llu that nobody sent",
 		    (unsigned long long)from);
@@ -190,7 +196,6 @@ chk_group_message(struct sim *s, unsigned node, struct sim_client *c,
 		sim_fail(s, INV_GROUP_ORDER,
 		    "n%u client %llu: a message before the first view",
 		    s->nodes[node].id, (unsigned long long)c->id);
-	if (c->group_pos == s->chk_group->n)
-		check_number(s, from, number);
-	deliver(s, node, c, false, data, len);
+	check_number(s, node, c, from, number);
+	check_order(s, node, c, from << 32 | number);
 }

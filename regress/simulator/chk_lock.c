@@ -92,19 +92,29 @@ chk_lock_exists(struct sim *s, unsigned resource, int delta)
 		r->may_be_new = true;
 }
 
-void
+uint64_t
 chk_lock_wrote(struct sim *s, const struct sim_client *c,
     const struct sim_lock *k, uint8_t lvb[32])
 {
 	struct resource *r = &s->chk_lock->res[k->resource];
+	uint64_t old = r->value;
 	unsigned i;
 
-	(void)c;
 	r->value = ++s->chk_lock->next_value;
 	r->written = true;
 	r->may_be_new = false;
+	sim_trace(s, "client %llu lock %u writes %llu to resource %u",
+	    (unsigned long long)c->id, k->lkid, (unsigned long long)r->value,
+	    k->resource);
 	for (i = 0; i < 8; i++)
 		lvb[24 + i] = (uint8_t)(r->value >> (56 - 8 * i));
+	return old;
+}
+
+void
+chk_lock_unwrite(struct sim *s, unsigned resource, uint64_t value)
+{
+	s->chk_lock->res[resource].value = value;
 }
 
 void

@@ -9,12 +9,13 @@
  * INV_VIEW_ORDER  the epochs of one node grow, also over its lives as far as
  *	it could remember, and it is in its own views.
  * INV_PRIMARY_QUORUM  the members of a primary view have most of the votes.
- * INV_PRIMARY_ONE  primary views follow one upon another: in the order in
- *	which they are first installed their epochs grow, and nobody who was in
- *	one and missed a later one is ever in one again.  Who is left out goes
- *	on believing in the old view until it notices, which must be soon; it
- *	does no harm meanwhile (INV_LOCK_EXCLUDE), because nothing happens in a
- *	view without all its members.
+ * INV_PRIMARY_ONE  a primary view takes effect when it is synchronized: that
+ *	message is delivered only when all members have it, and so nothing is
+ *	done in a view that some of its members never installed.  Views take
+ *	effect one after another: in the order in which that is first seen
+ *	their epochs grow, and nobody who was in one and missed a later one is
+ *	ever in one again.  Who is left out goes on believing in the old view
+ *	until it notices, which must be soon.
  */
 
 #include "sim.h"
@@ -22,6 +23,7 @@
 struct seen {
 	uint64_t epoch;
 	uint16_t leader;
+	bool effective;
 	struct node_view v;
 };
 
@@ -69,7 +71,7 @@ same(const struct node_view *a, const struct node_view *b)
 	    memcmp(a->incs, b->incs, a->n * sizeof(a->incs[0])) == 0;
 }
 
-/* A primary view is installed for the first time. */
+/* A primary view takes effect. */
 static void
 new_primary(struct sim *s, size_t index)
 {
@@ -78,10 +80,6 @@ new_primary(struct sim *s, size_t index)
 	unsigned i;
 	int at;
 
-	if (2 * v->n <= s->n)
-		sim_fail(s, INV_PRIMARY_QUORUM,
-		    "view %llu.%u is primary with %u of %u",
-		    (unsigned long long)v->epoch, v->leader, v->n, s->n);
 	if (cv->nprimary > 0 && cv->seen[cv->newest_primary].epoch >= v->epoch)
 		sim_fail(s, INV_PRIMARY_ONE,
 		    "primary view %llu.%u comes after %llu.%u",
@@ -134,12 +132,32 @@ installed(struct sim *s, unsigned i, const struct node_view *v)
 		cv->seen = reallocarray(cv->seen, cv->cap, sizeof(*cv->seen));
 		ASSERT(cv->seen != NULL);
 	}
+	if (v->primary && 2 * v->n <= s->n)
+		sim_fail(s, INV_PRIMARY_QUORUM,
+		    "view %llu.%u is primary with %u of %u",
+		    (unsigned long long)v->epoch, v->leader, v->n, s->n);
+	memset(&cv->seen[cv->n], 0, sizeof(cv->seen[cv->n]));
 	cv->seen[cv->n].epoch = v->epoch;
 	cv->seen[cv->n].leader = v->leader;
-	cv->seen[cv->n].v = *v;
-	if (v->primary)
-		new_primary(s, cv->n);
-	cv->n++;
+	cv->seen[cv->n++].v = *v;
+}
+
+static void
+synced(struct sim *s, const struct node_view *v)
+{
+	struct chk_view *cv = s->chk_view;
+	size_t k;
+
+	for (k = cv->n; k-- > 0;)
+		if (cv->seen[k].epoch == v->epoch &&
+		    cv->seen[k].leader == v->leader)
+			break;
+	if (cv->seen[k].effective)
+		return;
+	cv->seen[k].effective = true;
+	sim_trace(s, "view %llu.%u takes effect", (unsigned long long)v->epoch,
+	    v->leader);
+	new_primary(s, k);
 }
 
 /* How long may it take to notice that the others went on? */
@@ -188,6 +206,8 @@ chk_view_step(struct sim *s, unsigned i)
 		n->last_epoch = v.epoch;
 		installed(s, i, &v);
 	}
+	if (v.synced && !(n->view.synced && n->view.epoch == v.epoch))
+		synced(s, &v);
 	n->view = v;
 	check_stale(s, i);
 }

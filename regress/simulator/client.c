@@ -69,6 +69,7 @@ static void
 forget(struct sim *s, struct sim_client *c)
 {
 	locks_forget(s, c);
+	free(c->last);
 	memset(c, 0, sizeof(*c));
 }
 

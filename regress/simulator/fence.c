@@ -45,6 +45,7 @@ fence_start(struct sim *s, unsigned node, const struct action *act)
 	e->life = s->nodes[node].life;
 	e->req = act->req;
 	e->ok = ok;
+	s->fences++;
 }
 
 void
@@ -58,6 +59,7 @@ fence_finish(struct sim *s, const struct sim_event *e)
 		.data = (const uint8_t *)text,
 		.len = strlen(text) };
 
+	s->fences--;
 	/* The power goes even when the node that asked has died meanwhile. */
 	if (e->ok) {
 		s->kills++;

@@ -89,6 +89,9 @@ lock_new(struct sim *s, unsigned node, struct sim_client *c, struct sim_lock *k)
 		flags |= DLM_F_NOQUEUE;
 	set_state(s, k, LK_ASKED);
 	snprintf(name, sizeof(name), "r%u", k->resource);
+	sim_trace(s, "n%u client %llu lock %u: resource %u mode %d flags %x",
+	    s->nodes[node].id, (unsigned long long)c->id, k->lkid, k->resource,
+	    k->asked, flags);
 	wbuf_init(&w, 256);
 	wbuf_u32(&w, LSID);
 	wbuf_u32(&w, k->lkid);
@@ -121,8 +124,9 @@ put_value(struct sim *s, struct sim_client *c, struct sim_lock *k, bool write,
 {
 	uint8_t lvb[32] = { 0 };
 
+	k->wrote = write;
 	if (write)
-		chk_lock_wrote(s, c, k, lvb);
+		k->overwritten = chk_lock_wrote(s, c, k, lvb);
 	wbuf_u8(w, k->valblk);
 	if (k->valblk)
 		wbuf_bytes(w, lvb, sizeof(lvb));
@@ -149,6 +153,9 @@ lock_convert(struct sim *s, unsigned node, struct sim_client *c,
 	else if (mode > k->mode && chance(s, 20))
 		flags |= DLM_F_QUECVT;
 	set_state(s, k, LK_CONVERTING);
+	sim_trace(s, "n%u client %llu lock %u: resource %u %d to %d flags %x",
+	    s->nodes[node].id, (unsigned long long)c->id, k->lkid, k->resource,
+	    k->mode, mode, flags);
 	wbuf_init(&w, 256);
 	wbuf_u32(&w, LSID);
 	wbuf_u32(&w, k->lkid);
@@ -168,6 +175,9 @@ lock_release(struct sim *s, unsigned node, struct sim_client *c,
 
 	k->valblk = strong && chance(s, 50);
 	set_state(s, k, LK_LEAVING);
+	sim_trace(s, "n%u client %llu lock %u: resource %u %d unlocked",
+	    s->nodes[node].id, (unsigned long long)c->id, k->lkid, k->resource,
+	    k->mode);
 	wbuf_init(&w, 256);
 	wbuf_u32(&w, LSID);
 	wbuf_u32(&w, k->lkid);
@@ -187,6 +197,8 @@ lock_cancel(struct sim *s, unsigned node, struct sim_client *c,
 	struct wbuf w;
 
 	k->cancelling = true;
+	sim_trace(s, "n%u client %llu lock %u: cancelled", s->nodes[node].id,
+	    (unsigned long long)c->id, k->lkid);
 	wbuf_init(&w, 16);
 	wbuf_u32(&w, LSID);
 	wbuf_u32(&w, k->lkid);
@@ -237,10 +249,11 @@ bad(struct sim *s, unsigned node, const struct sim_client *c,
 {
 	sim_fail(s, INV_LOCK_ANSWER,
 	    "n%u client %llu lock %u (state %d, mode %d, asked %d): answer "
-	    "status %u mode %u unlocked %u: %s",
+	    "status %u mode %u flags %x unlocked %u: %s",
 	    s->nodes[node].id, (unsigned long long)c->id, a->lkid,
 	    k == NULL ? -1 : (int)k->state, k == NULL ? -1 : k->mode,
-	    k == NULL ? -1 : k->asked, a->status, a->mode, a->unlocked, what);
+	    k == NULL ? -1 : k->asked, a->status, a->mode, a->sbflags,
+	    a->unlocked, what);
 }
 
 static void
@@ -284,9 +297,19 @@ refused(struct sim *s, unsigned node, struct sim_client *c, struct sim_lock *k,
 		drop(s, c, k);
 		return;
 	}
+	/*
+	 * A conversion between CW and PR whose master was lost is left in the
+	 * mode that both contain, and the client is told.
+	 */
+	if (!a->unlocked && a->sbflags & DLM_SBF_DEMOTED &&
+	    a->mode == weaker(k->mode, k->asked))
+		k->mode = a->mode;
 	if (a->unlocked || a->mode != k->mode)
 		bad(s, node, c, a, k, "a refused conversion changes nothing");
 	k->asked = -1;
+	/* It was PW or EX all the time, so nobody can have written since. */
+	if (k->wrote)
+		chk_lock_unwrite(s, k->resource, k->overwritten);
 	believe(s, c, k, k->mode);
 	set_state(s, k, LK_HELD);
 }
@@ -307,6 +330,9 @@ locks_answer(struct sim *s, unsigned node, struct sim_client *c, struct rbuf *r)
 	a.haslvb = rbuf_u8(r);
 	if (a.haslvb)
 		rbuf_bytes(r, a.lvb, sizeof(a.lvb));
+	sim_trace(s, "n%u client %llu lock %u: answer %u mode %u flags %x",
+	    s->nodes[node].id, (unsigned long long)c->id, a.lkid, a.status,
+	    a.mode, a.sbflags);
 	if (!c->joined || r->err)
 		return; /* it left the lockspace meanwhile */
 	for (i = 0; i < SIM_LOCKS; i++)

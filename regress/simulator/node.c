@@ -154,6 +154,8 @@ node_crash(struct sim *s, unsigned i, const char *why)
 	if (!node_on(s, i))
 		return;
 	sim_trace(s, "n%u dies: %s", s->nodes[i].id, why);
+	if (s->calm)
+		s->calm_kills++;
 	off(s, i, sim_between(s, 100 * MS, 3 * SEC));
 }
 
@@ -189,6 +191,11 @@ act_on(struct sim *s, unsigned i, const struct action *act)
 		off(s, i, sim_between(s, 100 * MS, 3 * SEC));
 		return false;
 	case ACT_DIE:
+		if (s->phase > PH_SETTLE)
+			sim_fail(s, INV_LIVE_VIEW,
+			    "n%u ends itself although nothing is wrong: %.*s",
+			    s->nodes[i].id, (int)act->len,
+			    (const char *)act->data);
 		sim_trace(s, "n%u ends itself: %.*s", s->nodes[i].id,
 		    (int)act->len, (const char *)act->data);
 		off(s, i, sim_between(s, 20 * MS, 300 * MS));

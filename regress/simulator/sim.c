@@ -20,7 +20,7 @@
 
 #include "sim.h"
 
-#define SETTLE_MAX (30 * SEC)
+#define SETTLE_MAX (60 * SEC)
 #define WORK_LEN   (1 * SEC)
 #define DRAIN_MAX  (90 * SEC) /* fence devices back off for 30 s */
 
@@ -279,7 +279,8 @@ handle(struct sim *s, struct sim_event *e)
 		fence_finish(s, e);
 		break;
 	case SE_KILL:
-		node_crash(s, e->node, "its power was cut late");
+		if (!s->calm)
+			node_crash(s, e->node, "its power was cut late");
 		break;
 	case SE_CLIENT:
 		if (same)
@@ -295,7 +296,7 @@ static void
 enter_phase(struct sim *s, enum phase phase)
 {
 	s->phase = phase;
-	s->phase_since = s->now;
+	s->phase_since = s->settled_since = s->now;
 	s->calm = phase != PH_FAULTS;
 	sim_trace(s, "phase %s",
 	    phase == PH_SETTLE	 ? "settle" :
@@ -309,6 +310,15 @@ advance(struct sim *s)
 {
 	uint64_t in = s->now - s->phase_since;
 
+	/*
+	 * A device that was started while something was wrong may still hit a
+	 * node that is well again; then all must settle once more.
+	 */
+	if (s->calm_kills > 0 && s->phase > PH_SETTLE) {
+		s->calm_kills = 0;
+		enter_phase(s, PH_SETTLE);
+		return false;
+	}
 	switch (s->phase) {
 	case PH_FAULTS:
 		if (s->now < s->until)
@@ -317,7 +327,11 @@ advance(struct sim *s)
 		enter_phase(s, PH_SETTLE);
 		return false;
 	case PH_SETTLE:
-		if (chk_view_settled(s))
+		s->calm_kills = 0;
+		/* Silence of before the healing may still come to light. */
+		if (!chk_view_settled(s) || s->fences > 0)
+			s->settled_since = s->now;
+		if (s->now - s->settled_since > 2 * s->conf->failure_timeout_us)
 			enter_phase(s, PH_WORK);
 		else if (in > SETTLE_MAX)
 			chk_live_view(s);

@@ -106,6 +106,8 @@ struct sim_lock {
 	int		 belief;	/* what it may rely on; -1: nothing */
 	bool		 valblk;	/* the request reads or writes the value */
 	bool		 noqueue;
+	bool		 wrote;		/* the request under way writes */
+	uint64_t	 overwritten;	/* the value before it */
 	bool		 exists;	/* surely, at its master */
 	bool		 told;		/* that it is in somebody's way */
 	bool		 cancelling;
@@ -122,8 +124,11 @@ struct sim_client {
 	uint32_t	 next_lkid;
 	struct sim_lock	 locks[SIM_LOCKS];
 	/* groups */
-	uint64_t	 group_pos;	/* in the one sequence; next expected */
 	bool		 group_in;
+	uint64_t	 group_last;	/* the last message: sender, number */
+	uint64_t	 group_views;	/* hash of the views since */
+	uint32_t	*last;		/* numbers, by sender; owned */
+	size_t		 nlast;
 	uint32_t	 sent, delivered; /* own messages */
 	uint64_t	 sent_at;
 	uint64_t	 next_at;
@@ -214,7 +219,7 @@ struct sim {
 	uint64_t	 until;		/* faults end */
 	uint64_t	 now;		/* true time */
 	enum phase	 phase;
-	uint64_t	 phase_since;
+	uint64_t	 phase_since, settled_since;
 	bool		 calm;		/* nothing goes wrong any more */
 	bool		 verbose;
 	const char	*want_profile;	/* or NULL: drawn */
@@ -231,6 +236,8 @@ struct sim {
 	uint64_t	 steps, packets;
 	struct trace_line tail[256];
 	unsigned	 ntail;
+	unsigned	 fences;	/* devices at work */
+	unsigned	 calm_kills;
 	struct chk_view	*chk_view;
 	struct chk_group *chk_group;
 	struct chk_lock	*chk_lock;
@@ -296,7 +303,6 @@ bool	 chk_view_settled(const struct sim *);
 
 void	 chk_group_init(struct sim *);
 void	 chk_group_free(struct sim *);
-uint64_t chk_group_end(const struct sim *);	/* length of the sequence */
 void	 chk_group_view(struct sim *, unsigned node, struct sim_client *,
 	    struct rbuf *);
 void	 chk_group_message(struct sim *, unsigned node, struct sim_client *,
@@ -307,8 +313,11 @@ void	 chk_lock_free(struct sim *);
 /* belief of a client's lock changed: does it agree with all others? */
 void	 chk_lock_change(struct sim *, const struct sim_client *,
 	    const struct sim_lock *);
-void	 chk_lock_wrote(struct sim *, const struct sim_client *,
+/* A new value is on its way; returns the one before. */
+uint64_t chk_lock_wrote(struct sim *, const struct sim_client *,
 	    const struct sim_lock *, uint8_t lvb[32]);
+/* The request that wrote was cancelled. */
+void	 chk_lock_unwrite(struct sim *, unsigned resource, uint64_t value);
 void	 chk_lock_read(struct sim *, const struct sim_client *,
 	    const struct sim_lock *, unsigned sbflags, const uint8_t lvb[32]);
 void	 chk_lock_exists(struct sim *, unsigned resource, int delta);
