@@ -20,7 +20,8 @@
 enum {
 	WRITE_BLOCKS = 256, /* at most, per transaction */
 	WRITE_JDATA = 32,   /* the same, when the data goes to the log */
-	READ_AHEAD = 64	    /* blocks */
+	READ_AHEAD = 64,    /* blocks, within one read */
+	WINDOW = 1 << 20    /* bytes ahead of a sequential reader */
 };
 
 static unsigned
@@ -120,6 +121,66 @@ file_read(struct ginode *ip, void *buf, size_t len, uint64_t off, size_t *got)
 	return 0;
 }
 
+/*
+ * Starts reading what a sequential reader will ask for next, half a window
+ * before it gets there.
+ */
+static void
+read_ahead(struct ginode *ip, uint64_t off, size_t got)
+{
+	struct gfs *fs = ip->fs;
+	uint64_t pos, end;
+	struct extent ext;
+
+	if (off != ip->ra_next || ip->height == 0)
+		ip->ra_done = 0;
+	ip->ra_next = off + got;
+	if (off == 0 || ip->height == 0 || got == 0 ||
+	    ip->ra_done > ip->ra_next + WINDOW / 2)
+		return;
+	pos = MAX(ip->ra_next, ip->ra_done) >> fs->bshift;
+	end = MIN(ip->ra_next + WINDOW, ip->size);
+	end = (end + fs->bsize - 1) >> fs->bshift;
+	while (pos < end) {
+		if (bmap_map(ip, pos, end - pos, false, &ext) != 0)
+			return;
+		if (ext.blkno != 0)
+			cache_readahead(ip->gl, ext.blkno, (unsigned)ext.len,
+			    data_flags(ip));
+		pos += ext.len;
+	}
+	ip->ra_done = end << fs->bshift;
+}
+
+/*
+ * The time of access, as relatime wants it, but only while the inode's lock
+ * is here in EX anyway: a read must not take a file away from another node.
+ */
+static void
+touch_atime(struct ginode *ip)
+{
+	struct gfs *fs = ip->fs;
+	struct timespec now = inode_now(fs);
+	struct gholder gh;
+
+	if (fs->noatime || fs_writable(fs) != 0 || ip->gl->state != GLS_EX ||
+	    (ip->diskflags & GFS2_DIF_NOATIME) != 0)
+		return;
+	if (ip->atime.tv_sec > ip->mtime.tv_sec &&
+	    ip->atime.tv_sec > ip->ctime.tv_sec &&
+	    now.tv_sec - ip->atime.tv_sec < 24 * 60 * 60)
+		return;
+	if (inode_lock(ip, GLS_EX, GLF_TRY, &gh) != 0)
+		return;
+	if (now.tv_sec != ip->atime.tv_sec &&
+	    trans_begin(fs, TR_DINODE, 0) == 0) {
+		ip->atime = now;
+		(void)inode_update(ip);
+		trans_end(fs);
+	}
+	glock_release(&gh);
+}
+
 int
 gfs_read(struct ginode *ip, void *buf, size_t len, uint64_t off, size_t *got)
 {
@@ -130,11 +191,16 @@ gfs_read(struct ginode *ip, void *buf, size_t len, uint64_t off, size_t *got)
 	error = inode_lock(ip, GLS_SH, 0, &gh);
 	if (error != 0)
 		return error;
-	if (inode_is(ip, S_IFREG))
+	if (inode_is(ip, S_IFREG)) {
 		error = file_read(ip, buf, len, off, got);
-	else
+		if (error == 0)
+			read_ahead(ip, off, *got);
+	} else {
 		error = inode_is(ip, S_IFDIR) ? EISDIR : EINVAL;
+	}
 	glock_release(&gh);
+	if (error == 0 && *got > 0)
+		touch_atime(ip);
 	return error;
 }
 

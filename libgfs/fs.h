@@ -52,6 +52,8 @@ struct ginode {
 	bool			 iopen_busy;	/* iopen is being taken again */
 	struct waitq		 iopen_wq;
 	struct rgrp_hold	*res;		/* bmap_map() allocates from here */
+	uint64_t		 ra_next;	/* where a sequential reader goes on */
+	uint64_t		 ra_done;	/* read ahead up to here, bytes */
 
 	uint32_t		 mode, uid, gid, nlink;
 	uint32_t		 major, minor;
