@@ -40,7 +40,7 @@ grant_order(const struct rsb *r, const struct lock *lk, bool now)
 		return true;
 	if (conflict(&r->q[AT_GRANTED], lk))
 		return false;
-#if MUTANT != 41
+#if MUTANT != 601
 	if (conflict(convertq, lk))
 		return false;
 #endif
@@ -160,7 +160,7 @@ grant_unlock_lvb(struct dlm_ls *ls, struct lock *lk)
 	if (lk->gr < DLM_PW)
 		return;
 	if (lk->flags & DLM_F_IVVALBLK) {
-#if MUTANT != 42
+#if MUTANT != 602
 		r->notvalid = true;
 #endif
 		return;

@@ -78,6 +78,7 @@ struct lock {
 	bool		 lvbdirty;	/* lvb holds a write not confirmed yet */
 	bool		 dropped;	/* the new master was not told of it */
 	bool		 demoted;	/* by a rebuild, not told yet */
+	bool		 lvbbad;	/* ... which was not valid */
 	bool		 lvbgood;	/* lvb is what the resource has, since gr */
 };
 

@@ -160,7 +160,7 @@ master_convert(struct dlm_ls *ls, struct lock *lk)
 	if (grant_possible(r, lk, true, &deadlock)) {
 		grant_lock(ls, lk);
 		master_finish(ls, lk, DST_GRANTED);
-#if MUTANT != 43
+#if MUTANT != 603
 		grant_pending(ls, r);
 #endif
 		return;

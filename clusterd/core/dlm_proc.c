@@ -106,6 +106,11 @@ note_lvb(struct lock *lk, int oldgr)
 		lk->lvbgood = true;
 	else if (oldgr <= DLM_CR || lk->gr <= DLM_CR)
 		lk->lvbgood = false;
+	if (lk->lvbread || lk->lvbdirty)
+		lk->lvbbad = false;
+	if ((lk->sbflags & DLM_SBF_VALNOTVALID) != 0 ||
+	    (oldgr >= DLM_PW && (lk->flags & DLM_F_IVVALBLK) != 0))
+		lk->lvbbad = true;
 	lk->lvbdirty = false;
 }
 

@@ -262,7 +262,7 @@ describe(const struct lock *lk, struct dlm_msg *m)
 	m->name = lk->rsb->name;
 	m->namelen = lk->rsb->namelen;
 	m->lvbseq = lk->lvbseq;
-	m->sbflags = lk->sbflags & DLM_SBF_VALNOTVALID;
+	m->sbflags = lk->lvbbad ? DLM_SBF_VALNOTVALID : 0;
 	if (lk->lvb != NULL) {
 		m->haslvb = true;
 		memcpy(m->lvb, lk->lvb, sizeof(m->lvb));
@@ -273,6 +273,9 @@ describe(const struct lock *lk, struct dlm_msg *m)
 		m->lvbseq++;
 		m->sbflags = 0;
 	}
+#if MUTANT == 604
+	return;
+#endif
 	if (lk->op == OP_UNLOCK) {
 		m->mode = DLM_IV;
 	} else if (lk->op == OP_CONVERT && dlm_down(lk->gr, lk->rq)) {
@@ -301,8 +304,10 @@ purge(struct dlm_ls *ls, struct rsb *r)
 		TAILQ_FOREACH_SAFE(lk, &r->q[i], queue, next) {
 			if (lk->user != NULL || !ls_gone(ls, lk->node))
 				continue;
+#if MUTANT != 606
 			if (lk->gr >= DLM_PW)
 				r->notvalid = true;
+#endif
 			lock_free(ls, lk);
 			ls->npurged++;
 		}
@@ -381,7 +386,7 @@ on_lock(struct dlm_ls *ls, uint16_t from, const struct dlm_msg *m)
 	lk->seq = m->seq;
 	lk->gr = m->mode;
 	lk->lvbgood = (m->flags & DLM_F_VALBLK) != 0;
-	lk->sbflags = m->sbflags;
+	lk->lvbbad = (m->sbflags & DLM_SBF_VALNOTVALID) != 0;
 	lk->demoted = (m->sbflags & DLM_SBF_DEMOTED) != 0;
 	lk->lvbseq = m->lvbseq;
 	lk->since = ls->dlm->b->now;
@@ -472,8 +477,7 @@ choose_lvb(struct dlm_ls *ls, struct rsb *r)
 		return;
 	if (sure != NULL)
 		best = sure;
-	r->notvalid =
-	    sure == NULL || (sure->sbflags & DLM_SBF_VALNOTVALID) != 0;
+	r->notvalid = sure == NULL || sure->lvbbad;
 	memcpy(rsb_lvb(ls, r), best->lvb, DLM_LVB_MAX);
 	r->lvbseq = best->lvbseq;
 }
@@ -495,7 +499,7 @@ adopt(struct dlm_ls *ls, struct rsb *r)
 		lk->gr = m.mode;
 		lk->lvbseq = m.lvbseq;
 		lk->lvbgood = (m.flags & DLM_F_VALBLK) != 0;
-		lk->sbflags = m.sbflags;
+		lk->lvbbad = (m.sbflags & DLM_SBF_VALNOTVALID) != 0;
 		lk->demoted = (m.sbflags & DLM_SBF_DEMOTED) != 0;
 		if (lk->gr != DLM_IV)
 			lock_move(lk, AT_GRANTED, false);

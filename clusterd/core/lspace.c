@@ -247,7 +247,7 @@ advance(struct lspace *l, struct space *sp, struct bus *b)
 			    "not fenced",
 			    sp->name, space_waits_for(l, sp));
 	}
-#if MUTANT == 501
+#if MUTANT == 701
 	if (sp->stage == LSS_FENCE) {
 #else
 	if (sp->stage == LSS_FENCE && !space_unfenced(l, sp)) {
@@ -310,6 +310,9 @@ free_slot(const struct space *sp)
 		for (i = 0; i < sp->nlost; i++)
 			if (sp->lost[i].who.slot == slot && !sp->lost[i].fenced)
 				break;
+#if MUTANT == 702
+		i = sp->nlost;
+#endif
 		if (i == sp->nlost)
 			return slot;
 	}

@@ -308,17 +308,12 @@ fx_kill(struct fx *fx, unsigned node)
 	fx_recover(fx);
 }
 
-/* Its clients have gone before; what is under way with them is lost. */
 void
-fx_leave(struct fx *fx, unsigned node)
+fx_join(struct fx *fx, unsigned node)
 {
-	unsigned i;
-
-	fx->node[node].member = false;
-	push_event(fx, node, LSE_GONE);
-	for (i = 0; i < FX_LOCKS; i++)
-		if (fx->locks[i].node == node)
-			fx->locks[i].used = false;
+	trace(fx, "n%u joins", node);
+	fx->node[node].member = true;
+	fx->node[node].voted_epoch = 0;
 	fx_recover(fx);
 }
 
@@ -528,6 +523,7 @@ lock_named(struct fx *fx, unsigned node, uint64_t client, unsigned res,
 	l->lkid = ++fx->nextlkid;
 	l->res = res;
 	l->floor = fx->floor;
+	l->marked = fx->marked;
 	l->held = l->told = DLM_IV;
 	l->asked = mode;
 	l->flags = flags;
@@ -672,4 +668,19 @@ fx_require_empty(const struct fx *fx)
 			ATF_REQUIRE(STAILQ_EMPTY(&ls->parked));
 		}
 	}
+}
+
+/* Its clients go first; what is still under way then is lost. */
+void
+fx_leave(struct fx *fx, unsigned node)
+{
+	unsigned i;
+
+	trace(fx, "n%u leaves", node);
+	for (i = 0; i < FX_LOCKS; i++)
+		if (fx->locks[i].used && fx->locks[i].node == node)
+			fx_client_gone(fx, node, fx->locks[i].client);
+	fx->node[node].member = false;
+	push_event(fx, node, LSE_GONE);
+	fx_recover(fx);
 }

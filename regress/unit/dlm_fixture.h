@@ -45,6 +45,7 @@ struct fx_lock {
 	/* Of the value block's oracle. */
 	uint64_t	 wrote;		/* value being written, 0: none */
 	uint64_t	 floor;		/* at the time it was asked for */
+	bool		 marked;	/* ... it had to be marked invalid */
 };
 
 struct fx_msg {
@@ -93,6 +94,7 @@ struct fx {
 	uint64_t	 messages;
 	uint32_t	 nextlkid;
 	uint64_t	 floor;		/* of the next new lock */
+	bool		 marked;
 	/* Called after each completion and before each step, if set. */
 	void		(*on_ast)(struct fx *, struct fx_lock *);
 };
@@ -103,6 +105,7 @@ void	 fx_free(struct fx *);
 /* A node comes, goes cleanly, or dies; begins a recovery. */
 void	 fx_up(struct fx *, unsigned node);
 void	 fx_leave(struct fx *, unsigned node);
+void	 fx_join(struct fx *, unsigned node);	/* after fx_leave() */
 void	 fx_kill(struct fx *, unsigned node);
 void	 fx_fence(struct fx *);		/* the dead can do no more harm */
 void	 fx_recover(struct fx *);	/* one more recovery, members unchanged */

@@ -24,6 +24,8 @@
 static struct {
 	uint64_t last;	/* number of the last write begun */
 	uint64_t floor; /* ... completed */
+	bool dead;	/* a writer died since the last one began */
+	uint64_t epoch; /* ... and from this epoch on all know it */
 } lvb[RES];
 
 static void
@@ -60,6 +62,10 @@ on_ast(struct fx *fx, struct fx_lock *l)
 		    l->res, l->node, (unsigned long long)v,
 		    (unsigned long long)l->floor);
 	}
+	if (l->haslvb && l->marked && lvb[l->res].dead)
+		ATF_REQUIRE_MSG((l->sbflags & DLM_SBF_VALNOTVALID) != 0,
+		    "res%u: node %u read what a dead writer left as valid",
+		    l->res, l->node);
 	if (l->wrote != 0 && l->status == 0 && l->wrote > lvb[l->res].floor)
 		lvb[l->res].floor = l->wrote;
 	l->wrote = 0;
@@ -83,11 +89,50 @@ forget_values(struct fx *fx)
 			held[l->res] = true;
 	}
 	for (i = 0; i < RES; i++)
-		if (!held[i])
+		if (!held[i]) {
 			lvb[i].floor = 0;
-	for (i = 0; i < FX_LOCKS; i++)
-		if (fx->locks[i].used && !held[fx->locks[i].res])
-			fx->locks[i].floor = 0;
+			lvb[i].dead = false;
+		}
+	for (i = 0; i < FX_LOCKS; i++) {
+		l = &fx->locks[i];
+		if (!l->used || held[l->res])
+			continue;
+		l->floor = 0;
+		l->marked = false;
+	}
+}
+
+/* What the writers on this node hold at this moment is left half-written. */
+static void
+writers_die(struct fx *fx, unsigned node)
+{
+	const struct fx_lock *l;
+	unsigned i;
+
+	for (i = 0; i < FX_LOCKS; i++) {
+		l = &fx->locks[i];
+		if (!l->used || l->node != node || l->held < DLM_PW ||
+		    lvb[l->res].floor == 0)
+			continue;
+		lvb[l->res].dead = true;
+		lvb[l->res].epoch = fx->epoch + 1;
+	}
+}
+
+/* Does who asks now, on this node, have to be told that it is not valid? */
+static bool
+must_mark(const struct fx *fx, unsigned node, unsigned res)
+{
+	const struct dlm_ls *ls = TAILQ_FIRST(&fx->node[node].d->spaces);
+
+	return lvb[res].dead && ls != NULL && ls->epoch >= lvb[res].epoch;
+}
+
+static uint64_t
+new_write(unsigned res)
+{
+	lvb[res].dead = false;
+	return ++lvb[res].last;
 }
 
 static struct fx_lock *
@@ -141,6 +186,7 @@ new_lock(struct fx *fx, unsigned node)
 	if (mode == DLM_NL && rng_below(&fx->rng, 2) == 0)
 		flags = DLM_F_EXPEDITE;
 	fx->floor = lvb[res].floor;
+	fx->marked = must_mark(fx, node, res);
 	(void)fx_lock(fx, node, 1 + rng_below(&fx->rng, CLIENTS), res, mode,
 	    flags);
 }
@@ -160,9 +206,10 @@ convert(struct fx *fx, struct fx_lock *l)
 	if (rng_below(&fx->rng, 3) != 0)
 		flags |= DLM_F_VALBLK;
 	l->floor = lvb[l->res].floor;
+	l->marked = must_mark(fx, l->node, l->res);
 	l->wrote = 0;
 	if ((flags & DLM_F_VALBLK) && dlm_lvb_act(l->held, mode) == LVB_WRITE)
-		l->wrote = ++lvb[l->res].last;
+		l->wrote = new_write(l->res);
 	put_value(b, l->wrote);
 	fx_convert(fx, l, mode, flags, b);
 }
@@ -179,7 +226,7 @@ unlock(struct fx *fx, struct fx_lock *l)
 	l->wrote = 0;
 	if (!l->pending && l->held >= DLM_PW && rng_below(&fx->rng, 2) == 0) {
 		flags |= DLM_F_VALBLK;
-		l->wrote = ++lvb[l->res].last;
+		l->wrote = new_write(l->res);
 	}
 	put_value(b, l->wrote);
 	fx_unlock(fx, l, flags, b);
@@ -196,7 +243,7 @@ random_op(struct fx *fx)
 	case 1:
 	case 2:
 		/* No client is in before the node has heard of it. */
-		if (fx->node[node].up &&
+		if (fx->node[node].member &&
 		    !TAILQ_EMPTY(&fx->node[node].d->spaces))
 			new_lock(fx, node);
 		break;
@@ -232,20 +279,30 @@ random_change(struct fx *fx)
 {
 	unsigned node = 1 + (unsigned)rng_below(&fx->rng, FX_NODES);
 
-	switch (rng_below(&fx->rng, 6)) {
+	switch (rng_below(&fx->rng, 7)) {
 	case 0:
 	case 1:
 		/* The number of a node that is not fenced is not back. */
 		if (!fx->node[node].up && fx->fenced)
 			fx_up(fx, node);
+		else if (fx->node[node].up && !fx->node[node].member)
+			fx_join(fx, node);
 		break;
 	case 2:
 	case 3:
-		if (fx->node[node].up && nodes_up(fx) > 1)
+		if (fx->node[node].up && nodes_up(fx) > 1) {
+			writers_die(fx, node);
 			fx_kill(fx, node);
+		}
 		break;
 	case 4:
 		fx_recover(fx);
+		break;
+	case 5:
+		if (fx->node[node].member) {
+			writers_die(fx, node);
+			fx_leave(fx, node);
+		}
 		break;
 	default:
 		if (fx->node[node].up)
