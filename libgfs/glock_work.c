@@ -15,6 +15,9 @@
  *  W3  While fs->recovering, a grant is used only for a request flagged
  *      NOEXP; others are parked (frozen) until glock_thaw().
  *  W4  After a withdrawal nothing is asked for and nothing is given up.
+ *  W5  UN is no lock at all, not NL: a lock manager serves conversions
+ *      before new requests, so nodes that convert NL to EX in turn could
+ *      keep a newcomer out for ever.
  */
 
 #include <errno.h>
@@ -206,6 +209,13 @@ request(struct glock *gl)
 	}
 	if (gl->ops->lvb)
 		flags |= LM_VALBLK;
+	if (gl->target == GLS_UN) {
+		/* W5; on to glock_unlocked() */
+		error = fs->lmops->unlock(fs->lm, &gl->lm, flags);
+		if (error != 0)
+			settle(gl, error);
+		return error == 0;
+	}
 	if (gl->req_flags & (GLF_TRY | GLF_TRY_1CB))
 		flags |= LM_NOQUEUE;
 	if (gl->req_flags & GLF_TRY_1CB)
@@ -464,15 +474,14 @@ glock_bast(void *arg, struct lm_lock *lml, enum lm_mode wanted)
 void
 glock_unlocked(void *arg, struct lm_lock *lml)
 {
-	struct gfs *fs = arg;
 	struct glock *gl;
 
 	gl = (struct glock *)(void *)((char *)lml - offsetof(struct glock, lm));
+	if (!gl->busy)
+		return;
 	lml->exists = false;
 	lml->mode = LM_NL;
-	gl->state = GLS_UN;
-	gl->busy = false;
-	env_wake_all(fs->env, &fs->glockd->idle);
+	settle(gl, 0);
 	glock_run(gl);
 }
 

@@ -201,6 +201,14 @@ static const struct cl_lockspace_ops ls_ops = {
 	.left = got_left,
 };
 
+static int
+send_unlock(struct entry *e)
+{
+	if ((e->flags & LM_VALBLK) == 0)
+		return cl_unlock(e->cl, 0, NULL);
+	return cl_unlock(e->cl, CL_LKF_VALBLK, e->lock->lvb);
+}
+
 static void
 readable(evutil_socket_t fd, short what, void *arg)
 {
@@ -210,7 +218,7 @@ readable(evutil_socket_t fd, short what, void *arg)
 
 	cl_dispatch(lm->cl);
 	while (!lm->dead && (e = TAILQ_FIRST(&lm->late)) != NULL) {
-		error = cl_unlock(e->cl, 0, NULL);
+		error = send_unlock(e);
 		if (error == EAGAIN)
 			break;
 		TAILQ_REMOVE(&lm->late, e, late);
@@ -415,7 +423,8 @@ cluster_unlock(struct lm *lm, struct lm_lock *l, unsigned flags)
 		return ENOTCONN;
 	if (e == NULL)
 		return ENOENT;
-	error = cl_unlock(e->cl, 0, NULL);
+	e->flags = flags;
+	error = send_unlock(e);
 	if (error == EAGAIN) {
 		e->on_late = true;
 		TAILQ_INSERT_TAIL(&lm->late, e, late);

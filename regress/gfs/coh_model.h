@@ -31,6 +31,8 @@ struct op {
 	uint32_t	 off, len;
 	uint8_t		 val;
 	bool		 ended;		/* false: it was cut short by a death */
+	bool		 late;		/* it ended after one: error is a clue */
+	int		 error;
 };
 
 struct mfile {
@@ -54,6 +56,8 @@ void	 model_free(struct model *);
 int	 model_apply(struct model *, const struct op *);
 /* Carries it out on a mount; contents are compared with the model (reads). */
 int	 op_run(struct gfs *, const struct op *, const struct model *);
+/* A mount has died: what is on the volume is not what the model says. */
+extern bool model_unsure;
 void	 op_random(struct op *, uint64_t (*rnd)(void));
 void	 op_print(const struct op *);
 /*

@@ -32,6 +32,7 @@ struct mount {
 	unsigned id; /* a new one for each incarnation */
 	struct simlm_opts opts;
 	bool alive;
+	bool quiet;    /* does no operations, only noise */
 	unsigned busy; /* fibers inside */
 };
 
@@ -56,6 +57,7 @@ static struct {
 	uint64_t seed;
 	bool done;
 	unsigned noise;
+	uint64_t slowest_us; /* operation, in virtual time */
 } t;
 
 static uint64_t
@@ -71,7 +73,9 @@ rnd(void)
 static void
 say(void *arg, const char *line)
 {
-	printf("  mount %u: %s\n", ((struct mount *)arg)->id, line);
+	printf("  %llu mount %u: %s\n",
+	    (unsigned long long)env_now(t.env) / 1000,
+	    ((struct mount *)arg)->id, line);
 }
 
 static void
@@ -110,7 +114,7 @@ noise_fiber(void *arg)
 	root = gfs_root(m->fs);
 	error = gfs_create(root, "noise", S_IFREG | 0644, 0, 0, NULL, &cred,
 	    false, &ip);
-	for (unsigned i = 0; error == 0 && !t.stop_noise; i++) {
+	for (unsigned i = 0; error == 0 && !t.stop_noise && m->alive; i++) {
 		snprintf(rec, sizeof(rec), "%6u %8u\n", n->id, i);
 		error = gfs_write(ip, rec, RECORD, 0, true, &put);
 		if (error == 0 && put == RECORD)
@@ -184,8 +188,11 @@ check_noise(struct gfs *fs)
 	gfs_iput(root);
 }
 
-/* The model after every operation but the last ones of a dead mount. */
-static void
+/*
+ * The model after every operation but the last ones of a dead mount.  False:
+ * an operation of a survivor could not have ended as it did.
+ */
+static bool
 replay_model(struct model *m, unsigned dead, unsigned keep, unsigned synced)
 {
 	unsigned seen = 0;
@@ -204,12 +211,14 @@ replay_model(struct model *m, unsigned dead, unsigned keep, unsigned synced)
 			}
 			continue;
 		}
-		(void)model_apply(m, op);
+		if (model_apply(m, op) != op->error && op->late)
+			return false;
 		f = m->entry[op->dir][op->name];
 		if (op->mount == dead && i >= synced && f != -1 &&
 		    (op->kind == OP_WRITE || op->kind == OP_APPEND))
 			m->files[f].unsure = true;
 	}
+	return true;
 }
 
 /* Which of the dead mount's operations survived? The model goes on there. */
@@ -227,8 +236,9 @@ resolve(struct model *m, struct gfs *fs, unsigned dead)
 		}
 	for (keep = total;; keep--) {
 		model_free(m);
-		replay_model(m, dead, keep, t.synced[dead]);
-		if (model_matches(m, fs, why, sizeof(why)))
+		if (!replay_model(m, dead, keep, t.synced[dead]))
+			strlcpy(why, "the last operation", sizeof(why));
+		else if (model_matches(m, fs, why, sizeof(why)))
 			break;
 		if (keep == total)
 			strlcpy(first, why, sizeof(first));
@@ -251,20 +261,60 @@ resolve(struct model *m, struct gfs *fs, unsigned dead)
 	/* Indices behind the ones taken out have moved. */
 	for (unsigned i = 0; i < NODES_EVER; i++)
 		t.synced[i] = MIN(t.synced[i], out);
+	for (unsigned i = 0; i < out; i++)
+		t.ops[i].late = false;
 	t.nops = out;
+}
+
+static void
+die(struct mount *m)
+{
+	m->alive = false;
+	model_unsure = true;
+	t.died[m->id] = true;
+	simlm_kill(t.lm, m->id);
+	gfs_abort(m->fs, "killed by the test");
 }
 
 static void
 kill_fiber(void *arg)
 {
-	struct mount *m = arg;
-
 	env_sleep(t.env, rnd() % 200000);
+	die(arg);
 	t.kill_now = true;
-	m->alive = false;
-	t.died[m->id] = true;
-	simlm_kill(t.lm, m->id);
-	gfs_abort(m->fs, "killed by the test");
+}
+
+/* What a third mount does while the first death is being recovered. */
+enum third {
+	THIRD_LIVES = 0,
+	THIRD_DIES,
+	THIRD_LEAVES,
+	THIRDS
+};
+
+struct third_one {
+	struct mount *mount;
+	enum third what;
+	bool done;
+};
+
+static void
+third_fiber(void *arg)
+{
+	struct third_one *o = arg;
+
+	while (!t.kill_now)
+		env_sleep(t.env, 500);
+	env_sleep(t.env, rnd() % 40000);
+	if (o->what == THIRD_DIES) {
+		die(o->mount);
+	} else {
+		o->mount->alive = false;
+		while (o->mount->busy > 0)
+			env_sleep(t.env, 1000);
+		ATF_REQUIRE_EQ(0, gfs_unmount(o->mount->fs));
+	}
+	o->done = true;
 }
 
 static struct mount *
@@ -274,7 +324,7 @@ living(void)
 
 	do
 		m = &t.mounts[rnd() % MOUNTS];
-	while (!m->alive);
+	while (!m->alive || m->quiet);
 	return m;
 }
 
@@ -285,18 +335,26 @@ step(struct model *m)
 	struct mount *mt = living();
 	struct op *op = &t.ops[t.nops];
 	char why[16];
+	uint64_t began;
 	int error, expect;
 
 	ATF_REQUIRE(t.nops < OPS_MAX);
 	op_random(op, rnd);
 	op->mount = mt->id;
 	mt->busy++;
+	began = env_now(t.env);
 	error = op_run(mt->fs, op, m);
+	t.slowest_us = MAX(t.slowest_us, env_now(t.env) - began);
 	mt->busy--;
 	op->ended = mt->alive;
 	t.nops++;
 	if (!mt->alive)
 		return; /* what it returned went nowhere */
+	if (model_unsure) {
+		op->late = true;
+		op->error = error;
+		return;
+	}
 	expect = model_apply(m, op);
 	if (error != expect) {
 		for (unsigned i = t.nops < 40 ? 0 : t.nops - 40; i < t.nops;
@@ -321,21 +379,64 @@ bury(struct mount *m)
 	m->fs = NULL;
 }
 
+static unsigned
+count_alive(void)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < MOUNTS; i++)
+		n += t.mounts[i].alive;
+	return n;
+}
+
+static void
+start_third(struct third_one *o, const struct mount *victim)
+{
+	o->what = (enum third)(rnd() % THIRDS);
+	if (count_alive() < MOUNTS)
+		o->what = THIRD_LIVES;
+	if (o->what == THIRD_LIVES)
+		return;
+	do
+		o->mount = living();
+	while (o->mount == victim);
+	printf("  mount %u dies, mount %u then %s\n", victim->id, o->mount->id,
+	    o->what == THIRD_DIES ? "dies, too" : "leaves");
+	/* All it has done is durable, so that one death is to be explained. */
+	o->mount->quiet = true;
+	ATF_REQUIRE_EQ(0, gfs_sync(o->mount->fs));
+	ATF_REQUIRE(env_spawn(t.env, third_fiber, o, "third") != NULL);
+}
+
+static void
+come_back(struct mount *m)
+{
+	mount_start(m);
+	start_noise(m);
+}
+
 static void
 crash_round(struct model *model)
 {
 	struct mount *m = living();
+	struct third_one third = { NULL, THIRD_LIVES, false };
 
 	t.kill_now = false;
+	start_third(&third, m);
 	ATF_REQUIRE(env_spawn(t.env, kill_fiber, m, "kill") != NULL);
 	while (!t.kill_now)
 		step(model);
 	resolve(model, living()->fs, m->id);
+	while (third.what != THIRD_LIVES && !third.done)
+		env_sleep(t.env, 1000);
+	model_unsure = false;
+	if (third.what == THIRD_DIES)
+		bury(third.mount);
 	bury(m);
-	if (rnd() % 3 != 0) {
-		mount_start(m);
-		start_noise(m);
-	}
+	if (third.what != THIRD_LIVES)
+		come_back(third.mount);
+	if (rnd() % 3 != 0)
+		come_back(m);
 }
 
 static void
@@ -407,6 +508,7 @@ run(uint64_t seed, unsigned bsize, unsigned ops, unsigned crashes)
 
 	printf("seed %llu, blocks of %u\n", (unsigned long long)seed, bsize);
 	memset(&t, 0, sizeof(t));
+	model_unsure = false;
 	t.seed = seed;
 	t.nextid = 1;
 	snprintf(cmd, sizeof(cmd),
@@ -423,6 +525,9 @@ run(uint64_t seed, unsigned bsize, unsigned ops, unsigned crashes)
 	env_sim_run(t.env, NULL);
 	ATF_REQUIRE_MSG(t.done, "seed %llu: stuck after %u operations",
 	    (unsigned long long)seed, t.nops);
+	/* Virtual time, deaths included: nobody is kept out of a lock. */
+	ATF_REQUIRE_MSG(t.slowest_us < 3000000, "an operation took %llu ms",
+	    (unsigned long long)t.slowest_us / 1000);
 	env_free(t.env);
 	shell("fsck.gfs2 -n image >fsck.out 2>&1");
 }
@@ -440,7 +545,7 @@ ATF_TC_BODY(coherent, tc)
 	static const unsigned bsizes[] = { 4096, 1024, 4096, 512 };
 
 	require_tools();
-	for (uint64_t seed = 1; seed <= 6; seed++)
+	for (uint64_t seed = 1; seed <= 12; seed++)
 		run(seed, bsizes[seed % NITEMS(bsizes)], 400, 0);
 }
 
@@ -450,7 +555,7 @@ ATF_TC_BODY(deaths, tc)
 	static const unsigned bsizes[] = { 4096, 1024, 4096, 512 };
 
 	require_tools();
-	for (uint64_t seed = 101; seed <= 110; seed++)
+	for (uint64_t seed = 101; seed <= 130; seed++)
 		run(seed, bsizes[seed % NITEMS(bsizes)], 120, 2);
 }
 

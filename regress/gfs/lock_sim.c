@@ -69,7 +69,7 @@ struct slock {
 TAILQ_HEAD(slockq, slock);
 
 struct res {
-	LIST_ENTRY(res) entry;
+	RB_ENTRY(res) entry;
 	char name[LM_NAME_LEN];
 	struct slockq q[Q_WAIT + 1];
 	uint8_t lvb[LM_LVB_LEN];
@@ -93,7 +93,7 @@ struct simlm {
 	uint64_t seed;
 	unsigned max_us;
 	LIST_HEAD(, lm) members, corpses;
-	LIST_HEAD(, res) res;
+	RB_HEAD(res_tree, res) res;
 	struct waitq wq;
 	uint32_t generation;
 	unsigned recovering; /* recoveries announced and not done */
@@ -154,21 +154,41 @@ post(struct lm *n, bool in, struct msg *m)
 	env_wake_all(s->env, &s->wq);
 }
 
+static int
+res_cmp(const struct res *a, const struct res *b)
+{
+	return memcmp(a->name, b->name, LM_NAME_LEN);
+}
+
+RB_GENERATE_INTERNAL(res_tree, res, entry, res_cmp, UNUSED static)
+
 static struct res *
 res_get(struct simlm *s, const char *name)
 {
-	struct res *r;
+	struct res key, *r;
 
-	LIST_FOREACH(r, &s->res, entry)
-		if (memcmp(r->name, name, LM_NAME_LEN) == 0)
-			return r;
+	memcpy(key.name, name, LM_NAME_LEN);
+	r = RB_FIND(res_tree, &s->res, &key);
+	if (r != NULL)
+		return r;
 	r = calloc(1, sizeof(*r));
 	ASSERT(r != NULL);
 	memcpy(r->name, name, LM_NAME_LEN);
 	for (unsigned i = 0; i < NITEMS(r->q); i++)
 		TAILQ_INIT(&r->q[i]);
-	LIST_INSERT_HEAD(&s->res, r, entry);
+	RB_INSERT(res_tree, &s->res, r);
 	return r;
+}
+
+/* The last lock takes the value block with it. */
+static void
+res_drop(struct simlm *s, struct res *r)
+{
+	for (enum queue q = Q_GRANT; q <= Q_WAIT; q++)
+		if (!TAILQ_EMPTY(&r->q[q]))
+			return;
+	RB_REMOVE(res_tree, &s->res, r);
+	free(r);
 }
 
 static void
@@ -360,10 +380,12 @@ master_lock(struct lm *n, const struct msg *m)
 			bast_for(k);
 		k->flags = 0;
 		answer(k, EAGAIN, 0, fresh);
-		if (fresh)
-			slock_free(k);
-		else
+		if (!fresh) {
 			requeue(k, Q_GRANT);
+			return;
+		}
+		slock_free(k);
+		res_drop(n->s, r);
 		return;
 	}
 	if (!fresh && convert_deadlock(k)) {
@@ -386,22 +408,24 @@ master_unlock(struct lm *n, const struct msg *m)
 	post(n, true, msg_new(K_UNLOCKED, k->lock));
 	slock_free(k);
 	grant_pending(r);
+	res_drop(n->s, r);
 }
 
 /* Every lock of a node that left (lost: died). */
 static void
 purge(struct simlm *s, const struct lm *n, bool lost)
 {
-	struct res *r;
+	struct res *r, *next;
 	struct slock *k;
 
-	LIST_FOREACH(r, &s->res, entry) {
+	RB_FOREACH_SAFE(r, res_tree, &s->res, next) {
 		while ((k = slock_find(r, n)) != NULL) {
 			if (lost && k->granted >= LM_PW)
 				r->lvb_lost = true;
 			slock_free(k);
 		}
 		grant_pending(r);
+		res_drop(s, r);
 	}
 }
 
@@ -547,7 +571,7 @@ simlm_new(struct env *env, uint64_t seed, unsigned max_us)
 	s->max_us = max_us;
 	LIST_INIT(&s->members);
 	LIST_INIT(&s->corpses);
-	LIST_INIT(&s->res);
+	RB_INIT(&s->res);
 	waitq_init(&s->wq);
 	s->running = true;
 	ASSERT(env_spawn(env, pump, s, "lock_sim") != NULL);
@@ -568,7 +592,6 @@ msgq_clear(struct msgq *q)
 void
 simlm_free(struct simlm *s)
 {
-	struct res *r;
 	struct lm *n;
 
 	s->stop = true;
@@ -580,10 +603,8 @@ simlm_free(struct simlm *s)
 		LIST_REMOVE(n, entry);
 		free(n);
 	}
-	while ((r = LIST_FIRST(&s->res)) != NULL) {
-		LIST_REMOVE(r, entry);
-		free(r);
-	}
+	/* Members purge their locks, so nothing is left. */
+	ASSERT(RB_EMPTY(&s->res));
 	free(s);
 }
 
