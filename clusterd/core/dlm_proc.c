@@ -195,6 +195,9 @@ submit(struct dlm_ls *ls, struct lock *lk)
 	}
 	if (lk->cancel) {
 		lk->rq = DLM_IV;
+		/* Its old mode may have gone in the rebuild before this. */
+		lk->sbflags = lk->demoted ? DLM_SBF_DEMOTED : 0;
+		lk->demoted = false;
 		proc_done(ls, lk, DST_CANCELED);
 		return;
 	}

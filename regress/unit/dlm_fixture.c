@@ -66,6 +66,11 @@ got_ast(struct fx *fx, unsigned node, const struct action *act)
 	    (unsigned long long)act->client, l->lkid, l->status,
 	    dlm_mode_name(l->mode), l->sbflags, l->unlocked ? " gone" : "",
 	    l->haslvb ? l->lvb[0] : -1);
+	if (l->status != 0 && l->before != DLM_IV && !l->unlocking)
+		ATF_REQUIRE_MSG(l->mode == l->before ||
+			(l->sbflags & DLM_SBF_DEMOTED) != 0,
+		    "res%u: a failed conversion took %s, and left %s", l->res,
+		    dlm_mode_name(l->before), dlm_mode_name(l->mode));
 	l->pending = l->unlocking = false;
 	l->held = l->unlocked ? DLM_IV : l->mode;
 	l->asked = DLM_IV;
@@ -524,7 +529,7 @@ lock_named(struct fx *fx, unsigned node, uint64_t client, unsigned res,
 	l->res = res;
 	l->floor = fx->floor;
 	l->marked = fx->marked;
-	l->held = l->told = DLM_IV;
+	l->held = l->before = l->told = DLM_IV;
 	l->asked = mode;
 	l->flags = flags;
 	trace(fx, "n%u c%llu l%u: lock res%u %s %#x", node,
@@ -592,6 +597,7 @@ fx_convert(struct fx *fx, struct fx_lock *l, int mode, uint32_t flags,
 		l->pending = true;
 		l->asked = mode;
 		l->flags = flags;
+		l->before = l->held;
 		l->held = while_converting(l->held, mode, flags);
 	}
 	request(fx, l->node, l->client, M_CONVERT, &w);

@@ -26,6 +26,7 @@ struct fx_lock {
 	uint32_t	 lkid;
 	unsigned	 res;
 	int		 held;		/* what the client may rely on */
+	int		 before;	/* ... had the operation not begun */
 	int		 asked;		/* mode of the operation under way, or IV */
 	bool		 pending;	/* an operation is under way */
 	bool		 unlocking;

@@ -584,6 +584,31 @@ ATF_TC_BODY(record_survives, tc)
 	end();
 }
 
+/* The lowest free slot, but never that of one who may still write. */
+ATF_TC_WITHOUT_HEAD(slots);
+ATF_TC_BODY(slots, tc)
+{
+	uint64_t inc;
+
+	begin(4);
+	join(1, 5, 1, 32, "vol");
+	join(2, 5, 1, 32, "vol");
+	settle();
+	inc = w.node[2].inc;
+	lose(2, false);
+	join(3, 5, 1, 32, "vol");
+	settle();
+	fenced(2, inc);
+	settle();
+	ATF_CHECK_EQ(3, w.node[3].slot);
+	join(4, 5, 1, 32, "vol");
+	settle();
+	ATF_CHECK_EQ(2, w.node[4].slot);
+	ATF_CHECK_EQ(1, w.node[1].slot);
+	same_state();
+	end();
+}
+
 /* While it recovers, more is lost: all over, and nothing is forgotten. */
 ATF_TC_WITHOUT_HEAD(restart);
 ATF_TC_BODY(restart, tc)
@@ -831,6 +856,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, fence_first);
 	ATF_TP_ADD_TC(tp, no_fence_needed);
 	ATF_TP_ADD_TC(tp, record_survives);
+	ATF_TP_ADD_TC(tp, slots);
 	ATF_TP_ADD_TC(tp, restart);
 	ATF_TP_ADD_TC(tp, stale_votes);
 	ATF_TP_ADD_TC(tp, views);
