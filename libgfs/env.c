@@ -186,6 +186,16 @@ rearm(struct env *env)
 		env->ops->arm(env, first);
 }
 
+void
+env_fired(struct env *env)
+{
+	/*
+	 * A timer may go off a little early by our clock.  Without this the
+	 * deadline would look armed already, and nobody would ever come.
+	 */
+	env->armed = UINT64_MAX;
+}
+
 /* E2 */
 static void
 make_runnable(struct env *env, struct fiber *f)

@@ -63,6 +63,8 @@ struct fiber *env_spawn(struct env *, void (*fn)(void *), void *arg,
 	    const char *name);
 /* Runs every runnable fiber and every expired deadline; the host's duty. */
 void	 env_run(struct env *);
+/* The host's timer went off and is not armed any more; before env_run(). */
+void	 env_fired(struct env *);
 uint64_t env_deadline(const struct env *);	/* UINT64_MAX: none */
 unsigned env_fibers(const struct env *);	/* alive */
 

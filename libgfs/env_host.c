@@ -219,6 +219,7 @@ on_completion(evutil_socket_t fd, short what, void *arg)
 static void
 on_timer(evutil_socket_t fd, short what, void *arg)
 {
+	env_fired(arg);
 	env_run(arg);
 }
 

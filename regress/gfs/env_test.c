@@ -440,6 +440,41 @@ order_of(uint64_t seed, char *out, size_t size)
 	env_free(env);
 }
 
+/* An early timer of the host once left a fiber asleep for good. */
+struct sleeper {
+	struct env *env;
+	struct event_base *base;
+	unsigned left;
+};
+
+static void
+sleep_often(void *arg)
+{
+	struct sleeper *s = arg;
+
+	for (; s->left > 0; s->left--)
+		env_sleep(s->env, 1000 + s->left * 37 % 2000);
+	event_base_loopbreak(s->base);
+}
+
+ATF_TC_WITHOUT_HEAD(host_early_timers);
+ATF_TC_BODY(host_early_timers, tc)
+{
+	struct timeval limit = { .tv_sec = 60 };
+	struct sleeper s = { .left = 400 };
+
+	s.base = event_base_new();
+	ATF_REQUIRE(s.base != NULL);
+	s.env = env_host_new(s.base, 1);
+	ATF_REQUIRE(s.env != NULL);
+	ATF_REQUIRE(env_spawn(s.env, sleep_often, &s, "sleeper") != NULL);
+	event_base_loopexit(s.base, &limit);
+	event_base_dispatch(s.base);
+	ATF_REQUIRE_EQ_MSG(0, s.left, "%u sleeps never ended", s.left);
+	env_free(s.env);
+	event_base_free(s.base);
+}
+
 ATF_TC_WITHOUT_HEAD(seeded_order);
 ATF_TC_BODY(seeded_order, tc)
 {
@@ -464,6 +499,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, device_sim);
 	ATF_TP_ADD_TC(tp, device_readonly);
 	ATF_TP_ADD_TC(tp, host);
+	ATF_TP_ADD_TC(tp, host_early_timers);
 	ATF_TP_ADD_TC(tp, seeded_order);
 	return atf_no_error();
 }
