@@ -9,8 +9,11 @@ $(call test,regress/gfs/log_test,regress/gfs/log_test.c $(GFSA_SRCS),$(GFSA_LIBS
 $(call test,regress/gfs/cache_test,regress/gfs/cache_test.c $(GFSA_SRCS),$(GFSA_LIBS))
 $(call test,regress/gfs/recovery_test,regress/gfs/recovery_test.c $(GFSA_SRCS),$(GFSA_LIBS))
 
+# With whole mounts.
+$(call test,regress/gfs/dirty_test,regress/gfs/dirty_test.c regress/gfs/volume.c regress/gfs/model.c clusterd/buf.c clusterd/log.c,$(O)/libgfs/libgfs.a -levent_core -lpthread)
+
 # Tests find the script beside themselves, wherever the build is.
-$(O)/regress/gfs/recovery_test: $(O)/regress/interop/kernel-gfs2
+$(O)/regress/gfs/recovery_test $(O)/regress/gfs/dirty_test: $(O)/regress/interop/kernel-gfs2
 $(O)/regress/interop/kernel-gfs2: regress/interop/kernel-gfs2
 	@mkdir -p $(@D)
 	$(Q)cp $< $@
