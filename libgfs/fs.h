@@ -155,6 +155,11 @@ void	 inode_iopen_callback(struct glock *, enum lm_mode wanted);
 /* unlinked.c: the fiber that frees inodes whose last user has died. */
 int	 unlinked_start(struct gfs *);	/* after log_start() and rgrp_init() */
 void	 unlinked_stop(struct gfs *);	/* before log_stop(); waits */
+/*
+ * After a journal was replayed: looks through all rgrps, in the background,
+ * for inodes whose last user died with its node.  Any context.
+ */
+void	 unlinked_scan(struct gfs *);
 
 /* bmap.c: where the file's block lblk is. new: it was allocated just now. */
 struct extent { uint64_t blkno; uint64_t len; bool new; };

@@ -177,6 +177,8 @@ void	 unlinked_queue(struct gfs *, uint64_t addr, uint64_t delay_us);
 /* Waits until what is queued has been tried once. */
 void	 unlinked_drain(struct gfs *);
 bool	 unlinked_full(const struct gfs *);
+/* Queues what is unlinked in rgrp number i; ENOENT: there is none. */
+int	 rgrp_scan(struct gfs *, unsigned i);
 
 /* ea_free.c */
 int	 ea_free(struct ginode *);

@@ -71,10 +71,35 @@ scan_unlinked(struct rgrp *rg)
 			if (inode_find(rg->fs, addr) != NULL)
 				continue;
 			unlinked_queue(rg->fs, addr, 0);
-			if (++found == UNLINKED_SCAN)
+			if (++found == UNLINKED_SCAN) {
+				/* The next one who comes by does the rest. */
+				rg->check = true;
 				return;
+			}
 		}
 	}
+}
+
+int
+rgrp_scan(struct gfs *fs, unsigned i)
+{
+	struct gholder gh;
+	struct rgrp *rg;
+	int error;
+
+	error = rgrp_fresh(fs);
+	if (error != 0)
+		return error;
+	if (i >= fs->rgrps->n)
+		return ENOENT;
+	rg = fs->rgrps->byindex[i];
+	error = rgrp_lock(rg, GLS_SH, 0, &gh);
+	if (error == 0) {
+		if (rg->unlinked > 0)
+			scan_unlinked(rg);
+		glock_release(&gh);
+	}
+	return error;
 }
 
 /* ENOSPC: not n blocks here; EAGAIN: somebody else works here. */

@@ -15,7 +15,8 @@
  *     asking for the inode's lock, which ends the deleter's waiting;
  * U3  whoever frees notes the formal number in the inode's value block, so
  *     that peers do not take the block for the old inode;
- * U4  what a crash leaves over is found by the allocator.
+ * U4  what a crash leaves over is found by the allocator, and by a walk over
+ *     all rgrps after a journal was replayed.
  *
  * One fiber tries what could not be done at once; its queue is bounded, and
  * what does not fit is left to U4.
@@ -40,6 +41,8 @@ struct unlinked {
 	TAILQ_HEAD(, orphan) queue;
 	unsigned n;
 	bool stop, running;
+	bool scan;	   /* a walk over the rgrps is wanted */
+	unsigned rgrp;	   /* where it is */
 	bool busy;	   /* the fiber is at one now */
 	uint64_t round;	   /* grows when nothing was due */
 	struct waitq wq;   /* the fiber waits here */
@@ -227,6 +230,31 @@ due(struct unlinked *ul, uint64_t now, uint64_t *next)
 	return NULL;
 }
 
+void
+unlinked_scan(struct gfs *fs)
+{
+	struct unlinked *ul = fs->unlinked;
+
+	if (ul == NULL)
+		return;
+	ul->scan = true;
+	ul->rgrp = 0;
+	env_wake_all(fs->env, &ul->wq);
+}
+
+/* One rgrp of the walk. */
+static void
+scan_step(struct gfs *fs, struct unlinked *ul)
+{
+	int error = fs_writable(fs);
+
+	if (error == 0)
+		error = rgrp_scan(fs, ul->rgrp++);
+	if (error != 0)
+		ul->scan = false;
+	env_yield(fs->env);
+}
+
 static void
 unlinked_main(void *arg)
 {
@@ -237,6 +265,10 @@ unlinked_main(void *arg)
 
 	while (!ul->stop) {
 		o = due(ul, env_now(fs->env), &next);
+		if (o == NULL && ul->scan) {
+			scan_step(fs, ul);
+			continue;
+		}
 		if (o == NULL) {
 			ul->round++;
 			env_wake_all(fs->env, &ul->idle);

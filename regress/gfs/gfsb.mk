@@ -7,3 +7,4 @@ $(call test,regress/gfs/opscrash_test,regress/gfs/opscrash_test.c $(GFSB_VOL) cl
 $(call test,regress/gfs/concurrent_test,regress/gfs/concurrent_test.c $(GFSB_VOL) clusterd/buf.c clusterd/log.c,$(O)/libgfs/libgfs.a -levent_core -lpthread)
 $(call test,regress/gfs/corrupt_test,regress/gfs/corrupt_test.c $(GFSB_VOL) clusterd/buf.c clusterd/log.c,$(O)/libgfs/libgfs.a -levent_core -lpthread)
 $(call test,regress/gfs/exchange_test,regress/gfs/exchange_test.c $(GFSB_VOL) clusterd/buf.c clusterd/log.c,$(O)/libgfs/libgfs.a -levent_core -lpthread)
+$(call test,regress/gfs/orphans_test,regress/gfs/orphans_test.c regress/gfs/lock_sim.c $(GFSB_VOL) clusterd/buf.c clusterd/log.c,$(O)/libgfs/libgfs.a -levent_core -lpthread)
