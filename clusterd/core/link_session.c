@@ -276,6 +276,10 @@ frames(struct link_layer *l, struct peer *p, struct life *life, bool proven,
 			if (ok && life == &p->cur)
 				path_beat(l, p, link, &b, bus);
 		} else if (proven) {
+			/* It avoids our best link, so that one may be dead. */
+			if (type == WF_DATA && link != path_best(l, p))
+				p->double_until =
+				    bus->now + 2 * l->conf->heartbeat_us;
 			ok = session_frame(l, p, type, &body, bus);
 			if (!p->up)
 				return;
