@@ -436,7 +436,7 @@ reader_main(void *arg)
 			cache_detach(r->bh[i]);
 		cache_put(r->bh[i]);
 	}
-	dev_free(r->mem);
+	free(r->mem);
 	free(r);
 	if (--fs->cache->readers == 0)
 		env_wake_all(fs->env, &fs->cache->idle);
@@ -455,7 +455,9 @@ read_run(struct glock *gl, uint64_t blkno, unsigned n, unsigned type)
 		return 0;
 	r->fs = fs;
 	r->blkno = blkno;
-	r->mem = dev_alloc((size_t)n << fs->bshift);
+	r->mem = aligned_alloc(DEV_ALIGN,
+	    (((size_t)n << fs->bshift) + DEV_ALIGN - 1) &
+		~(size_t)(DEV_ALIGN - 1));
 	while (r->mem != NULL && r->n < n) {
 		if (cache_find(fs->cache, blkno + r->n) != NULL ||
 		    bh_get(gl, blkno + r->n, type, &r->bh[r->n], &fresh) != 0)
@@ -463,7 +465,7 @@ read_run(struct glock *gl, uint64_t blkno, unsigned n, unsigned type)
 		r->bh[r->n++]->flags |= BH_READING;
 	}
 	if (r->n == 0) {
-		dev_free(r->mem);
+		free(r->mem);
 		free(r);
 		return 0;
 	}

@@ -31,6 +31,7 @@ struct dev {
 	bool readonly;
 	bool permit;
 	uint64_t size;
+	unsigned sector;
 	dev_hook hook;
 	void *hook_arg;
 };
@@ -54,12 +55,16 @@ static int
 measure(struct dev *d)
 {
 	struct stat st;
+	int sector;
 
+	d->sector = SECTOR;
 	if (fstat(d->fd, &st) == -1)
 		return errno;
 	if (S_ISBLK(st.st_mode)) {
-		if (ioctl(d->fd, BLKGETSIZE64, &d->size) == -1)
+		if (ioctl(d->fd, BLKGETSIZE64, &d->size) == -1 ||
+		    ioctl(d->fd, BLKSSZGET, &sector) == -1)
 			return errno;
+		d->sector = (unsigned)MAX(sector, (int)SECTOR);
 		return 0;
 	}
 	if (!S_ISREG(st.st_mode))
@@ -112,6 +117,12 @@ uint64_t
 dev_size(const struct dev *d)
 {
 	return d->size;
+}
+
+unsigned
+dev_sector(const struct dev *d)
+{
+	return d->sector;
 }
 
 bool

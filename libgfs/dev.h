@@ -26,6 +26,7 @@ int	 dev_open(struct env *, const char *path, int fd_or_minus1,
 void	 dev_close(struct dev *);
 uint64_t dev_size(const struct dev *);	/* bytes */
 bool	 dev_readonly(const struct dev *);
+unsigned dev_sector(const struct dev *);	/* smallest request, bytes */
 
 /* Buffers for dev I/O: aligned to DEV_ALIGN, zeroed. NULL: out of memory. */
 void	*dev_alloc(size_t len);

@@ -20,7 +20,7 @@
  *	    memory is bounded by the size of the journal.
  *
  * Transitions: find head -> (clean: done) -> scan tail..head -> resolve
- *	-> write home -> flush -> fold statfs -> clean header
+ *	-> write home -> flush -> clean header -> fold statfs
  */
 
 #include <errno.h>
@@ -266,9 +266,14 @@ replay_dirty(struct gfs *fs, unsigned jid, const struct log_header *head)
 	if (error == 0)
 		error = dev_flush(fs->dev);
 	if (error == 0)
-		error = replay_statfs(fs, head);
-	if (error == 0)
 		error = clean_header(fs, j, jid, head);
+	/*
+	 * Last, because a replay that has to be done again would bring back
+	 * the change file: what a crash leaves in it is found by the next
+	 * mount that uses this journal.
+	 */
+	if (error == 0)
+		error = replay_statfs(fs, head);
 	if (error == 0)
 		gfs_log(fs,
 		    "journal %u: replayed %u of %u blocks, %u "

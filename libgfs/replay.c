@@ -260,13 +260,13 @@ fold(struct gfs *fs, uint64_t master, const struct log_header *h, uint8_t *p)
 	sc.free += h->local.free;
 	sc.dinodes += h->local.dinodes;
 	error = write_counters(fs, master, p, &sc);
-	if (error != 0)
-		return error;
-	error = read_counters(fs, h->statfs_addr, p, &sc);
+	if (error == 0)
+		error = read_counters(fs, h->statfs_addr, p, &sc);
 	if (error != 0)
 		return error;
 	memset(&sc, 0, sizeof(sc));
-	return write_counters(fs, h->statfs_addr, p, &sc);
+	error = write_counters(fs, h->statfs_addr, p, &sc);
+	return error != 0 ? error : dev_flush(fs->dev);
 }
 
 /*

@@ -88,6 +88,13 @@ check(struct gfs *fs, char *why, size_t len)
 	const struct sb *sb = &fs->sb;
 	uint64_t blocks = dev_size(fs->dev) / sb->bsize;
 
+	if (sb->bsize < dev_sector(fs->dev)) {
+		snprintf(why, len,
+		    "superblock: blocks of %u bytes on a device "
+		    "with sectors of %u",
+		    sb->bsize, dev_sector(fs->dev));
+		return EINVAL;
+	}
 	if (!known_proto(sb->lockproto)) {
 		snprintf(why, len,
 		    "superblock: lock protocol \"%.32s\" is "

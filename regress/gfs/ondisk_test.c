@@ -453,6 +453,93 @@ ATF_TC_BODY(bad_dirent, tc)
 	ATF_CHECK_EQ(OD_NAMELEN, dirent_decode(&d, p, 64));
 }
 
+ATF_TC_WITHOUT_HEAD(bad_rgrp);
+ATF_TC_BODY(bad_rgrp, tc)
+{
+	const struct rgrp_hdr good = { .free = 100,
+		.dinodes = 3,
+		.igeneration = 9,
+		.data0 = 19,
+		.data = 400,
+		.bitbytes = 100 };
+	struct rgrp_hdr r;
+	uint8_t p[512] = { 0 };
+
+	rgrp_encode(&good, p);
+	ATF_REQUIRE_EQ(OD_OK, rgrp_decode(&r, p));
+	ATF_CHECK_EQ(9, r.igeneration);
+	od_put32(p + 28, 99);
+	ATF_CHECK_EQ(OD_CRC, rgrp_decode(&r, p));
+	od_put32(p + 64, 0); /* as from before there was a checksum */
+	ATF_CHECK_EQ(OD_OK, rgrp_decode(&r, p));
+	od_put32(p + 28, 401);
+	ATF_CHECK_EQ(OD_COUNT, rgrp_decode(&r, p));
+	od_put32(p + 4, GFS2_METATYPE_RB);
+	ATF_CHECK_EQ(OD_TYPE, rgrp_decode(&r, p));
+	od_put32(p, 0);
+	ATF_CHECK_EQ(OD_MAGIC, rgrp_decode(&r, p));
+}
+
+/* A dinode with one field wrong. */
+static enum od_error
+decode_with(size_t off, uint32_t value, uint32_t mode)
+{
+	const struct dinode good = { .num = { 5, 77 },
+		.mode = mode,
+		.nlink = 1,
+		.size = 100,
+		.blocks = 1 };
+	struct dinode d;
+	uint8_t p[1024] = { 0 };
+
+	dinode_encode(&good, p);
+	ATF_REQUIRE_EQ(OD_OK, dinode_decode(&d, p, sizeof(p), 77, 8));
+	ATF_CHECK_EQ(OD_ADDR, dinode_decode(&d, p, sizeof(p), 78, 8));
+	od_put32(p + off, value);
+	return dinode_decode(&d, p, sizeof(p), 77, 8);
+}
+
+ATF_TC_WITHOUT_HEAD(bad_dinode);
+ATF_TC_BODY(bad_dinode, tc)
+{
+	ATF_CHECK_EQ(OD_MODE, decode_with(40, 0644, S_IFREG | 0644));
+	ATF_CHECK_EQ(OD_HEIGHT, decode_with(136, 9, S_IFREG));
+	ATF_CHECK_EQ(OD_DEPTH, decode_with(144, 18, S_IFDIR));
+	ATF_CHECK_EQ(OD_DEPTH, decode_with(128, GFS2_DIF_EXHASH, S_IFDIR));
+	/* 792 bytes fit behind the dinode in a block of 1 KiB. */
+	ATF_CHECK_EQ(OD_OK, decode_with(60, 792, S_IFREG));
+	ATF_CHECK_EQ(OD_SIZE, decode_with(60, 793, S_IFREG));
+	ATF_CHECK_EQ(OD_SIZE, decode_with(56, 1, S_IFREG));
+	ATF_CHECK_EQ(OD_SIZE, decode_with(60, 792, S_IFLNK));
+	ATF_CHECK_EQ(OD_SIZE, decode_with(136, 1, S_IFLNK));
+	ATF_CHECK_EQ(OD_ADDR, decode_with(36, 78, S_IFREG));
+	ATF_CHECK_EQ(OD_TYPE, decode_with(4, 5, S_IFREG));
+}
+
+ATF_TC_WITHOUT_HEAD(bad_leaf);
+ATF_TC_BODY(bad_leaf, tc)
+{
+	const struct leaf_hdr good = { .depth = 6,
+		.entries = 19,
+		.dirent_format = GFS2_FORMAT_DE,
+		.inode = 5,
+		.dist = 1 };
+	struct leaf_hdr l;
+	uint8_t p[1024] = { 0 };
+
+	leaf_encode(&good, p);
+	ATF_REQUIRE_EQ(OD_OK, leaf_decode(&l, p, sizeof(p)));
+	ATF_CHECK_EQ(19, l.entries);
+	od_put16(p + 26, 20); /* 19 fit */
+	ATF_CHECK_EQ(OD_COUNT, leaf_decode(&l, p, sizeof(p)));
+	leaf_encode(&good, p);
+	od_put16(p + 24, 18);
+	ATF_CHECK_EQ(OD_DEPTH, leaf_decode(&l, p, sizeof(p)));
+	leaf_encode(&good, p);
+	od_put32(p + 28, 1100);
+	ATF_CHECK_EQ(OD_FORMAT, leaf_decode(&l, p, sizeof(p)));
+}
+
 ATF_TC_WITHOUT_HEAD(checksums);
 ATF_TC_BODY(checksums, tc)
 {
@@ -472,6 +559,9 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, bad_rindex);
 	ATF_TP_ADD_TC(tp, bad_log_blocks);
 	ATF_TP_ADD_TC(tp, bad_dirent);
+	ATF_TP_ADD_TC(tp, bad_rgrp);
+	ATF_TP_ADD_TC(tp, bad_dinode);
+	ATF_TP_ADD_TC(tp, bad_leaf);
 	ATF_TP_ADD_TC(tp, checksums);
 	return atf_no_error();
 }
