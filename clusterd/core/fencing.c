@@ -21,7 +21,8 @@
  * Invariants:
  *   F1  the table is the same on all members with state, but for times;
  *   F2  a device is started only by the executor of the attempt, in a synced
- *       primary view that the victim's incarnation is not in;
+ *       primary view that the victim's incarnation is not in, and right after
+ *       every member of that view has acknowledged the claim to start it;
  *   F3  at most one entry of an incarnation; a done one never changes;
  *   F4  NOTE_FENCED is said once per entry, at the same point of the order;
  *   F5  an agent that runs for a settled entry is cancelled.
@@ -408,7 +409,7 @@ ordered(struct fencing *f, const struct note *note, struct bus *bus)
 	static const char leave[] = "the operator wants this node to leave";
 	struct victim *v;
 	struct rbuf r;
-	unsigned type;
+	unsigned type, attempt;
 	uint16_t node;
 	uint64_t inc;
 
@@ -431,6 +432,12 @@ ordered(struct fencing *f, const struct note *note, struct bus *bus)
 		if (v != NULL && v->state != FS_DONE)
 			fencing_finish(f, v, EVID_MANUAL,
 			    "the operator confirmed that it is off", bus);
+		break;
+	case FM_CLAIM:
+		attempt = rbuf_u32(&r);
+		if (rbuf_done(&r) && v != NULL && note->node == f->self &&
+		    note->inc == f->inc)
+			run_claimed(f, v, attempt, bus);
 		break;
 	case FM_LEAVE:
 		cmd_answer(f, node, FM_LEAVE, 0, "the node was asked to leave",

@@ -16,7 +16,8 @@ enum fence_msg {
 	FM_RESULT = 1,	/* u32 attempt; u8 ok; u8 verified; str text */
 	FM_REQUEST,	/* the operator wants this node fenced */
 	FM_CONFIRM,	/* the operator says it is off */
-	FM_LEAVE	/* the operator wants it to leave */
+	FM_LEAVE,	/* the operator wants it to leave */
+	FM_CLAIM	/* u32 attempt: its executor is about to start it */
 };
 
 /* One round at the devices of a level; the executor's own. */
@@ -88,6 +89,8 @@ struct victim *fencing_add(struct fencing *, uint16_t node, uint64_t inc,
 	    struct bus *);
 
 /* fencing_run.c: the executor */
+void	 run_claimed(struct fencing *, struct victim *, unsigned attempt,
+	    struct bus *);
 void	 run_start_due(struct fencing *, struct bus *);
 void	 run_cancel(struct fencing *, struct victim *, struct bus *);
 unsigned fencing_rounds(const struct fencing *, const struct victim *);

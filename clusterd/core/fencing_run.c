@@ -92,8 +92,6 @@ start_run(struct fencing *f, struct victim *v, struct bus *bus)
 	v->run.verified = true;
 	v->run.text[0] = '\0';
 	v->run.n = cn->levels[level].ndevices;
-	/* Only a new attempt, or a loss of this executor, starts another. */
-	v->start_at = UINT64_MAX;
 	for (i = 0; i < v->run.n; i++) {
 		v->run.req[i] = ++f->req;
 		v->run.device[i] = cn->levels[level].devices[i];
@@ -115,16 +113,44 @@ start_run(struct fencing *f, struct victim *v, struct bus *bus)
 	}
 }
 
-/* Ours to run now? (F2) */
+/* Ours to run? (F2) */
 static bool
-due(const struct fencing *f, const struct victim *v, uint64_t now)
+ours(const struct fencing *f, const struct victim *v)
 {
-	return v->state == FS_PENDING && !v->run.on && v->start_at <= now &&
-	    v->executor == f->self && v->exec_inc == f->inc &&
+	return v->state == FS_PENDING && !v->run.on && v->executor == f->self &&
+	    v->exec_inc == f->inc &&
 #if MUTANT != 403
 	    f->primary && f->synced &&
 #endif
 	    !view_has(&f->view, v->node, v->inc) && fencing_rounds(f, v) > 0;
+}
+
+/*
+ * A node that was cut off or asleep may not know yet that the others have
+ * gone on, and that the victim is back.  So the start itself goes through the
+ * order, which stands still unless all members of the view take part.
+ */
+static void
+claim(struct victim *v, struct bus *bus)
+{
+	struct wbuf w;
+
+	v->start_at = UINT64_MAX;
+	wbuf_init(&w, 64);
+	wbuf_u8(&w, FM_CLAIM);
+	wbuf_u16(&w, v->node);
+	wbuf_u64(&w, v->inc);
+	wbuf_u32(&w, v->attempt);
+	fencing_order(bus, &w);
+	wbuf_free(&w);
+}
+
+void
+run_claimed(struct fencing *f, struct victim *v, unsigned attempt,
+    struct bus *bus)
+{
+	if (v->attempt == attempt && ours(f, v))
+		start_run(f, v, bus);
 }
 
 static void
@@ -148,8 +174,8 @@ run_start_due(struct fencing *f, struct bus *bus)
 	unsigned i;
 
 	for (i = 0; i < f->n; i++) {
-		if (due(f, &f->v[i], bus->now))
-			start_run(f, &f->v[i], bus);
+		if (f->v[i].start_at <= bus->now && ours(f, &f->v[i]))
+			claim(&f->v[i], bus);
 		if (f->v[i].state != FS_DONE)
 			nag(f, &f->v[i], bus);
 	}

@@ -124,7 +124,8 @@ part_flushed(struct member *m, const struct note *note, struct bus *bus)
 	struct rbuf r;
 	struct wbuf w;
 
-	if (m->phase != PH_WEDGED)
+	/* Nobody asked when we wedged on our own account. */
+	if (m->phase != PH_WEDGED || m->coord == 0)
 		return;
 	fill_flush(m, &f);
 	rbuf_init(&r, note->data, note->len);

@@ -516,6 +516,20 @@ dispatch(struct node *n, const struct event *ev)
 	}
 }
 
+/*
+ * We were not run for so long that the others may have given us up: what we
+ * believe to be the view may be over, and the packets that waited for us are
+ * of that time.  Nothing may be done on their word.
+ */
+static void
+overslept(struct node *n, uint64_t late)
+{
+	if (late + 2 * n->conf->heartbeat_us < n->conf->failure_timeout_us)
+		return;
+	member_overslept(n->member, late, &n->bus);
+	settle(n);
+}
+
 void
 node_step(struct node *n, const struct event *ev, struct actions *out)
 {
@@ -528,6 +542,8 @@ node_step(struct node *n, const struct event *ev, struct actions *out)
 	n->bus.now = ev->now;
 	n->bus.wall = ev->wall;
 	n->bus.out = out;
+	if (n->state != NODE_NEW && ev->now > n->due)
+		overslept(n, ev->now - n->due);
 	dispatch(n, ev);
 	settle(n);
 	if (n->state == NODE_LEAVING) {
@@ -535,10 +551,16 @@ node_step(struct node *n, const struct event *ev, struct actions *out)
 		settle(n);
 	}
 	/* What was said before the end must still go out. */
-	if (n->state != NODE_STOPPED)
+	while (n->state != NODE_STOPPED) {
 		link_flush(n->link, &n->bus);
+		if (n->bus.n == 0)
+			break;
+		settle(n);
+	}
 	drain(n);
 	ASSERT(n->bus.n == 0); /* N3 */
+	/* A deadline in the past means at once. */
+	n->due = MAX(node_deadline(n), n->now);
 	n->bus.out = NULL;
 }
 

@@ -34,6 +34,7 @@ struct node {
 	uint64_t		 leave_deadline;
 	uint64_t		 started;	/* us */
 	uint64_t		 now;		/* of the last step */
+	uint64_t		 due;		/* deadline after the last step */
 	struct rng		 rng;
 	struct bus		 bus;
 	struct link_layer	*link;
