@@ -2,7 +2,10 @@
 /* Copyright (c) 2026 The clusterd authors */
 
 /*
- * Attributes of inodes, and symbolic links' targets.
+ * Attributes of inodes, and symbolic links' targets.  A size change comes
+ * first and may take several transactions; the other attributes follow in one
+ * of their own, so a crash between the two leaves a smaller file with its old
+ * owner, never a half-set owner.
  */
 
 #include <sys/sysmacros.h>
@@ -36,6 +39,7 @@ gfs_getattr(struct ginode *ip, struct stat *st)
 	struct gholder gh;
 	int error;
 
+	/* DF will do: attributes are as current under it as under SH. */
 	error = inode_lock(ip, GLS_SH, GLF_ANY, &gh);
 	if (error != 0)
 		return error;
@@ -49,6 +53,7 @@ set_size(struct ginode *ip, off_t size)
 {
 	if (inode_is(ip, S_IFDIR))
 		return EISDIR;
+	/* Neither devices nor links have a size to set. */
 	if (!inode_is(ip, S_IFREG) || size < 0)
 		return EINVAL;
 	if (ip->diskflags & GFS2_DIF_APPENDONLY)
@@ -75,6 +80,7 @@ set_fields(struct ginode *ip, const struct stat *st, unsigned mask)
 		ip->atime = now;
 	if (mask & GFS_SET_MTIME_NOW)
 		ip->mtime = now;
+	/* Whatever was changed, the change itself happened now. */
 	ip->ctime = now;
 }
 

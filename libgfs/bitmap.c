@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 /* Copyright (c) 2026 The clusterd authors */
 
+/*
+ * Block-state bitmaps.  Bytes are looked at four blocks at a time where that
+ * skips work; the rest is plain, since a bitmap block is small.
+ */
+
 #include "bitmap.h"
 
 unsigned

@@ -86,6 +86,11 @@ alloc_data(struct ginode *ip, struct bh *bh, unsigned level, unsigned idx,
 	return 0;
 }
 
+/*
+ * Maps lblk to a new block, with whatever indirect blocks are missing on the
+ * way.  The inode's height, blocks and goal change in core; the caller writes
+ * them with inode_update() before it ends the transaction.
+ */
 int
 bmap_alloc(struct ginode *ip, uint64_t lblk, uint64_t maxlen,
     struct extent *ext)
@@ -142,6 +147,7 @@ unstuff_payload(struct ginode *ip, struct bh *dibh, uint64_t *blkno)
 	error = rgrp_alloc_blocks(ip->res, ip, ip->goal, &n, blkno);
 	if (error != 0)
 		return error;
+	/* Logged data is a log item like metadata, with its old revokes. */
 	if (inode_jdata(ip)) {
 		flags = BH_JDATA;
 		trans_unrevoke(fs, *blkno);

@@ -105,6 +105,7 @@ strip_data(struct strip *s, struct bh *bh, unsigned level, unsigned low)
 			error = rgrp_hold_block(fs, ptr, &h);
 		if (error != 0)
 			return error;
+		/* As many as may turn out to lie in this rgrp. */
 		count = idx - low;
 		idx--;
 		error =
@@ -187,6 +188,7 @@ bmap_free_from(struct ginode *ip, uint64_t lblk)
 	struct bh *bh;
 	int error;
 
+	/* Beyond what the tree maps there is nothing to free. */
 	if (!bmap_path(ip->fs, lblk, ip->height, &s.first))
 		return 0;
 	error = inode_bh(ip, &bh);
@@ -296,6 +298,7 @@ grow(struct ginode *ip, uint64_t size)
 	return error;
 }
 
+/* In the inode's lock; takes as many transactions as it needs. */
 int
 bmap_truncate(struct ginode *ip, uint64_t size)
 {

@@ -116,6 +116,7 @@ dir_search(struct ginode *dip, const struct dname *name, struct dir_entry *de)
 	error = look_for(dip, name, dirent_find, &pl);
 	if (error != 0)
 		return error;
+	/* What it leads to is checked here, once for all who follow it. */
 	de->num = pl.d.h.num;
 	de->type = pl.d.h.type;
 	if (!rgrp_block_ok(dip->fs, de->num.addr))
@@ -172,6 +173,10 @@ leaf_changed(struct ginode *dip, struct place *pl, int entries)
 	return 0;
 }
 
+/*
+ * The room is looked for again: it is where dir_make_room() saw it, since the
+ * lock was kept, but a position would not survive in a buffer let go.
+ */
 int
 dir_add(struct ginode *dip, const struct dname *name, const struct inum *num,
     uint32_t mode)
@@ -216,6 +221,7 @@ dir_remove(struct ginode *dip, const struct dname *name)
 	return inode_update(dip);
 }
 
+/* In place: neither the record's size nor the count of names changes. */
 int
 dir_retarget(struct ginode *dip, const struct dname *name,
     const struct inum *num, uint32_t mode)

@@ -156,6 +156,7 @@ leaf_new(struct ginode *dip, struct leaf_hdr *lf, struct bh **out)
 		error = meta_new(dip, blkno, GFS2_METATYPE_LF, out);
 	if (error != 0)
 		return error;
+	/* Depth and count are for the caller to set. */
 	memset(lf, 0, sizeof(*lf));
 	lf->dirent_format = GFS2_FORMAT_DE;
 	lf->inode = dip->addr;
@@ -238,6 +239,7 @@ split(struct ginode *dip, uint32_t hash)
 	error = leaf_new(dip, &nlf, &nbh);
 	if (error == 0) {
 		trans_add_meta(obh);
+		/* All may go one way; then the next round splits again. */
 		od = dirent_split(obh->data, nbh->data, OD_LEAF_SIZE, fs->bsize,
 		    divider, &moved);
 		if (od != OD_OK || moved > olf.entries)
@@ -327,6 +329,7 @@ table_write(struct ginode *dip, const uint64_t *table, uint32_t n)
 			return error;
 		trans_add_meta(dibh);
 		memset(dibh->data + OD_DINODE_SIZE, 0, stuffed_max(fs));
+		/* From here on the space behind the dinode holds pointers. */
 		if ((uint64_t)n * 8 > stuffed_max(fs)) {
 			dip->height = 1;
 		} else {
@@ -353,6 +356,7 @@ double_table(struct ginode *dip, uint32_t hash)
 	uint64_t *table;
 	int error;
 
+	/* In memory, at most 1 MiB: in place it would overtake itself. */
 	error = table_read_doubled(dip, &table);
 	if (error != 0)
 		return error;

@@ -155,6 +155,7 @@ load_chain(struct ginode *dip, uint32_t slot, struct items *its, uint32_t *len)
 	return error;
 }
 
+/* From the slot of the cookie on; earlier ones cannot hold its hash. */
 static int
 read_hashed(struct ginode *dip, uint64_t cookie,
     bool (*fn)(void *, const struct gfs_dirent *), void *arg, struct items *its)
@@ -188,7 +189,7 @@ gfs_readdir(struct ginode *dip, uint64_t cookie,
 	bool more = true;
 	int error;
 
-	/* One past the last possible entry. */
+	/* One past the last possible entry: the end was reached. */
 	if (cookie >> (32 + COOKIE_LOW) != 0)
 		return 0;
 	error = inode_lock(dip, GLS_SH, 0, &gh);
@@ -256,6 +257,7 @@ clear_slots(struct ginode *dip, void *arg)
 	return error;
 }
 
+/* From the second leaf on, so that the slots always lead to a whole chain. */
 static int
 free_chain(struct ginode *dip, struct dead_leaf *dl)
 {

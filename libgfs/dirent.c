@@ -193,6 +193,7 @@ dirent_put(uint8_t *blk, const struct dent *room, const struct dname *name,
 	h.name_len = (uint16_t)name->len;
 	h.type = (uint16_t)type;
 	memset(blk + room->off + used, 0, OD_DIRENT_SIZE);
+	/* The new record gets all the slack: it is the next to be split. */
 	dirent_encode(&h, blk + room->off + used);
 	memcpy(blk + room->off + used + OD_DIRENT_SIZE, name->s, name->len);
 }

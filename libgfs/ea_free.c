@@ -89,6 +89,7 @@ free_records(struct ginode *ip, struct bh *bh)
 		p = bh->data + off;
 		if (left < EA_HEADER)
 			return ea_corrupt(ip, bh, "record is cut short");
+		/* Every length is checked against what is left of the block. */
 		rec_len = od_get32(p);
 		name_len = p[8];
 		type = p[9];

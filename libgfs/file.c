@@ -273,6 +273,7 @@ write_stuffed(struct ginode *ip, const uint8_t *p, size_t len, uint64_t off)
 	return error;
 }
 
+/* In a transaction of its own: the file is whole before and after. */
 static int
 unstuff(struct ginode *ip)
 {
@@ -315,6 +316,7 @@ fill_run(struct ginode *ip, const struct extent *ext, const uint8_t *p,
 		n = MIN(len, (size_t)fs->bsize - skip);
 		if (ext->new &&inode_jdata(ip))
 			trans_unrevoke(fs, ext->blkno + i);
+		/* What is overwritten whole need not be read. */
 		if (ext->new || n == fs->bsize)
 			error = cache_new(ip->gl, ext->blkno + i, flags, &bh);
 		else
@@ -372,6 +374,7 @@ log_blocks(const struct ginode *ip, uint64_t nblocks)
 	return inode_jdata(ip) ? (unsigned)nblocks + 1 : 0;
 }
 
+/* Blocks that are there: only times, and perhaps the size, are logged. */
 static int
 write_over(struct ginode *ip, struct piece *pc, const struct extent *ext)
 {
@@ -386,6 +389,7 @@ write_over(struct ginode *ip, struct piece *pc, const struct extent *ext)
 	return error;
 }
 
+/* Into a hole: one rgrp gives all blocks of the piece. */
 static int
 write_new(struct ginode *ip, struct piece *pc, uint64_t nblocks)
 {
@@ -470,6 +474,7 @@ write_all(struct ginode *ip, const uint8_t *buf, size_t len, uint64_t off,
 		pc.off = off + *put;
 		error = write_piece(ip, &pc);
 		if (error != 0)
+			/* A short write, as write(2) knows it. */
 			return *put > 0 && error == ENOSPC ? 0 : error;
 		*put += pc.len;
 	}
@@ -523,6 +528,7 @@ gfs_fsync(struct ginode *ip, bool datasync)
 	struct gholder gh;
 	int error;
 
+	/* SH is enough: writing home changes nothing that the lock protects. */
 	error = inode_lock(ip, GLS_SH, 0, &gh);
 	if (error == 0) {
 		error = cache_write_data(ip->gl);

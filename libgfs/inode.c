@@ -38,6 +38,7 @@ inode_find(struct gfs *fs, uint64_t addr)
 	return RB_FIND(inode_tree, &fs->inodes, &key);
 }
 
+/* The last reference is gone; the locks stay cached without an object. */
 static void
 inode_free(struct ginode *ip)
 {
@@ -104,6 +105,10 @@ inode_forget(struct ginode *ip)
 		ip->iopen->object = NULL;
 }
 
+/*
+ * Taking iopen may wait, and another fiber may bring the same inode in
+ * meanwhile: what was made then is thrown away and the table decides.
+ */
 int
 inode_get(struct gfs *fs, uint64_t addr, uint64_t formal, struct ginode **out)
 {
@@ -183,6 +188,7 @@ inode_hold(struct ginode *ip)
 	ip->refs++;
 }
 
+/* Worth a try: unlinked_delete() looks closely, under the locks. */
 static bool
 may_delete(const struct ginode *ip)
 {
@@ -245,6 +251,7 @@ inode_hold_iopen(struct ginode *ip)
 {
 	int error;
 
+	/* One fiber at a time: the holder is part of the inode. */
 	while (ip->iopen_busy)
 		env_wait(ip->fs->env, &ip->iopen_wq, UINT64_MAX);
 	if (ip->gone || ip->deleting)
@@ -360,6 +367,7 @@ inode_bh(struct ginode *ip, struct bh **out)
 	return cache_read_meta(ip->gl, ip->addr, GFS2_METATYPE_DI, out);
 }
 
+/* The two goals of the format are one here, as in the kernel. */
 static void
 from_disk(struct ginode *ip, const struct dinode *di)
 {
@@ -428,6 +436,7 @@ inode_refresh(struct ginode *ip)
 	enum od_error od;
 	int error;
 
+	/* A peer that freed it has said so; the block may be another's. */
 	if (inode_check_lvb(ip) != 0) {
 		inode_forget(ip);
 		return ESTALE;
@@ -439,6 +448,7 @@ inode_refresh(struct ginode *ip)
 	cache_put(bh);
 	if (od != OD_OK)
 		return fs_corrupt(fs, ip->addr, "dinode: %s", od_strerror(od));
+	/* The same block, but a later inode. */
 	if (ip->formal != 0 && di.num.formal != ip->formal) {
 		inode_forget(ip);
 		return ESTALE;
@@ -480,6 +490,7 @@ inode_check_lvb(const struct ginode *ip)
 {
 	const struct lm_lock *lm = &ip->gl->lm;
 
+	/* A value block that lost its last write says nothing. */
 	if (lm->sbflags & LM_VALNOTVALID || od_get32(lm->lvb) != GFS2_MAGIC)
 		return 0;
 	if (ip->formal != 0 && od_get64(lm->lvb + 8) >= ip->formal)

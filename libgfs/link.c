@@ -4,6 +4,12 @@
 /*
  * Adding a name to an inode, and taking names away.  Locks: the directory,
  * then the inode in it, then the inode's rgrp when its last name goes.
+ *
+ * L1  the record, the link count and, with the last name, the state of the
+ *     dinode's block change in one transaction: a crash leaves a name with
+ *     its inode, or an orphan that unlinked.c knows how to find;
+ * L2  a directory's link count is 2 and its subdirectories; it goes to 0 at
+ *     once, since nobody else can hold a link to it.
  */
 
 #include <errno.h>
@@ -24,6 +30,7 @@ link_locked(struct ginode *ip, struct ginode *dir, const struct dname *name)
 		return ENOENT;
 	if (ip->nlink == UINT32_MAX)
 		return EMLINK;
+	/* Room first: it takes rgrps and transactions of its own. */
 	error = dir_make_room(dir, name);
 	if (error == 0)
 		error = trans_begin(fs, DIR_ADD_BLOCKS + TR_DINODE, 0);
@@ -95,6 +102,7 @@ remove_name(struct ginode *dir, struct ginode *ip, const struct dname *name,
 {
 	int error;
 
+	/* L2 */
 	if (inode_is(ip, S_IFDIR)) {
 		ip->nlink = 0;
 		if (dir->nlink > 2)
@@ -107,6 +115,7 @@ remove_name(struct ginode *dir, struct ginode *ip, const struct dname *name,
 		inode_touch(ip, false);
 		error = inode_update(ip);
 	}
+	/* L1 */
 	if (error == 0 && ip->nlink == 0)
 		rgrp_unlink_dinode(h, ip->addr);
 	return error;
@@ -168,6 +177,7 @@ remove_entry(struct ginode *dir, const char *name, bool rmdir)
 		glock_release(&gh);
 	}
 	glock_release(&dgh);
+	/* Without locks: the put may free the inode, which takes them all. */
 	if (ip != NULL)
 		inode_put(ip);
 	return error;

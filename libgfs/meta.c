@@ -39,6 +39,7 @@ meta_new(struct ginode *ip, uint64_t blkno, uint32_t type, struct bh **out)
 {
 	int error;
 
+	/* A revoke from its former life would hide the new contents. */
 	trans_unrevoke(ip->fs, blkno);
 	error = cache_new(ip->gl, blkno, 0, out);
 	if (error != 0)

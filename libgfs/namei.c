@@ -35,6 +35,7 @@ namei_find(struct ginode *dir, const struct dname *name, struct ginode **out,
 	struct dir_entry de;
 	int error;
 
+	/* The lock on dir keeps the name, and so the inode, where it is. */
 	error = dir_search(dir, name, &de);
 	if (error != 0)
 		return error;
@@ -68,6 +69,7 @@ gfs_iget(struct gfs *fs, uint64_t ino, uint64_t gen, struct ginode **out)
 	unsigned state;
 	int error;
 
+	/* A handle is input: any number, for any block, from long ago. */
 	if (!rgrp_block_ok(fs, ino))
 		return ESTALE;
 	error = rgrp_read_state(fs, ino, &state);
@@ -129,6 +131,7 @@ fill_inode(struct ginode *ip, const struct ginode *dir,
 	ip->mode = ni->mode;
 	ip->uid = ni->cred != NULL ? ni->cred->uid : 0;
 	ip->gid = ni->cred != NULL ? ni->cred->gid : 0;
+	/* The directory asks for its own group, for what is below as well. */
 	if (dir->mode & S_ISGID) {
 		ip->gid = dir->gid;
 		if (isdir)
@@ -159,6 +162,7 @@ write_inode(struct ginode *ip, struct ginode *dir, const struct newinode *ni)
 	struct bh *bh;
 	int error;
 
+	/* The block's former contents must not shine through: not read. */
 	error = meta_new(ip, ip->addr, GFS2_METATYPE_DI, &bh);
 	if (error != 0)
 		return error;
@@ -196,6 +200,7 @@ make(struct ginode *ip, struct ginode *dir, const struct newinode *ni,
 		error = write_inode(ip, dir, ni);
 	}
 	if (error == 0) {
+		/* The next one goes behind it. */
 		dir->goal = ip->addr;
 		if (S_ISDIR(ni->mode))
 			dir->nlink++;
@@ -220,6 +225,7 @@ pick(struct ginode *dir, struct rgrp_hold *h, struct gholder *gh,
 			error = inode_new(dir->fs, blkno, gh, out);
 		goal = blkno + 1;
 	}
+	/* Space there is, but all of it is still spoken for. */
 	return error == ENOSPC && i > 1 ? EAGAIN : error;
 }
 
@@ -241,6 +247,7 @@ create_new(struct ginode *dir, const struct newinode *ni, struct ginode **out)
 		error = make(ip, dir, ni, &h);
 		glock_release(&gh);
 		if (error != 0) {
+			/* It never was: nobody may find it. */
 			inode_forget(ip);
 			inode_put(ip);
 		}

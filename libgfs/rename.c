@@ -158,6 +158,7 @@ reparent(struct ginode *ip, struct ginode *from, struct ginode *to)
 
 	if (!inode_is(ip, S_IFDIR) || from == to)
 		return 0;
+	/* Its ".." is a link to the parent. */
 	from->nlink--;
 	to->nlink++;
 	error = dname_init(&dotdot, "..");
@@ -252,6 +253,7 @@ change(struct rename *r)
 	int error = 0;
 
 	memset(&h, 0, sizeof(h));
+	/* A name in the way is pointed elsewhere and needs no room. */
 	if (t == NULL)
 		error = dir_make_room(r->ndir, &r->nname);
 	else if (!r->exchange && (t->nlink == 1 || inode_is(t, S_IFDIR)))
@@ -293,6 +295,7 @@ lock_and_change(struct rename *r)
 		glock_hold(ips[i]->gl);
 		gh[i].gl = ips[i]->gl;
 	}
+	/* From here on the array's locks are ours to release. */
 	error = glock_acquire_all(r->fs, gh, NITEMS(gh));
 	if (error != 0)
 		return error;

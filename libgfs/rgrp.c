@@ -122,6 +122,7 @@ layout(struct rgrp *rg)
 	return 0;
 }
 
+/* The lock may stay cached; it must not find its way back here. */
 static void
 rgrp_destroy_one(struct rgrp *rg)
 {
@@ -159,7 +160,11 @@ rgrp_new(struct gfs *fs, const struct rindex *ri, struct rgrp **out)
 	return 0;
 }
 
-/* Takes one entry of the rindex; known ones must not have changed. */
+/*
+ * Takes one entry of the rindex.  Known ones must not have changed: buffers,
+ * clones and reservations refer to them.  Entries are in ascending order
+ * and do not overlap, on which rgrp_before() relies.
+ */
 static int
 rindex_entry(struct gfs *fs, unsigned i, const struct rindex *ri)
 {
@@ -242,6 +247,7 @@ rgrp_fresh(struct gfs *fs)
 	struct gholder gh;
 	int error;
 
+	/* While the lock is cached nobody can have grown the volume. */
 	if (gl->state != GLS_UN && gl->grant_gen == rs->grant_gen)
 		return 0;
 	gholder_init(&gh);
@@ -355,6 +361,7 @@ load(struct rgrp *rg)
 	unsigned i;
 	int error = 0;
 
+	/* All bitmap blocks lie together: one request for the disk. */
 	bits_drop(rg);
 	cache_readahead(rg->gl, rg->ri.addr, rg->nbits, 0);
 	for (i = 0; i < rg->nbits && error == 0; i++)
@@ -403,6 +410,7 @@ rgrp_lock(struct rgrp *rg, enum glock_state state, unsigned flags,
 	return error;
 }
 
+/* For handles and orphans, which say nothing about their block today. */
 int
 rgrp_read_state(struct gfs *fs, uint64_t blkno, unsigned *state)
 {

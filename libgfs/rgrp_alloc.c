@@ -108,6 +108,7 @@ try_rgrp(struct rgrp *rg, unsigned n, unsigned flags, struct rgrp_hold *h)
 {
 	int error;
 
+	/* What we know of an rgrp that is ours needs no lock to be told. */
 	if (rg->loaded && rg->gl->state == GLS_EX &&
 	    rg->hdr.free - rg->pending < n)
 		return ENOSPC;
@@ -123,6 +124,10 @@ try_rgrp(struct rgrp *rg, unsigned n, unsigned flags, struct rgrp_hold *h)
 	return ENOSPC;
 }
 
+/*
+ * From cheap to dear: rgrps that are ours by preference, any that nobody
+ * works in now, any at all, and any once more after a commit.
+ */
 enum pass {
 	PASS_NEAR,
 	PASS_TRY,
@@ -273,6 +278,7 @@ find_free(struct rgrp *rg, uint64_t goal, unsigned *n, uint32_t *i)
 	return NULL;
 }
 
+/* To a state in use: the clone, where it exists, must know at once. */
 static void
 set_state(struct rgrp_bits *bi, uint32_t i, unsigned n, unsigned state)
 {
@@ -430,6 +436,7 @@ rgrp_free_blocks(struct rgrp_hold *h, struct ginode *ip, uint64_t blkno,
 	unsigned k, freed = 0;
 
 	ASSERT(trans_active(rg->fs));
+	/* Each goes alone: its state is checked, its buffer forgotten. */
 	for (k = 0; k < n; k++) {
 		if (free_one(rg, blkno + k, GFS2_BLKST_USED) != 0)
 			break;
@@ -440,6 +447,7 @@ rgrp_free_blocks(struct rgrp_hold *h, struct ginode *ip, uint64_t blkno,
 		freed++;
 	}
 	ip->blocks -= MIN(ip->blocks, freed);
+	/* There is something to discard again. */
 	rg->hdr.flags &= ~(uint32_t)GFS2_RGF_TRIMMED;
 	write_header(rg);
 	statfs_change(rg->fs, 0, freed, 0);

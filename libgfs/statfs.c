@@ -94,6 +94,7 @@ sync_locked(struct gfs *fs)
 		error = trans_begin(fs, 2, 0);
 	if (error != 0)
 		return error;
+	/* Both files in one transaction: the sum never changes. */
 	sc.total = fs->statfs_total[0] += fs->statfs_delta[0];
 	sc.free = fs->statfs_total[1] += fs->statfs_delta[1];
 	sc.dinodes = fs->statfs_total[2] += fs->statfs_delta[2];
@@ -200,6 +201,7 @@ statfs_stop(struct gfs *fs)
 	(void)sync_flags(fs, 0);
 }
 
+/* Two nodes' sums may cross for a moment. */
 static uint64_t
 not_negative(int64_t n)
 {
