@@ -256,6 +256,7 @@ void
 dlm_note(struct dlm *d, const struct note *n, struct bus *b)
 {
 	d->b = b;
+	d->now = b->now;
 	switch (n->type) {
 	case NOTE_MESSAGE:
 		if (n->chan == CHAN_DLM)
@@ -279,6 +280,7 @@ dlm_request(struct dlm *d, uint32_t lsid, const struct note *n, struct bus *b)
 	struct dlm_ls *ls = ls_find(d, lsid);
 
 	d->b = b;
+	d->now = b->now;
 	if (ls == NULL)
 		bus_client_result(b, n->client, n->msgid, ENOENT,
 		    "lock request: no such lockspace here");
@@ -291,6 +293,7 @@ void
 dlm_timer(struct dlm *d, struct bus *b)
 {
 	d->b = b;
+	d->now = b->now;
 	work(d);
 	d->b = NULL;
 }
@@ -298,7 +301,7 @@ dlm_timer(struct dlm *d, struct bus *b)
 uint64_t
 dlm_deadline(const struct dlm *d)
 {
-	return busy(d) ? 0 : UINT64_MAX;
+	return busy(d) ? d->now : UINT64_MAX;
 }
 
 /* ---- what is shown ------------------------------------------------------ */

@@ -214,6 +214,7 @@ struct dlm {
 	uint32_t	 nextgone;	/* key of the next one */
 	struct wbuf	 w;		/* scratch of one message */
 	struct bus	*b;		/* of the running call */
+	uint64_t	 now;		/* of the last one */
 	uint64_t	 nrejects;	/* malformed or senseless messages */
 };
 
