@@ -132,7 +132,7 @@ other_configuration_body() {
 	for n in alpha beta gamma; do lab kill $n; lab start $n; done
 	eventually 20 sh -c "$L sh alpha -- $CS --json -c status | jq -e '.data[0].nodes_up == 2'" ||
 	    atf_fail "alpha and beta do not meet"
-	eventually 10 sh -c "$L sh alpha -- $CS -c events | grep 'gamma.*configuration'" ||
+	eventually 10 sh -c "$L sh alpha -- $CS -c events | grep 'gamma.*cluster.yaml differs'" ||
 	    { cs alpha 'events; links'; atf_fail "nobody says that gamma's file differs"; }
 	atf_check -o match:'gamma +3 +no +(absent|joining)' $L sh alpha -- $CS -c nodes
 }
@@ -159,7 +159,8 @@ clients_body() {
 		sleep 1; kill $(jobs -p)' 2>/dev/null
 	# Others are served meanwhile, and nothing has changed.
 	atf_check -o match:'2/2 up' $L sh alpha -- $CS -c status
-	[ "$(cs alpha status --json | jq .epoch)" = $epoch ] || atf_fail "the view has changed"
+	[ "$(cs alpha status --json | jq .epoch)" = $epoch ] ||
+	    { cs alpha events; lab log beta | tail -n 20; atf_fail "the view has changed"; }
 	[ "$(lab sh alpha -- pgrep -f 'clusterd: engine')" = "$pid" ] || atf_fail "the engine died"
 }
 clients_cleanup() { cleanup; }

@@ -4,7 +4,7 @@
 /*
  * replay INTERFACE PORT MS ADDRESS TIMES: records the UDP datagrams to PORT
  * that arrive on the interface for MS milliseconds, then sends each of them
- * TIMES times to ADDRESS:PORT, whole, cut short and with one bit turned.
+ * TIMES times to ADDRESS:PORT, whole, cut short and with another counter.
  */
 
 #include <sys/socket.h>
@@ -23,7 +23,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define KEEP 256
+#define KEEP	   256
+#define COUNTER_AT 30 /* inside the header's counter */
 
 static struct {
 	size_t len;
@@ -104,9 +105,12 @@ main(int argc, char **argv)
 		for (i = 0; i < n; i++) {
 			(void)send(fd, kept[i].data, kept[i].len, 0);
 			(void)send(fd, kept[i].data, kept[i].len / 2, 0);
-			kept[i].data[kept[i].len - 1] ^= 1;
+			if (kept[i].len <= COUNTER_AT)
+				continue;
+			/* A counter far ahead is no replay, but a forgery. */
+			kept[i].data[COUNTER_AT] ^= 1;
 			(void)send(fd, kept[i].data, kept[i].len, 0);
-			kept[i].data[kept[i].len - 1] ^= 1;
+			kept[i].data[COUNTER_AT] ^= 1;
 		}
 	}
 	printf("%u datagrams replayed\n", n);
