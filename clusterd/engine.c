@@ -33,6 +33,7 @@
 enum {
 	DRAIN_BATCHES = 8, /* of one link, before others have a turn */
 	FENCE_JOBS_MAX = 256,
+	OWED_MAX = 100000,
 	FLUSH_MS = 1000
 };
 
@@ -353,6 +354,10 @@ run_actions(void)
 		act_on(act);
 		free(act);
 	}
+	/* The parent's disk hangs, and what we owe piles up: a safe stop. */
+	if (engine.out.n > OWED_MAX)
+		fatalx("the state is not stored, and %u actions wait for it",
+		    engine.out.n);
 	/* Many datagrams in are answered by few system calls. */
 	if (!engine.draining)
 		net_flush(engine.net);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* Copyright (c) 2026 The clusterd authors */
 
-#include <sys/mount.h>
 #include <sys/pidfd.h>
 #include <sys/stat.h>
 
@@ -29,7 +28,6 @@ struct mounts {
 	struct loop *loop;
 	LIST_HEAD(, mount) list;
 	unsigned n;
-	bool detach;
 	void (*gone)(void *);
 	void *arg;
 };
@@ -68,52 +66,6 @@ mounts_free(struct mounts *ms)
 	free(ms);
 }
 
-/* Undoes the octal escapes of mountinfo, in place. */
-static void
-unescape(char *s)
-{
-	char *d = s;
-
-	while (*s != '\0') {
-		if (s[0] == '\\' && s[1] >= '0' && s[1] <= '3' && s[2] >= '0' &&
-		    s[2] <= '7' && s[3] >= '0' && s[3] <= '7') {
-			*d++ = (char)((s[1] - '0') << 6 | (s[2] - '0') << 3 |
-			    (s[3] - '0'));
-			s += 4;
-		} else
-			*d++ = *s++;
-	}
-	*d = '\0';
-}
-
-/* Is a FUSE file system of ours what is mounted at dir? */
-static bool
-is_ours(const char *dir)
-{
-	char line[2 * PATH_MAX], where[PATH_MAX], type[64];
-	bool ours = false;
-	const char *tail;
-	FILE *f;
-
-	f = fopen("/proc/self/mountinfo", "re");
-	if (f == NULL)
-		return false;
-	/* The last line for a place is the mount on top. */
-	while (fgets(line, sizeof(line), f) != NULL) {
-		if (sscanf(line, "%*s %*s %*s %*s %4095s", where) != 1)
-			continue;
-		unescape(where);
-		tail = strstr(line, " - ");
-		if (strcmp(where, dir) != 0 || tail == NULL ||
-		    sscanf(tail, " - %63s", type) != 1)
-			continue;
-		ours = strncmp(type, "fuse.", 5) == 0 &&
-		    strstr(type, "gfs") != NULL;
-	}
-	fclose(f);
-	return ours;
-}
-
 static void
 ended(void *arg, unsigned what)
 {
@@ -122,10 +74,6 @@ ended(void *arg, unsigned what)
 
 	log_info("fs %s: process %d of the mount %s has ended", m->fs,
 	    (int)m->pid, m->dir);
-	if (ms->detach && is_ours(m->dir)) {
-		if (umount2(m->dir, MNT_DETACH | UMOUNT_NOFOLLOW) == -1)
-			log_warn("fs %s: detach %s", m->fs, m->dir);
-	}
 	drop(m);
 	if (ms->n == 0)
 		ms->gone(ms->arg);
@@ -225,10 +173,4 @@ mounts_signal(struct mounts *ms, int signo, const char *why)
 		    errno != ESRCH)
 			log_warn("fs %s: process %d", m->fs, (int)m->pid);
 	}
-}
-
-void
-mounts_detach(struct mounts *ms, bool detach)
-{
-	ms->detach = detach;
 }

@@ -27,12 +27,11 @@ void	 mounts_free(struct mounts *);
  */
 int	 mounts_add(struct mounts *, pid_t, const char *fs, const char *dir);
 unsigned mounts_count(const struct mounts *);
-/* Sends the signal to all; why is for the log. */
-void	 mounts_signal(struct mounts *, int signo, const char *why);
 /*
- * From now on the place of a mount that ends is detached, as a file system
- * without a server answers nothing but errors.
+ * Sends the signal to all; why is for the log.  The place of a killed mount is
+ * left as it is: errors are better than writes to the folder underneath, and
+ * the next mount.gfs clears it away.
  */
-void	 mounts_detach(struct mounts *, bool);
+void	 mounts_signal(struct mounts *, int signo, const char *why);
 
 #endif /* MOUNTS_H */

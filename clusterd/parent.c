@@ -102,12 +102,18 @@ tell(struct child *c, uint32_t type, const void *data, size_t len, int fd)
 	}
 }
 
+/*
+ * None after the first crash: its mounts are gone, and a new incarnation
+ * tells the others so before they lose patience and switch the machine off.
+ */
 static uint64_t
 backoff(uint64_t crashes)
 {
 	uint64_t wait = BACKOFF_FIRST_US;
 
-	while (crashes-- > 1 && wait < BACKOFF_LAST_US)
+	if (crashes <= 1)
+		return 0;
+	while (crashes-- > 2 && wait < BACKOFF_LAST_US)
 		wait *= 2;
 	return MIN(wait, BACKOFF_LAST_US);
 }
@@ -377,7 +383,6 @@ engine_end(void)
 		parent.stopping = STOP_ENGINE;
 	}
 	/* Nobody holds their locks now: they must not write any more. */
-	mounts_detach(parent.mounts, true);
 	if (mounts_count(parent.mounts) > 0)
 		mounts_signal(parent.mounts, SIGKILL,
 		    "the node is out of service");
@@ -430,8 +435,7 @@ engine_later(void)
 		loop_stop(parent.loop);
 		return;
 	}
-	parent.engine_wait = backoff(++parent.engine.crashes);
-	loop_timer_set(parent.engine_again, parent.engine_wait);
+	loop_timer_set(parent.engine_again, BACKOFF_FIRST_US);
 }
 
 static void
@@ -460,7 +464,6 @@ engine_start(void *arg)
 	parent.evicted = parent.left = false;
 	parent.why[0] = '\0';
 	memset(parent.linked, 0, sizeof(parent.linked));
-	mounts_detach(parent.mounts, false);
 	if (parent.set->opts.verbose)
 		tell(e, M_VERBOSE, &verbose, 1, -1);
 	if (conf_deliver(e->ipc, parent.set->conf, false) == -1)
@@ -499,8 +502,7 @@ fence_maybe_ended(void)
 	log_warnx("fence: %s", how);
 	if (clock_boot_us() - f->started > STEADY_US)
 		f->crashes = 0;
-	loop_timer_set(parent.fence_again,
-	    f->crashes++ == 0 ? 0 : backoff(f->crashes));
+	loop_timer_set(parent.fence_again, backoff(++f->crashes));
 }
 
 static void
