@@ -161,9 +161,14 @@ proc_prompt(void)
 	struct rlimit rl = { .rlim_cur = RLIM_INFINITY,
 		.rlim_max = RLIM_INFINITY };
 
-	/* The limit is that of the user we are about to become. */
-	(void)setrlimit(RLIMIT_MEMLOCK, &rl);
-	if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) == -1)
+	/*
+	 * The limit is that of the user we are about to become.  Memory is
+	 * locked only without one: under a limit a later allocation fails,
+	 * and a client could bring that about.
+	 */
+	if (setrlimit(RLIMIT_MEMLOCK, &rl) == -1)
+		log_debug("memory is not locked: no right to lift its limit");
+	else if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) == -1)
 		log_debug("mlockall: %s", strerror(errno));
 	if (setpriority(PRIO_PROCESS, 0, PRIORITY) == -1)
 		log_debug("setpriority: %s", strerror(errno));
