@@ -12,6 +12,7 @@
 
 #include "log_int.h"
 
+/* Home and nothing younger pinned: only then may the tail pass. */
 static bool
 is_home(const struct bh *bh)
 {
@@ -38,6 +39,7 @@ ail_sort(struct logstate *ls)
 	return oldest;
 }
 
+/* Pinned ones are left out by cache_writeback() (L5); they move later. */
 int
 ail_write(struct logstate *ls, size_t max)
 {
@@ -80,6 +82,7 @@ bd_free(struct bd *bd)
 	cache_settle(bh);
 }
 
+/* L10: their images are behind the tail, no replay will see them. */
 void
 ail_release(struct logstate *ls, uint64_t number)
 {
@@ -132,6 +135,7 @@ drop_pinned(struct compound *c)
 	free(c);
 }
 
+/* Buffers stay dirty in the cache, but nobody will write them. */
 void
 ail_drop_all(struct logstate *ls)
 {

@@ -74,6 +74,7 @@ block_alloc(struct cache *c)
 	return (uint8_t *)b;
 }
 
+/* Memory is kept for the next block: a cache that shrank grows again. */
 static void
 block_free(struct cache *c, uint8_t *mem)
 {
@@ -206,6 +207,7 @@ shrink(struct cache *c)
 		cache_detach(bh);
 }
 
+/* A buffer in the tree and on its lock's list, its content undefined. */
 static struct bh *
 bh_new(struct glock *gl, uint64_t blkno, unsigned flags)
 {
@@ -265,6 +267,7 @@ cache_wait_write(struct bh *bh)
 		env_wait(bh->fs->env, &bh->wq, UINT64_MAX);
 }
 
+/* A pointer read from the disk may name anything. */
 static bool
 in_device(const struct gfs *fs, uint64_t blkno)
 {
@@ -334,6 +337,7 @@ cache_read(struct glock *gl, uint64_t blkno, unsigned type_flags,
 	error = bh_get(gl, blkno, type_flags, &bh, &fresh);
 	if (error != 0)
 		return error;
+	/* Whoever comes second waits for the first one's request. */
 	if (fresh) {
 		bh->flags |= BH_READING;
 		error =
@@ -417,6 +421,7 @@ struct reader {
 	struct bh *bh[]; /* n, each with a reference */
 };
 
+/* Spreads one long request over its buffers. */
 static void
 reader_main(void *arg)
 {
@@ -458,6 +463,7 @@ read_run(struct glock *gl, uint64_t blkno, unsigned n, unsigned type)
 	r->mem = aligned_alloc(DEV_ALIGN,
 	    (((size_t)n << fs->bshift) + DEV_ALIGN - 1) &
 		~(size_t)(DEV_ALIGN - 1));
+	/* The run ends at the first block that somebody has or wants. */
 	while (r->mem != NULL && r->n < n) {
 		if (cache_find(fs->cache, blkno + r->n) != NULL ||
 		    bh_get(gl, blkno + r->n, type, &r->bh[r->n], &fresh) != 0)
@@ -518,6 +524,7 @@ cache_patch(struct gfs *fs, uint64_t blkno, const uint8_t *data)
 void
 cache_dirty_data(struct bh *bh)
 {
+	/* Clean buffers without a reference may vanish at any time. */
 	ASSERT(bh->refs > 0 && !(bh->flags & BH_GONE));
 	bh->flags |= BH_DIRTY | BH_DATA;
 	cache_settle(bh);
@@ -538,6 +545,7 @@ again:
 			env_wait(fs->env, &bh->wq, UINT64_MAX);
 			goto again;
 		}
+		/* C4; dirty data stays, unless it can never be written. */
 		if (bh->bd == NULL &&
 		    (!(bh->flags & BH_DIRTY) || fs->withdrawn))
 			cache_detach(bh);

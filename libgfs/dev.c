@@ -51,6 +51,7 @@ open_direct(const char *path, bool readonly, int *fdp)
 	return 0;
 }
 
+/* Size and sector; anything but a disk or a plain file is refused. */
 static int
 measure(struct dev *d)
 {
@@ -180,6 +181,7 @@ dev_submit(struct dev *d, enum io_op op, uint64_t off, void *buf, size_t len,
 	env_submit(d->env, d->fd, op, off, buf, len, b);
 }
 
+/* One request that is waited for. */
 static int
 one(struct dev *d, enum io_op op, uint64_t off, void *buf, size_t len)
 {

@@ -128,12 +128,14 @@ env_new(const struct env_ops *ops, void *host)
 	return env;
 }
 
+/* The host keeps its own state behind this pointer. */
 void *
 env_host(struct env *env)
 {
 	return env->host;
 }
 
+/* The stack and its guard page go with it. */
 static void
 fiber_free(struct fiber *f)
 {
@@ -248,6 +250,10 @@ switch_out(struct env *env, struct fiber *f)
 #endif
 }
 
+/*
+ * Where every fiber begins.  makecontext() passes only ints, so the fiber
+ * finds itself through the thread's own env.
+ */
 static void
 fiber_main(void)
 {
@@ -264,6 +270,7 @@ fiber_main(void)
 	ASSERT(!"a finished fiber ran again");
 }
 
+/* A fiber without a job: its stack is the expensive part, hence the pool. */
 static struct fiber *
 fiber_new(void)
 {
@@ -328,6 +335,7 @@ env_spawn(struct env *env, void (*fn)(void *), void *arg, const char *name)
 	return f;
 }
 
+/* Its stack waits for the next fiber, unless many wait already. */
 static void
 fiber_finish(struct env *env, struct fiber *f)
 {
@@ -341,6 +349,7 @@ fiber_finish(struct env *env, struct fiber *f)
 	env->pooled++;
 }
 
+/* Wakes whose deadline has come, in the order of E3. */
 static void
 expire(struct env *env)
 {
@@ -436,6 +445,7 @@ env_wait(struct env *env, struct waitq *wq, uint64_t deadline_us)
 	struct fiber *f = env->current;
 
 	ASSERT(f != NULL);
+	/* Too late already: the caller looks at its condition once more. */
 	if (deadline_us != UINT64_MAX && env_now(env) >= deadline_us)
 		return ETIMEDOUT;
 	f->timedout = false;
@@ -499,6 +509,7 @@ env_submit(struct env *env, int fd, enum io_op op, uint64_t off, void *buf,
 void
 env_io_done(struct env *env, struct iobatch *b, int error)
 {
+	/* The first error is the one that explains the others. */
 	ASSERT(b->pending > 0);
 	if (error != 0 && b->error == 0)
 		b->error = error;

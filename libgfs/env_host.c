@@ -65,6 +65,7 @@ struct host {
 	unsigned nspare;
 };
 
+/* Microseconds, the unit of every deadline. */
 static uint64_t
 clock_us(clockid_t id)
 {
@@ -119,6 +120,7 @@ transfer(const struct req *r)
 	return 0;
 }
 
+/* One helper thread: takes a request, moves its bytes, files the answer. */
 static void *
 helper(void *arg)
 {
@@ -241,6 +243,7 @@ host_arm(struct env *env, uint64_t deadline)
 	evtimer_add(h->timer, &tv);
 }
 
+/* The base runs the scheduler in its next round, never from in here. */
 static void
 host_kick(struct env *env)
 {
@@ -249,6 +252,7 @@ host_kick(struct env *env)
 	event_active(h->runner, EV_TIMEOUT, 0);
 }
 
+/* They finish what they hold; nothing is left in the queues. */
 static void
 stop_helpers(struct host *h)
 {

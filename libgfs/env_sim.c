@@ -79,6 +79,7 @@ sim_io(int fd, enum io_op op, uint64_t off, void *buf, size_t len)
 	return (size_t)n == len ? 0 : EIO;
 }
 
+/* The tracer hears of it before the fibers do. */
 static void
 sim_ended(struct env *env, struct iobatch *b, uint64_t id, enum io_op op,
     int error)
@@ -131,6 +132,7 @@ sim_destroy(struct env *env)
 	free(s);
 }
 
+/* env_run() stopped with work left, or something was woken outside it. */
 static void
 sim_kick(struct env *env)
 {

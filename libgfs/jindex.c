@@ -39,6 +39,7 @@ struct journal {
 	unsigned next;
 };
 
+/* Bisection: journals that were added later may be in many pieces. */
 uint64_t
 jindex_map(const struct journal *j, uint32_t n)
 {
@@ -67,6 +68,7 @@ jindex_inode(const struct journal *j)
 	return j->ip->addr;
 }
 
+/* Neighbours are joined, so a journal of mkfs.gfs2 is a single extent. */
 static int
 add_extent(struct journal *j, uint64_t lblk, const struct extent *e)
 {
@@ -122,6 +124,7 @@ map_journal(struct gfs *fs, struct journal *j, char *why, size_t whylen)
 	return 0;
 }
 
+/* The size limits are those of the kernel. */
 static int
 load_locked(struct gfs *fs, struct journal *j, char *why, size_t whylen)
 {

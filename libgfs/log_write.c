@@ -24,6 +24,7 @@ struct builder {
 	uint32_t pos;
 };
 
+/* The next block of the body, in the order of the log. */
 static uint8_t *
 next_block(struct builder *b)
 {
@@ -82,6 +83,7 @@ build_groups(struct builder *b, struct bd **v, unsigned n, bool jdata)
 	}
 }
 
+/* One descriptor, and blocks that continue it, whatever their number. */
 static void
 build_revokes(struct builder *b)
 {
@@ -127,6 +129,7 @@ collect(struct compound *c, bool jdata, struct bd **v)
 	return n;
 }
 
+/* Callbacks asked for from now on belong to the next commit. */
 static void
 move_to_sealed(struct compound *c)
 {
@@ -236,6 +239,10 @@ write_body(struct logstate *ls, struct compound *c)
 	return env_io_wait(fs->env, &batch);
 }
 
+/*
+ * The header is what makes the flush have happened.  It goes out alone, after
+ * the device flush, and is on the disk when this returns.
+ */
 static int
 write_header(struct logstate *ls, struct compound *c)
 {
@@ -306,6 +313,7 @@ commit_bd(struct compound *c, struct bd *bd)
 	}
 }
 
+/* The header is on the disk: everything in the compound has happened. */
 static void
 commit(struct logstate *ls, struct compound *c)
 {
@@ -346,6 +354,7 @@ ordered_main(void *arg)
 	env_wake_all(o->fs->env, &o->wq);
 }
 
+/* L2, step by step. */
 int
 log_write_flush(struct logstate *ls, uint32_t flags)
 {

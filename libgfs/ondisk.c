@@ -184,6 +184,7 @@ is_string(const char *s, size_t size)
 	return memchr(s, '\0', size) != NULL;
 }
 
+/* (formal, addr), in this order everywhere. */
 static void
 get_inum(struct rbuf *b, struct inum *n)
 {
@@ -317,6 +318,7 @@ rgrp_decode(struct rgrp_hdr *r, const uint8_t *block)
 	return OD_OK;
 }
 
+/* The reserved bytes are under the checksum and are kept zero. */
 void
 rgrp_encode(const struct rgrp_hdr *r, uint8_t *p)
 {
@@ -415,6 +417,7 @@ dinode_decode(struct dinode *d, const uint8_t *block, uint32_t bsize,
 	return dinode_check(d, bsize, max_height);
 }
 
+/* Only the jid of the header survives from what was there. */
 void
 dinode_encode(const struct dinode *d, uint8_t *p)
 {
@@ -600,6 +603,7 @@ lh_decode(struct log_header *h, const uint8_t *block, uint32_t bsize,
 	return OD_OK;
 }
 
+/* The short checksum first: it does not cover the long one. */
 void
 lh_encode(const struct log_header *h, uint8_t *p, uint32_t bsize, uint32_t jid)
 {

@@ -18,6 +18,7 @@ word_cmp(const struct lastword *a, const struct lastword *b)
 
 RB_GENERATE_INTERNAL(words, lastword, node, word_cmp, UNUSED static)
 
+/* R4: at most one for each block that the active log names. */
 static struct lastword *
 word_get(struct replay *r, uint64_t blkno)
 {
@@ -52,6 +53,7 @@ plausible(const struct gfs *fs, uint64_t blkno)
 	    blkno < dev_size(fs->dev) >> fs->bshift;
 }
 
+/* A later image of the same block replaces the earlier one's word. */
 static int
 add_item(struct replay *r, const struct item *it)
 {
@@ -117,6 +119,7 @@ scan_images(struct replay *r, uint32_t pos, const struct log_desc *d)
 	return 0;
 }
 
+/* Revokes stand behind the images of their flush, at their descriptor. */
 static int
 scan_revokes(struct replay *r, uint32_t pos, const struct log_desc *d)
 {
@@ -189,6 +192,7 @@ replay_scan(struct replay *r)
 	return 0;
 }
 
+/* R2, now that the whole log has been heard. */
 void
 replay_resolve(struct replay *r)
 {
@@ -238,6 +242,7 @@ read_counters(struct gfs *fs, uint64_t addr, uint8_t *p,
 	return 0;
 }
 
+/* The rest of the dinode is put back as it was read. */
 static int
 write_counters(struct gfs *fs, uint64_t addr, uint8_t *p,
     const struct statfs_change *sc)
@@ -247,6 +252,7 @@ write_counters(struct gfs *fs, uint64_t addr, uint8_t *p,
 	return dev_write(fs->dev, addr << fs->bshift, p, fs->bsize);
 }
 
+/* To the master first: a crash in between counts twice, but loses nothing. */
 static int
 fold(struct gfs *fs, uint64_t master, const struct log_header *h, uint8_t *p)
 {

@@ -75,6 +75,7 @@ explain(enum od_error e, const struct sb *sb, char *why, size_t len)
 	}
 }
 
+/* Which of the two is used is for the mount to decide. */
 static bool
 known_proto(const char *proto)
 {
@@ -82,6 +83,7 @@ known_proto(const char *proto)
 	    strcmp(proto, "lock_nolock") == 0;
 }
 
+/* What the bytes alone could not tell. */
 static int
 check(struct gfs *fs, char *why, size_t len)
 {

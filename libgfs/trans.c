@@ -59,6 +59,7 @@ trans_cost(const struct gfs *fs, unsigned blocks, unsigned revokes)
 	return cost;
 }
 
+/* The calling fiber's own transaction. */
 static struct trans *
 current(struct gfs *fs)
 {
@@ -86,6 +87,10 @@ too_dirty(const struct gfs *fs)
 	return fs->cache->nordered > fs->cache->maxbufs / 2;
 }
 
+/*
+ * L9.  Waiters are woken by every transaction that ends and by the log fiber,
+ * and look again at everything, for the compound may be another by then.
+ */
 static int
 wait_for_room(struct logstate *ls, unsigned cost)
 {
@@ -195,6 +200,7 @@ revoke_cancel(struct compound *c, uint64_t blkno)
 	r->gl->nrevokes--;
 }
 
+/* The lock is not free to go before this is committed, L7. */
 static void
 revoke_add(struct gfs *fs, struct glock *gl, uint64_t blkno)
 {
@@ -218,6 +224,7 @@ revoke_add(struct gfs *fs, struct glock *gl, uint64_t blkno)
 	gl->nrevokes++;
 }
 
+/* At the commit, or when the log is given up. */
 void
 revokes_free(struct compound *c, bool committed)
 {
@@ -247,6 +254,10 @@ count(struct compound *c, bool jdata, int by)
 		c->nmeta += (unsigned)by;
 }
 
+/*
+ * Pins the buffer in the open compound.  It may be sealed or on an AIL at the
+ * same time: those memberships are about older images and end on their own.
+ */
 static void
 trans_add(struct bh *bh, bool jdata)
 {
@@ -277,6 +288,7 @@ trans_add(struct bh *bh, bool jdata)
 		}
 		return;
 	}
+	/* Counted once, however many compounds it is pinned in. */
 	if (!bd->sealed)
 		bd->gl->nlog++;
 	bd->open = true;
@@ -300,6 +312,7 @@ trans_add_jdata(struct bh *bh)
 	trans_add(bh, true);
 }
 
+/* Off whichever AIL it is on. */
 void
 bd_leave_ail(struct bd *bd)
 {
@@ -494,6 +507,10 @@ log_clean_glock(struct glock *gl, uint32_t lhflags)
 	if (fs->log == NULL)
 		return 0;
 	ASSERT(!trans_active(fs));
+	/*
+	 * Usually two rounds: commit; then home, revoke, commit.  Each one
+	 * looks anew, since flushes of others may have done part of it.
+	 */
 	while (
 	    error == 0 && (gl->nlog > 0 || gl->nail > 0 || gl->nrevokes > 0)) {
 		if (gl->nlog == 0 && gl->nail > 0) {
