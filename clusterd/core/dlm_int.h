@@ -112,7 +112,9 @@ struct rsb {
 	uint16_t	 master;	/* 0: not known */
 	uint16_t	 remaster;	/* new master once recovery is complete */
 	bool		 notvalid;	/* the value block lost a write */
-	bool		 unknown;	/* rebuilt by holders that never read it */
+	bool		 unknown;	/* without one, we cannot know that it was
+					   never written: a writer died, or it
+					   was rebuilt by who never read it */
 	bool		 rebuilt;	/* we are its new master */
 	bool		 regrant;	/* first grant pass after recovery */
 	uint8_t		 namelen;

@@ -306,7 +306,7 @@ purge(struct dlm_ls *ls, struct rsb *r)
 				continue;
 #if MUTANT != 606
 			if (lk->gr >= DLM_PW)
-				r->notvalid = true;
+				r->notvalid = r->unknown = true;
 #endif
 			lock_free(ls, lk);
 			ls->npurged++;
