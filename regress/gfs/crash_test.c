@@ -8,8 +8,8 @@
  * data never shows what the block held before; what another node wrote after
  * a lock was given away is never overwritten.
  *
- * Fibers run random transactions on slots (blocks with a history) while the
- * simulated host records when each disk request began and ended.  Then, for
+ * Fibers run random transactions on slots (blocks with a history), each of
+ * which also puts its number into a ledger block, while the simulated host records when each disk request began and ended.  Then, for
  * every event, images are built from what was certainly on the disk plus all,
  * none or a random torn part of what was in flight, and recovered.
  */
@@ -70,6 +70,7 @@ struct request {
 struct model {
 	struct world w;
 	struct slot slots[NSLOTS];
+	struct glock *ledger;
 	uint64_t seed;
 	uint64_t next_id;
 	int txn;	/* of the last transaction that ended */
@@ -262,23 +263,34 @@ change(struct model *m, struct slot *s)
 	return true;
 }
 
+static uint64_t
+ledger_block(struct model *m)
+{
+	return world_free_block(&m->w, NSLOTS);
+}
+
 static void
 transaction(struct model *m)
 {
 	struct gfs *fs = &m->w.fs;
 	struct slot *v[5];
+	struct bh *bh;
 	bool did[5];
 	unsigned i, n;
 
 	n = pick(m, v, 1 + rnd(&m->seed) % 5);
-	ATF_REQUIRE_EQ(0, trans_begin(fs, n, n));
+	ATF_REQUIRE_EQ(0, trans_begin(fs, n + 1, n));
 	for (i = 0; i < n; i++) {
 		did[i] = change(m, v[i]);
 		if (rnd(&m->seed) % 8 == 0)
 			env_sleep(fs->env, 1 + rnd(&m->seed) % 200);
 	}
+	ATF_REQUIRE_EQ(0, cache_read(m->ledger, ledger_block(m), 0, &bh));
+	trans_add_meta(bh);
+	meta_encode(bh->data, GFS2_METATYPE_IN, 0);
 	/* Numbered at the end: an earlier compound has only smaller ones. */
-	m->txn++;
+	od_put64(bh->data + 64, (uint64_t)++m->txn);
+	cache_put(bh);
 	for (i = 0; i < n; i++)
 		if (did[i])
 			last(v[i])->txn = m->txn;
@@ -398,6 +410,9 @@ setup_slots(struct model *m)
 	struct version *v;
 	unsigned i;
 
+	ATF_REQUIRE_EQ(0,
+	    dev_write(fs->dev, ledger_block(m) << fs->bshift, p, fs->bsize));
+	m->ledger = world_glock(&m->w, ledger_block(m));
 	for (i = 0; i < NSLOTS; i++) {
 		m->slots[i].blkno = world_free_block(&m->w, i);
 		m->slots[i].gl = world_glock(&m->w, m->slots[i].blkno);
@@ -697,56 +712,50 @@ acked(const struct model *m, int event)
 }
 
 static void
-explain(struct checker *c, uint8_t (*image)[OD_BSIZE_MAX], int txn)
+explain(const struct slot *s, const uint8_t *p, int txn)
 {
-	struct model *m = c->m;
-	int i, k;
+	int k;
 
-	for (i = 0; i < NSLOTS; i++) {
-		struct slot *s = &m->slots[i];
-
-		if (slot_ok(s, image[i], m->w.fs.bsize, txn, c->event))
-			continue;
-		fprintf(stderr, "txn %d, slot %d holds id %llu kind %llu:", txn,
-		    i, (unsigned long long)od_get64(image[i] + 32),
-		    (unsigned long long)od_get64(image[i] + 40));
-		for (k = 0; k < s->nv; k++)
-			fprintf(stderr, " [id %llu kind %d txn %d%s%s]",
-			    (unsigned long long)s->v[k].id, s->v[k].kind,
-			    s->v[k].txn, s->v[k].foreign ? " foreign" : "",
-			    s->v[k].rewrite ? " rewrite" : "");
-		fprintf(stderr, "\n");
-	}
+	fprintf(stderr,
+	    "transaction %d, block %llu holds id %llu kind %llu:", txn,
+	    (unsigned long long)s->blkno, (unsigned long long)od_get64(p + 32),
+	    (unsigned long long)od_get64(p + 40));
+	for (k = 0; k < s->nv; k++)
+		fprintf(stderr, " [id %llu kind %d txn %d%s%s]",
+		    (unsigned long long)s->v[k].id, s->v[k].kind, s->v[k].txn,
+		    s->v[k].foreign ? " foreign" : "",
+		    s->v[k].rewrite ? " rewrite" : "");
+	fprintf(stderr, "\n");
 }
 
+/* The ledger says which transactions survived; the slots must agree. */
 static void
 check_state(struct checker *c, const char *mode)
 {
-	static uint8_t image[NSLOTS][OD_BSIZE_MAX];
 	struct model *m = c->m;
 	size_t bsize = m->w.fs.bsize;
-	int i, bad, best = 0, fewest = NSLOTS + 1;
-	int txn, least = acked(m, c->event);
+	uint8_t p[OD_BSIZE_MAX];
+	int i, txn, bad = 0;
 
-	for (i = 0; i < NSLOTS; i++)
+	ATF_REQUIRE_EQ((ssize_t)bsize,
+	    pread(c->w.fd, p, bsize, (off_t)(ledger_block(m) * bsize)));
+	txn = (int)od_get64(p + 64);
+	ATF_REQUIRE_MSG(txn >= acked(m, c->event) && txn <= m->txn,
+	    "event %d of %d, %s: up to transaction %d, acknowledged was %d",
+	    c->event, m->now, mode, txn, acked(m, c->event));
+	for (i = 0; i < NSLOTS; i++) {
 		ATF_REQUIRE_EQ((ssize_t)bsize,
-		    pread(c->w.fd, image[i], bsize,
+		    pread(c->w.fd, p, bsize,
 			(off_t)(m->slots[i].blkno * bsize)));
-	for (txn = least; txn <= m->txn; txn++) {
-		for (i = bad = 0; i < NSLOTS; i++)
-			if (!slot_ok(&m->slots[i], image[i], bsize, txn,
-				c->event))
-				bad++;
-		if (bad == 0)
-			return;
-		if (bad < fewest) {
-			fewest = bad;
-			best = txn;
+		if (!slot_ok(&m->slots[i], p, bsize, txn, c->event)) {
+			explain(&m->slots[i], p, txn);
+			bad++;
 		}
 	}
-	explain(c, image, best);
-	atf_tc_fail("event %d of %d, %s: no state from transaction %d on",
-	    c->event, m->now, mode, least);
+	ATF_REQUIRE_MSG(bad == 0,
+	    "event %d of %d, %s: %d blocks are not of "
+	    "transaction %d",
+	    c->event, m->now, mode, bad, txn);
 }
 
 static void
@@ -822,6 +831,8 @@ crash(unsigned bsize, unsigned rounds, uint64_t seed)
 		cache_inval(m->slots[i].gl, false);
 		world_glock_free(m->slots[i].gl);
 	}
+	cache_inval(m->ledger, false);
+	world_glock_free(m->ledger);
 	world_close(&m->w);
 	free(m);
 }
