@@ -33,6 +33,8 @@ struct op {
 	bool		 ended;		/* false: it was cut short by a death */
 	bool		 late;		/* it ended after one: error is a clue */
 	int		 error;
+	bool		 vague;		/* its bytes may have died with its mount */
+	bool		 ghost;		/* only its bytes may have survived it */
 };
 
 struct mfile {

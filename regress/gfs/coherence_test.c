@@ -202,7 +202,7 @@ replay_model(struct model *m, unsigned dead, unsigned keep, unsigned synced)
 		const struct op *op = &t.ops[i];
 		int f = m->entry[op->dir][op->name];
 
-		if (op->mount == dead && seen++ >= keep) {
+		if (op->ghost || (op->mount == dead && seen++ >= keep)) {
 			/* Its bytes may be there, its metadata is not. */
 			if ((op->kind == OP_WRITE || op->kind == OP_APPEND) &&
 			    f != -1) {
@@ -214,8 +214,10 @@ replay_model(struct model *m, unsigned dead, unsigned keep, unsigned synced)
 		if (model_apply(m, op) != op->error && op->late)
 			return false;
 		f = m->entry[op->dir][op->name];
-		if (op->mount == dead && i >= synced && f != -1 &&
-		    (op->kind == OP_WRITE || op->kind == OP_APPEND))
+		if (op->kind != OP_WRITE && op->kind != OP_APPEND)
+			continue;
+		if (f != -1 &&
+		    (op->vague || (op->mount == dead && i >= synced)))
 			m->files[f].unsure = true;
 	}
 	return true;
@@ -225,7 +227,7 @@ replay_model(struct model *m, unsigned dead, unsigned keep, unsigned synced)
 static void
 resolve(struct model *m, struct gfs *fs, unsigned dead)
 {
-	unsigned total = 0, least = 0, keep, out = 0, seen = 0;
+	unsigned total = 0, least = 0, keep, seen = 0;
 	char why[128] = "", first[128] = "";
 
 	for (unsigned i = 0; i < t.nops; i++)
@@ -255,15 +257,14 @@ resolve(struct model *m, struct gfs *fs, unsigned dead)
 	printf("  mount %u died: %u of its %u operations are there, %u were "
 	       "synced\n",
 	    dead, keep, total, least);
+	for (unsigned i = 0; i < t.nops; i++) {
+		if (t.ops[i].mount == dead && i >= t.synced[dead])
+			t.ops[i].vague = true;
+		if (t.ops[i].mount == dead && seen++ >= keep)
+			t.ops[i].ghost = true;
+	}
 	for (unsigned i = 0; i < t.nops; i++)
-		if (t.ops[i].mount != dead || seen++ < keep)
-			t.ops[out++] = t.ops[i];
-	/* Indices behind the ones taken out have moved. */
-	for (unsigned i = 0; i < NODES_EVER; i++)
-		t.synced[i] = MIN(t.synced[i], out);
-	for (unsigned i = 0; i < out; i++)
 		t.ops[i].late = false;
-	t.nops = out;
 }
 
 static void
