@@ -21,6 +21,9 @@ GFS_SRCS += libgfs/attr.c libgfs/bitmap.c libgfs/bmap.c libgfs/bmap_alloc.c \
 
 $(call archive,libgfs/libgfs.a,$(GFS_SRCS))
 
+$(call shlib,lib/libgfs.so.0,$(GFS_SRCS) clusterd/buf.c clusterd/libclusterd/cl_assert.c,$(O)/lib/libclusterd.so.0 -levent_core -lpthread,libgfs/libgfs.map)
+INSTALL_LIB += $(O)/lib/libgfs.so.0
+
 # mount.gfs.
 MOUNT_GFS_SRCS := libgfs/mount_gfs.c libgfs/mount_opts.c libgfs/fuse_host.c \
 	libgfs/fuse_ops.c clusterd/log.c
