@@ -17,5 +17,5 @@ CORE_SRCS += clusterd/core/wire.c clusterd/core/seal.c clusterd/core/stream.c \
 	     clusterd/core/link.c clusterd/core/link_path.c \
 	     clusterd/core/link_session.c
 CORE_SRCS += clusterd/core/lspace.c clusterd/core/lspace_client.c \
-	     clusterd/core/lspace_snap.c
+	     clusterd/core/lspace_snap.c clusterd/core/lspace_view.c
 CORE_SRCS += clusterd/core/show.c clusterd/core/names.c

@@ -113,7 +113,7 @@ space_self(const struct lspace *l, struct space *sp)
 	return space_part(sp, l->self, l->inc);
 }
 
-static bool
+bool
 space_unfenced(const struct lspace *l, const struct space *sp)
 {
 	unsigned i;
@@ -228,8 +228,8 @@ run(struct lspace *l, struct space *sp, struct bus *b)
 }
 
 /* Goes on as far as it may. */
-static void
-advance(struct lspace *l, struct space *sp, struct bus *b)
+void
+space_advance(struct lspace *l, struct space *sp, struct bus *b)
 {
 	bool self = space_self(l, sp) != NULL;
 
@@ -268,8 +268,8 @@ advance(struct lspace *l, struct space *sp, struct bus *b)
 }
 
 /* Members or sessions changed: all over, under a higher epoch. */
-static void
-recover(struct lspace *l, struct space *sp, bool lost, const char *cause,
+void
+space_recover(struct lspace *l, struct space *sp, bool lost, const char *cause,
     struct bus *b)
 {
 	bool ran = sp->stage == LSS_RUN || sp->generation == 0;
@@ -331,8 +331,8 @@ part_add(struct space *sp, uint16_t node, uint64_t inc)
 	sp->nparts++;
 }
 
-static void
-part_remove(struct space *sp, struct part *p)
+void
+space_remove(struct space *sp, struct part *p)
 {
 	unsigned i = (unsigned)(p - sp->parts);
 
@@ -414,7 +414,7 @@ on_join(struct lspace *l, const struct note *n, const struct ls_order *o,
 	} else {
 		part_add(sp, n->node, n->inc);
 		snprintf(why, sizeof(why), "node %u joined", n->node);
-		recover(l, sp, false, why, b);
+		space_recover(l, sp, false, why, b);
 	}
 	if (ours)
 		lspace_client_joined(l, o, sp, 0, NULL, b);
@@ -437,7 +437,7 @@ on_leave(struct lspace *l, const struct note *n, const struct ls_order *o,
 		lspace_client_left(l, o, b);
 	if (--p->refs > 0)
 		return;
-	part_remove(sp, p);
+	space_remove(sp, p);
 	if (ours) {
 		space_emit(l, sp, LSE_GONE, NULL, b);
 		bus_event(b, EVK_LOCKSPACE, EVL_INFO,
@@ -445,8 +445,8 @@ on_leave(struct lspace *l, const struct note *n, const struct ls_order *o,
 		    sp->name);
 	}
 	snprintf(why, sizeof(why), "node %u left", n->node);
-	recover(l, sp, false, why, b);
-	advance(l, sp, b);
+	space_recover(l, sp, false, why, b);
+	space_advance(l, sp, b);
 }
 
 static void
@@ -463,7 +463,7 @@ on_stage(struct lspace *l, const struct note *n, const struct ls_order *o,
 	if (p == NULL)
 		return;
 	p->done = true;
-	advance(l, sp, b);
+	space_advance(l, sp, b);
 }
 
 static void
@@ -486,167 +486,7 @@ on_ordered(struct lspace *l, const struct note *n, struct bus *b)
 		on_stage(l, n, &o, b);
 }
 
-/* ---- views and fences --------------------------------------------------------- */
-
-static bool
-left_clean(const struct view *v, const struct ls_member *m)
-{
-	unsigned i;
-
-	for (i = 0; i < v->nlost; i++)
-		if (v->lost[i].node == m->node && v->lost[i].inc == m->inc)
-			return v->lost[i].clean;
-	return false;
-}
-
-static uint64_t
-fenced_inc(const struct lspace *l, uint16_t node)
-{
-	unsigned i;
-
-	for (i = 0; i < l->nfenced; i++)
-		if (l->fenced[i].node == node)
-			return l->fenced[i].inc;
-	return 0;
-}
-
-static void
-note_fenced(struct lspace *l, uint16_t node, uint64_t inc)
-{
-	unsigned i;
-
-	for (i = 0; i < l->nfenced; i++)
-		if (l->fenced[i].node == node)
-			break;
-	if (i == CONF_NODES_MAX)
-		return;
-	if (i == l->nfenced)
-		l->fenced[l->nfenced++] = (struct suspect){ .node = node };
-	l->fenced[i].inc = MAX(l->fenced[i].inc, inc);
-}
-
-/* Moves members that the view has not to the losses; true if any. */
-static bool
-take_losses(const struct lspace *l, struct space *sp, const struct view *v,
-    char *who, size_t wholen)
-{
-	struct part *p;
-	unsigned i;
-	size_t len;
-
-	who[0] = '\0';
-	for (i = 0; i < sp->nparts;) {
-		p = &sp->parts[i];
-		if (view_has(v, p->who.node, p->who.inc)) {
-			i++;
-			continue;
-		}
-		len = strlen(who);
-		snprintf(who + len, wholen - len, "%snode %u",
-		    len > 0 ? ", " : "", p->who.node);
-		/* Room was kept when it joined. */
-		ASSERT(sp->nlost < LS_PEOPLE_MAX);
-		sp->lost[sp->nlost].who = p->who;
-		sp->lost[sp->nlost].fenced = left_clean(v, &p->who) ||
-		    p->who.inc <= fenced_inc(l, p->who.node);
-		sp->nlost++;
-		part_remove(sp, p);
-	}
-	return who[0] != '\0';
-}
-
-static void
-view_space(struct lspace *l, struct space *sp, const struct view *v,
-    struct bus *b)
-{
-	bool lost, alone = sp->nparts < 2;
-	char who[128], cause[192];
-
-	lost = take_losses(l, sp, v, who, sizeof(who));
-	/* Alone, it has no session that may have broken. */
-	if (!lost && alone)
-		return;
-	if (lost)
-		snprintf(cause, sizeof(cause), "view %llu lost %s",
-		    (unsigned long long)v->epoch, who);
-	else
-		snprintf(cause, sizeof(cause), "view %llu is a new one",
-		    (unsigned long long)v->epoch);
-	recover(l, sp, lost, cause, b);
-	advance(l, sp, b);
-}
-
-/* Everything stopped once: what was lost then may have used anything. */
-static void
-take_suspects(struct lspace *l, const struct view *v)
-{
-	unsigned i;
-
-	for (i = 0; i < v->nlost; i++) {
-		if (v->lost[i].clean || l->nsuspects == CONF_NODES_MAX ||
-		    v->lost[i].inc <= fenced_inc(l, v->lost[i].node))
-			continue;
-		l->suspects[l->nsuspects].node = v->lost[i].node;
-		l->suspects[l->nsuspects].inc = v->lost[i].inc;
-		l->nsuspects++;
-	}
-}
-
-static void
-freeze(struct lspace *l, bool frozen, struct bus *b)
-{
-	struct space *sp;
-
-	if (l->frozen == frozen)
-		return;
-	l->frozen = frozen;
-	TAILQ_FOREACH(sp, &l->spaces, entry)
-		if (space_self(l, sp) != NULL)
-			space_emit(l, sp, frozen ? LSE_FREEZE : LSE_THAW, NULL,
-			    b);
-}
-
-static void
-on_view(struct lspace *l, const struct view *v, struct bus *b)
-{
-	const struct view_member *me = view_find(v, l->self);
-	struct space *sp, *next;
-
-	if (!v->primary) {
-		freeze(l, true, b);
-		return;
-	}
-	/* A fresh one waits for the snapshot, which has all of this. */
-	if (me == NULL || me->fresh)
-		return;
-	if (v->scratch)
-		take_suspects(l, v);
-	TAILQ_FOREACH_SAFE(sp, &l->spaces, entry, next)
-		view_space(l, sp, v, b);
-}
-
-/* Older incarnations of a node had ended before this one began. */
-static void
-on_fenced(struct lspace *l, const struct note *n, struct bus *b)
-{
-	struct space *sp, *next;
-	unsigned i, k;
-
-	for (i = k = 0; i < l->nsuspects; i++)
-		if (l->suspects[i].node != n->node ||
-		    l->suspects[i].inc > n->inc)
-			l->suspects[k++] = l->suspects[i];
-	l->nsuspects = k;
-	note_fenced(l, n->node, n->inc);
-	TAILQ_FOREACH_SAFE(sp, &l->spaces, entry, next) {
-		for (i = 0; i < sp->nlost; i++)
-			if (sp->lost[i].who.node == n->node &&
-			    sp->lost[i].who.inc <= n->inc)
-				sp->lost[i].fenced = true;
-		if (sp->stage == LSS_FENCE)
-			advance(l, sp, b);
-	}
-}
+/* ---- notes ------------------------------------------------------------------ */
 
 static void
 on_snap_load(struct lspace *l, const struct note *n, struct bus *b)
@@ -687,10 +527,10 @@ lspace_note(struct lspace *l, const struct note *n, struct bus *b)
 {
 	switch (n->type) {
 	case NOTE_VIEW:
-		on_view(l, n->ref, b);
+		lspace_view(l, n->ref, b);
 		break;
 	case NOTE_QUORUM:
-		freeze(l, !n->ok, b);
+		lspace_freeze(l, !n->ok, b);
 		break;
 	case NOTE_ORDERED:
 		if (n->service == SVC_LSPACE)
@@ -704,7 +544,7 @@ lspace_note(struct lspace *l, const struct note *n, struct bus *b)
 			on_snap_load(l, n, b);
 		break;
 	case NOTE_FENCED:
-		on_fenced(l, n, b);
+		lspace_fenced(l, n->node, n->inc, b);
 		break;
 	case NOTE_LS_STAGE:
 		on_stage_done(n, b);

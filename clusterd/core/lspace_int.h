@@ -4,7 +4,8 @@
 /*
  * The inside of lspace.h, for lspace*.c only.
  *
- *	lspace.c	the replicated machine: members, losses, stages
+ *	lspace.c	the replicated machine: members and stages
+ *	lspace_view.c	what views and fences do to it
  *	lspace_client.c	what this node's clients ask and are told
  *	lspace_snap.c	ordered messages and snapshots as bytes
  */
@@ -114,9 +115,22 @@ struct part *space_part(struct space *, uint16_t node, uint64_t inc);
 /* This node is in it. */
 struct part *space_self(const struct lspace *, struct space *);
 void	 space_drop(struct lspace *, struct space *);
+void	 space_remove(struct space *, struct part *);
+/* Something lost may still do harm to it. */
+bool	 space_unfenced(const struct lspace *, const struct space *);
+/* Begins a recovery under a higher epoch; then goes on as far as it may. */
+void	 space_recover(struct lspace *, struct space *, bool lost,
+	    const char *cause, struct bus *);
+void	 space_advance(struct lspace *, struct space *, struct bus *);
 /* Tells dlm. */
 void	 space_emit(struct lspace *, struct space *, enum ls_event_type,
 	    const struct attach *, struct bus *);
+
+/* lspace_view.c */
+void	 lspace_view(struct lspace *, const struct view *, struct bus *);
+void	 lspace_freeze(struct lspace *, bool frozen, struct bus *);
+void	 lspace_fenced(struct lspace *, uint16_t node, uint64_t inc,
+	    struct bus *);
 
 /* lspace_client.c */
 void	 lspace_client_request(struct lspace *, const struct note *,
