@@ -118,10 +118,7 @@ static bool
 ours(const struct fencing *f, const struct victim *v)
 {
 	return v->state == FS_PENDING && !v->run.on && v->executor == f->self &&
-	    v->exec_inc == f->inc &&
-#if MUTANT != 403
-	    f->primary && f->synced &&
-#endif
+	    v->exec_inc == f->inc && f->primary && f->synced &&
 	    !view_has(&f->view, v->node, v->inc) && fencing_rounds(f, v) > 0;
 }
 
@@ -174,6 +171,11 @@ run_start_due(struct fencing *f, struct bus *bus)
 	unsigned i;
 
 	for (i = 0; i < f->n; i++) {
+#if MUTANT == 403
+		if (f->v[i].state == FS_PENDING && !f->v[i].run.on &&
+		    f->v[i].start_at <= bus->now)
+			start_run(f, &f->v[i], bus);
+#endif
 		if (f->v[i].start_at <= bus->now && ours(f, &f->v[i]))
 			claim(&f->v[i], bus);
 		if (f->v[i].state != FS_DONE)

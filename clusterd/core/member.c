@@ -355,9 +355,9 @@ peer_down(struct member *m, struct peer *p, const struct note *note,
 	if (!p->up || p->inc != note->inc)
 		return;
 	p->up = p->known = false;
-#if MUTANT != 103
-	if (shares_primary(m, p->node, p->inc))
-		p->torn = true;
+	p->torn = shares_primary(m, p->node, p->inc);
+#if MUTANT == 802
+	p->torn = false;
 #endif
 	m->cause[0] = '\0';
 	member_set_cause(m, "node %u was lost (%s)", p->node, why);
@@ -407,12 +407,13 @@ see_exclusion(struct member *m, const struct peer *p, struct bus *bus)
 	if (ours.epoch == 0 || prim_cmp(&p->st.base, &ours) <= 0 ||
 	    set_has(&p->st.members, m->self, m->inc))
 		return;
-#if MUTANT != 104
 	snprintf(why, sizeof(why),
 	    "the others formed primary view %llu without this incarnation",
 	    (unsigned long long)p->st.base.epoch);
-	bus_note(bus, NOTE_DIE, why, strlen(why) + 1);
+#if MUTANT == 803
+	return;
 #endif
+	bus_note(bus, NOTE_DIE, why, strlen(why) + 1);
 }
 
 static void

@@ -392,7 +392,7 @@ round_ready(struct member *m, const struct note *note, struct rbuf *r,
 	if (i < 0 || rd->state != ROUND_READY || !rbuf_done(r))
 		return;
 	rd->answered[i] = true;
-#if MUTANT != 102
+#if MUTANT != 801
 	if (!all_answered(rd))
 		return;
 #endif
