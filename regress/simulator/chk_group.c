@@ -82,21 +82,6 @@ mix(uint64_t hash, const uint8_t *data, size_t len)
 	return hash;
 }
 
-static bool
-contains(const uint8_t *data, size_t len, uint64_t client)
-{
-	struct rbuf r;
-	unsigned n;
-
-	rbuf_init(&r, data, len);
-	for (n = rbuf_u16(&r); n > 0; n--) {
-		(void)rbuf_u16(&r);
-		if (rbuf_u64(&r) == client)
-			return true;
-	}
-	return false;
-}
-
 /* Senders that this client saw join begin with number 1. */
 static uint32_t *
 last_number(struct sim_client *c, uint64_t from)
@@ -116,11 +101,23 @@ chk_group_view(struct sim *s, unsigned node, struct sim_client *c,
 {
 	const uint8_t *data;
 	size_t len = rbuf_left(r);
+	struct rbuf v;
+	bool in = false;
+	unsigned n;
 
 	data = rbuf_take(r, len);
 	if (data == NULL)
 		return;
-	if (!contains(data, len, c->id))
+	rbuf_init(&v, data, len);
+	n = rbuf_u16(&v);
+	for (c->group_n = 0; c->group_n < n && c->group_n < SIM_GROUP_MAX;
+	     c->group_n++) {
+		(void)rbuf_u16(&v);
+		c->group_ids[c->group_n] = rbuf_u64(&v);
+		if (c->group_ids[c->group_n] == c->id)
+			in = true;
+	}
+	if (!in)
 		sim_fail(s, INV_GROUP_ORDER,
 		    "n%u client %llu: a view without it", s->nodes[node].id,
 		    (unsigned long long)c->id);

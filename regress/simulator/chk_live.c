@@ -8,9 +8,11 @@
  * INV_LIVE_VIEW  all nodes are in one primary view that is synchronized.
  * INV_LIVE_LOCKS  every client is in the lockspace and has its answers: no
  *	wake-up was lost anywhere on the way.
- * INV_LIVE_GROUPS  every client has seen the whole sequence.
+ * INV_LIVE_GROUPS  every client has seen the whole sequence, and nobody is in
+ *	the group who does not run any more.
  * INV_FENCE_FIRST  a client is told that a lost node is fenced only when no
  *	program of that incarnation runs any more.
+ * INV_FENCE_QUORUM  a device is started by a node in a primary view only.
  * INV_NONCE	the counter of a sender towards a receiver only grows.
  */
 
@@ -67,6 +69,30 @@ locks_done(struct sim *s, unsigned i, const struct sim_client *c, bool over)
 	return true;
 }
 
+/* Nobody is in the group who does not run any more. */
+static void
+no_ghosts(struct sim *s, unsigned i, const struct sim_client *c)
+{
+	const struct sim_client *oc;
+	unsigned k, n, j;
+	bool found;
+
+	for (k = 0; k < c->group_n && c->group_in; k++) {
+		found = false;
+		for (n = 0; n < s->n; n++)
+			for (j = 0; j < SIM_CLIENTS; j++) {
+				oc = &s->nodes[n].clients[j];
+				found |= oc->open && oc->id == c->group_ids[k];
+			}
+		if (!found)
+			sim_fail(s, INV_LIVE_GROUPS,
+			    "n%u client %llu: client %llu is in the group and "
+			    "long dead",
+			    s->nodes[i].id, (unsigned long long)c->id,
+			    (unsigned long long)c->group_ids[k]);
+	}
+}
+
 /* Everybody who is in the group stands at the same place. */
 static bool
 group_done(struct sim *s, unsigned i, const struct sim_client *c,
@@ -102,9 +128,28 @@ chk_live(struct sim *s, bool over)
 			if (!locks_done(s, i, c, over) ||
 			    !group_done(s, i, c, &place, over))
 				return false;
+			no_ghosts(s, i, c);
 		}
 	}
 	return true;
+}
+
+/*
+ * In the step that has just ended: in the view before it, or in the one after
+ * it if that was installed first.
+ */
+void
+chk_fence_start(struct sim *s, unsigned node, const struct action *act)
+{
+	const struct node_view *old = &s->nodes[node].view;
+	struct node_view v;
+
+	node_get_view(s->nodes[node].core, &v);
+	if ((old->primary && old->synced) || (v.primary && v.synced))
+		return;
+	sim_fail(s, INV_FENCE_QUORUM,
+	    "n%u fences n%u, but its view is not primary", s->nodes[node].id,
+	    act->node);
 }
 
 void

@@ -9,6 +9,7 @@
  * INV_LOCK_EXCLUDE  all beliefs about one resource are compatible.  It also
  *	says that nothing of a lost node is given away before its programs are
  *	gone, whatever the cluster thinks of it.
+ * INV_SLOTS  each member of the lockspace has a slot of its own and keeps it.
  * INV_LOCK_VALUE  a value that is not marked invalid is the one written last,
  *	or zero when the resource may have ceased to exist since.
  */
@@ -35,6 +36,36 @@ chk_compatible(int a, int b)
 		"110100", "110000", "100000" };
 
 	return a < 0 || b < 0 || table[a][b] == '1';
+}
+
+void
+chk_slots(struct sim *s, unsigned node, struct sim_client *c, struct rbuf *r)
+{
+	uint32_t slot = rbuf_u32(r), generation = rbuf_u32(r), one;
+	bool seen[SIM_NODES_MAX + 1] = { false }, ours = false;
+	unsigned n = rbuf_u16(r);
+
+	/* Lost members keep theirs until they are recovered. */
+	for (; n > 0 && !r->err; n--) {
+		(void)rbuf_u16(r);
+		one = rbuf_u32(r);
+		if (one == 0 || one > SIM_NODES_MAX || seen[one])
+			sim_fail(s, INV_SLOTS,
+			    "n%u client %llu: slot %u is nobody's or "
+			    "somebody else's",
+			    s->nodes[node].id, (unsigned long long)c->id, one);
+		seen[one] = true;
+		ours |= one == slot;
+	}
+	if (!ours || (c->slot != 0 && c->slot != slot) ||
+	    generation < c->generation)
+		sim_fail(s, INV_SLOTS,
+		    "n%u client %llu: slot %u generation %u after slot %u "
+		    "generation %u",
+		    s->nodes[node].id, (unsigned long long)c->id, slot,
+		    generation, c->slot, c->generation);
+	c->slot = slot;
+	c->generation = generation;
 }
 
 void

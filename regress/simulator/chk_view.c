@@ -86,6 +86,11 @@ new_primary(struct sim *s, size_t index)
 		    (unsigned long long)v->epoch, v->leader,
 		    (unsigned long long)cv->seen[cv->newest_primary].epoch,
 		    cv->seen[cv->newest_primary].leader);
+	if (cv->nprimary == 0 && s->conf->wait_for_all && v->n < s->n)
+		sim_fail(s, INV_PRIMARY_QUORUM,
+		    "view %llu.%u is the first primary one, with %u of %u, but "
+		    "all are to be waited for",
+		    (unsigned long long)v->epoch, v->leader, v->n, s->n);
 	cv->nprimary++;
 	cv->newest_primary = index;
 	for (i = 0; i < v->n; i++) {
@@ -215,14 +220,16 @@ chk_view_step(struct sim *s, unsigned i)
 bool
 chk_view_settled(const struct sim *s)
 {
-	const struct node_view *first = &s->nodes[0].view, *v;
-	unsigned i;
+	const struct node_view *first, *v;
+	unsigned i, n = s->dead >= 0 ? s->n - 1 : s->n;
 
+	first = &s->nodes[s->dead == 0 ? 1 : 0].view;
 	for (i = 0; i < s->n; i++) {
 		v = &s->nodes[i].view;
-		if (!node_on(s, i) || !v->primary || !v->synced ||
-		    v->n != s->n || v->epoch != first->epoch ||
-		    v->leader != first->leader ||
+		if ((int)i == s->dead)
+			continue;
+		if (!node_on(s, i) || !v->primary || !v->synced || v->n != n ||
+		    v->epoch != first->epoch || v->leader != first->leader ||
 		    !has(v, s->nodes[i].id, s->nodes[i].inc))
 			return false;
 	}

@@ -169,6 +169,7 @@ leave(struct sim *s, unsigned node, struct sim_client *c)
 	    (unsigned long long)c->id);
 	locks_forget(s, c);
 	c->joined = false;
+	c->slot = c->generation = 0;
 	c->leaving = true;
 	wbuf_init(&w, 16);
 	wbuf_u32(&w, LSID);
@@ -266,6 +267,7 @@ lockspace(struct sim *s, unsigned node, struct sim_client *c, uint32_t type,
 		chk_fence_slot(s, node, c, rbuf_u16(r));
 		break;
 	case M_LS_DONE:
+		chk_slots(s, node, c, r);
 		if (!c->joined && !c->leaving) {
 			c->joined = true;
 			c->ls_joined_at = s->now;
@@ -278,6 +280,7 @@ lockspace(struct sim *s, unsigned node, struct sim_client *c, uint32_t type,
 		    s->nodes[node].id, (unsigned long long)c->id, error, why);
 		locks_forget(s, c);
 		c->joined = c->ls_asked = c->leaving = false;
+		c->slot = c->generation = 0;
 		break;
 	case M_LS_LEFT:
 		c->ls_asked = c->leaving = false;

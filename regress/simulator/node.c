@@ -143,6 +143,8 @@ off(struct sim *s, unsigned i, uint64_t delay)
 	struct sim_event *e;
 
 	node_shut(s, i);
+	if (s->dead == (int)i)
+		return;
 	e = heap_add(&s->heap, s->now + delay, SE_RESTART);
 	e->node = i;
 	e->life = s->nodes[i].life;
@@ -240,6 +242,8 @@ step(struct sim *s, unsigned i, struct event *ev)
 	node_step(n->core, ev, &acts);
 	node_check(n->core);
 	while ((act = actions_take(&acts)) != NULL) {
+		if (act->type == ACT_FENCE_START)
+			chk_fence_start(s, i, act);
 		h = calloc(1, sizeof(*h));
 		ASSERT(h != NULL);
 		h->act = act;

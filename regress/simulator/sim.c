@@ -9,6 +9,8 @@
  *	SETTLE	everything is healed; all nodes must form one view in time
  *	WORK	clients work undisturbed for a second
  *	DRAIN	clients ask for nothing new; every request must be answered
+ *	DEATH	one node dies for good; the others must notice in time, go on
+ *		and come to rest in DRAIN once more
  */
 
 #include <sys/wait.h>
@@ -20,9 +22,10 @@
 
 #include "sim.h"
 
-#define SETTLE_MAX (60 * SEC)
-#define WORK_LEN   (1 * SEC)
-#define DRAIN_MAX  (90 * SEC) /* fence devices back off for 30 s */
+#define SETTLE_MAX   (60 * SEC)
+#define WORK_LEN     (1 * SEC)
+#define DETECT_SLACK (3 * SEC)
+#define DRAIN_MAX    (90 * SEC) /* fence devices back off for 30 s */
 
 static struct sim *running; /* for assert_failed() alone */
 
@@ -32,8 +35,8 @@ inv_name(enum invariant inv)
 	static const char *const names[INV_MAX] = { "assertion", "view-agree",
 		"view-order", "primary-quorum", "primary-one", "group-order",
 		"group-fifo", "lock-exclude", "lock-value", "lock-answer",
-		"fence-first", "nonce", "live-view", "live-locks",
-		"live-groups" };
+		"slots", "fence-first", "fence-quorum", "nonce", "live-view",
+		"live-locks", "live-groups" };
 
 	return names[inv];
 }
@@ -198,6 +201,7 @@ sim_init(struct sim *s)
 	}
 	if (s->n == 0)
 		s->n = (unsigned)sim_between(s, 3, 7);
+	s->dead = -1;
 	s->hash = UINT64_C(0xcbf29ce484222325);
 	s->conf = make_conf(s);
 	for (i = 0; i < sizeof(s->key); i++)
@@ -295,13 +299,32 @@ handle(struct sim *s, struct sim_event *e)
 static void
 enter_phase(struct sim *s, enum phase phase)
 {
+	static const char *const names[] = { "faults", "settle", "work",
+		"drain", "death" };
+
 	s->phase = phase;
 	s->phase_since = s->settled_since = s->now;
 	s->calm = phase != PH_FAULTS;
-	sim_trace(s, "phase %s",
-	    phase == PH_SETTLE	 ? "settle" :
-		phase == PH_WORK ? "work" :
-				   "drain");
+	s->calm_kills = 0;
+	sim_trace(s, "phase %s", names[phase]);
+}
+
+/* All nodes are in one view, and have been for so long. */
+static bool
+settled(struct sim *s, uint64_t len)
+{
+	if (!chk_view_settled(s) || s->fences > 0)
+		s->settled_since = s->now;
+	return s->now - s->settled_since > len;
+}
+
+static void
+last_death(struct sim *s)
+{
+	s->dead = (int)sim_between(s, 0, s->n - 1);
+	enter_phase(s, PH_DEATH);
+	node_crash(s, (unsigned)s->dead, "for good");
+	s->calm_kills = 0;
 }
 
 /* Is the run complete?  Fails it when a phase takes too long. */
@@ -309,13 +332,13 @@ static bool
 advance(struct sim *s)
 {
 	uint64_t in = s->now - s->phase_since;
+	uint64_t detect = 2 * s->conf->failure_timeout_us;
 
 	/*
 	 * A device that was started while something was wrong may still hit a
 	 * node that is well again; then all must settle once more.
 	 */
 	if (s->calm_kills > 0 && s->phase > PH_SETTLE) {
-		s->calm_kills = 0;
 		enter_phase(s, PH_SETTLE);
 		return false;
 	}
@@ -325,25 +348,35 @@ advance(struct sim *s)
 			return false;
 		net_heal(s);
 		enter_phase(s, PH_SETTLE);
-		return false;
+		break;
 	case PH_SETTLE:
 		s->calm_kills = 0;
 		/* Silence of before the healing may still come to light. */
-		if (!chk_view_settled(s) || s->fences > 0)
-			s->settled_since = s->now;
-		if (s->now - s->settled_since > 2 * s->conf->failure_timeout_us)
+		if (settled(s, detect))
 			enter_phase(s, PH_WORK);
 		else if (in > SETTLE_MAX)
 			chk_live_view(s);
-		return false;
+		break;
 	case PH_WORK:
 		if (in >= WORK_LEN)
 			enter_phase(s, PH_DRAIN);
-		return false;
+		break;
 	case PH_DRAIN:
-		return chk_live(s, in > DRAIN_MAX);
+		if (!chk_live(s, in > DRAIN_MAX))
+			break;
+		if (s->dead >= 0)
+			return true;
+		last_death(s);
+		break;
+	case PH_DEATH:
+		if (in <= detect + DETECT_SLACK && !chk_view_settled(s))
+			break;
+		if (!chk_view_settled(s))
+			chk_live_view(s);
+		enter_phase(s, PH_DRAIN);
+		break;
 	}
-	return true;
+	return false;
 }
 
 static void

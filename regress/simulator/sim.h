@@ -21,6 +21,7 @@
 #define SIM_CLIENTS	2	/* of one node */
 #define SIM_LOCKS	3	/* of one client */
 #define SIM_RESOURCES	4
+#define SIM_GROUP_MAX	(SIM_NODES_MAX * SIM_CLIENTS)
 #define SIM_DEVICES_MAX	(2 * SIM_NODES_MAX)
 
 #define MS	UINT64_C(1000)
@@ -40,7 +41,9 @@ enum invariant {
 	INV_LOCK_EXCLUDE,	/* no two incompatible locks at once */
 	INV_LOCK_VALUE,		/* a value block that is valid is the last one */
 	INV_LOCK_ANSWER,	/* each request has one answer, and a fitting one */
+	INV_SLOTS,		/* members of a lockspace have slots of their own */
 	INV_FENCE_FIRST,	/* a node is recovered only when it is dead */
+	INV_FENCE_QUORUM,	/* only a primary view fences, and outsiders only */
 	INV_NONCE,		/* no nonce is used twice */
 	INV_LIVE_VIEW,		/* calm: one primary view of all, in time */
 	INV_LIVE_LOCKS,		/* calm: every request is answered, in time */
@@ -121,12 +124,15 @@ struct sim_client {
 	uint64_t	 prep_at;
 	uint64_t	 id;		/* unique in the whole run */
 	uint64_t	 ls_joined_at;
+	uint32_t	 slot, generation;
 	uint32_t	 next_lkid;
 	struct sim_lock	 locks[SIM_LOCKS];
 	/* groups */
 	bool		 group_in;
 	uint64_t	 group_last;	/* the last message: sender, number */
 	uint64_t	 group_views;	/* hash of the views since */
+	unsigned	 group_n;	/* members as of the last view */
+	uint64_t	 group_ids[SIM_GROUP_MAX];
 	uint32_t	*last;		/* numbers, by sender; owned */
 	size_t		 nlast;
 	uint32_t	 sent, delivered; /* own messages */
@@ -209,7 +215,7 @@ struct profile {
 	uint64_t	 op_every;	/* us between acts of a client */
 };
 
-enum phase { PH_FAULTS = 0, PH_SETTLE, PH_WORK, PH_DRAIN };
+enum phase { PH_FAULTS = 0, PH_SETTLE, PH_WORK, PH_DRAIN, PH_DEATH };
 
 struct trace_line { uint64_t at; char text[232]; };
 
@@ -221,6 +227,7 @@ struct sim {
 	enum phase	 phase;
 	uint64_t	 phase_since, settled_since;
 	bool		 calm;		/* nothing goes wrong any more */
+	int		 dead;		/* index of the last one to die, or -1 */
 	bool		 verbose;
 	const char	*want_profile;	/* or NULL: drawn */
 	struct rng	 rng;		/* network and faults */
@@ -322,7 +329,11 @@ void	 chk_lock_read(struct sim *, const struct sim_client *,
 	    const struct sim_lock *, unsigned sbflags, const uint8_t lvb[32]);
 void	 chk_lock_exists(struct sim *, unsigned resource, int delta);
 bool	 chk_compatible(int, int);
+/* The list of members that a client is told at M_LS_DONE. */
+void	 chk_slots(struct sim *, unsigned node, struct sim_client *,
+	    struct rbuf *);
 
+void	 chk_fence_start(struct sim *, unsigned node, const struct action *);
 void	 chk_fence_slot(struct sim *, unsigned node,
 	    const struct sim_client *, uint16_t lost);
 void	 chk_nonce(struct sim *, unsigned from, unsigned to,

@@ -1,5 +1,22 @@
 # The simulator, its soak and the planted bugs.
 SIM_SRCS := $(addprefix regress/simulator/,chk_group.c chk_live.c chk_lock.c \
 	    chk_view.c client.c fault.c fence.c heap.c locks.c net.c node.c sim.c)
+SIM_OBJS := $(patsubst %.c,$(O)/%.o,$(SIM_SRCS))
 
 $(call prog,regress/sim,$(SIM_SRCS),$(O)/clusterd/libcore.a -lsodium)
+$(call shtest,regress/simulator/sim_test)
+
+# sim-soak: SEEDS of them, from FIRST on; JOBS at a time.
+SEEDS	?= 10000
+FIRST	?= 1
+JOBS	?= $(shell nproc)
+
+sim-soak: $(O)/regress/sim
+	$(O)/regress/sim -s $(FIRST) -c $(SEEDS) -j $(JOBS) -k
+
+# mutants: all of MUTANTS, or those named in ONLY.
+mutants: $(O)/regress/sim
+	@CC_CORE='$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS)' \
+	    LD_SIM='$(CC) $(ALL_CFLAGS) -pie $(ALL_LDFLAGS)' \
+	    SIM_OBJS='$(SIM_OBJS) $(O)/clusterd/libcore.a -lsodium -lbsd' \
+	    sh regress/simulator/mutants.sh $(O) $(ONLY)

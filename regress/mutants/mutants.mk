@@ -1,0 +1,1 @@
+$(call shtest,regress/mutants/mutants_test)

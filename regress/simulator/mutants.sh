@@ -1,0 +1,41 @@
+#!/bin/sh
+# mutants.sh BUILD [NUMBER...]: builds the simulator with each planted bug and
+# runs seeds until it is caught.  Fails if one is not.
+# Run it by `make mutants`, which has built BUILD and set CC_CORE, the command
+# that compiles a source of the core, and LD_SIM, the one that links.
+set -u
+
+build=$1
+shift
+here=$(dirname "$0")
+dir=$build/regress/mutants
+mkdir -p "$dir" || exit 1
+missed=0
+printf '%-6s %-13s %-26s %s\n' number source 'caught by' seed
+while read -r number source seeds what; do
+	case $number in \#*|'') continue ;; esac
+	if [ $# -gt 0 ]; then
+		case " $* " in *" $number "*) ;; *) continue ;; esac
+	fi
+	src=clusterd/core/$source.c
+	if ! grep -q "MUTANT [!=]= $number\$" "$src"; then
+		echo "$number: $src does not know it" >&2
+		missed=$((missed + 1))
+		continue
+	fi
+	# One object replaces its namesake in libcore.a.
+	$CC_CORE -DMUTANT="$number" -c -o "$dir/$number.o" "$src" || exit 1
+	$LD_SIM -o "$dir/sim-$number" "$dir/$number.o" $SIM_OBJS || exit 1
+	"$dir/sim-$number" -s 1 -c "$seeds" -j 2 >"$dir/$number.log" 2>&1
+	caught=$(sed -n 's/^seed \([0-9]*\) nodes.*invariant [0-9]* (\([a-z-]*\)) broken.*/\2 \1/p' \
+	    "$dir/$number.log" | head -n 1)
+	if [ -z "$caught" ]; then
+		caught='NOT-CAUGHT -'
+		missed=$((missed + 1))
+	fi
+	printf '%-6s %-13s %-26s %s  (%s)\n' "$number" "$source" \
+	    "${caught% *}" "${caught#* }" "$what"
+	rm -f "$dir/$number.o" "$dir/sim-$number"
+done <"$here/MUTANTS"
+[ "$missed" -eq 0 ] || echo "$missed planted bugs were not caught" >&2
+[ "$missed" -eq 0 ]
