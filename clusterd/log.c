@@ -9,12 +9,16 @@
 
 #include "log.h"
 
-enum sink { SINK_STDERR, SINK_JOURNAL, SINK_SYSLOG };
+enum sink {
+	SINK_STDERR,
+	SINK_JOURNAL,
+	SINK_SYSLOG
+};
 
 static struct {
-	char	  name[32];
+	char name[32];
 	enum sink sink;
-	bool	  verbose;
+	bool verbose;
 } logger = { .name = "clusterd" };
 
 void
@@ -70,7 +74,7 @@ emit(int pri, const char *text)
 
 /* error < 0: no error text is appended. */
 static void PRINTF_LIKE(3, 0)
-vlog(int pri, int error, const char *fmt, va_list ap)
+    vlog(int pri, int error, const char *fmt, va_list ap)
 {
 	int saved = errno;
 	char text[1024];

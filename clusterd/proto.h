@@ -89,6 +89,10 @@ enum msg_type {
 /* Action of M_FENCE_START. */
 enum fence_action { FENCE_OFF = 1 };
 
+/* Types of a field in M_ROW; libclusterd calls them CL_F_STR and so on. */
+enum field_type { FIELD_STR = 1, FIELD_U64, FIELD_BOOL, FIELD_NULL, FIELD_ID };
+#define ROW_FIELDS_MAX	24
+
 /* Rights of a client, from its socket and its credentials. */
 #define RIGHT_OBSERVE	0x01	/* show, watch */
 #define RIGHT_USE	0x02	/* groups, lockspaces, locks */

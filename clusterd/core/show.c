@@ -9,7 +9,6 @@
 
 #include <stdio.h>
 
-#include "../libclusterd/clusterd.h"
 #include "../proto.h"
 #include "node_internal.h"
 
@@ -40,9 +39,9 @@ row_begin(struct show *s)
 }
 
 static void
-row_name(struct show *s, const char *name, enum cl_field_type type)
+row_name(struct show *s, const char *name, enum field_type type)
 {
-	ASSERT(s->nfields < CL_FIELDS_MAX);
+	ASSERT(s->nfields < ROW_FIELDS_MAX);
 	wbuf_str(&s->row, name);
 	wbuf_u8(&s->row, (uint8_t)type);
 	s->nfields++;
@@ -53,7 +52,7 @@ row_str(struct show *s, const char *name, const char *value)
 {
 	char text[256];
 
-	row_name(s, name, CL_F_STR);
+	row_name(s, name, FIELD_STR);
 	strlcpy(text, value, sizeof(text));
 	wbuf_str(&s->row, text);
 }
@@ -61,28 +60,28 @@ row_str(struct show *s, const char *name, const char *value)
 static void
 row_u64(struct show *s, const char *name, uint64_t value)
 {
-	row_name(s, name, CL_F_U64);
+	row_name(s, name, FIELD_U64);
 	wbuf_u64(&s->row, value);
 }
 
 static void
 row_bool(struct show *s, const char *name, bool value)
 {
-	row_name(s, name, CL_F_BOOL);
+	row_name(s, name, FIELD_BOOL);
 	wbuf_u64(&s->row, value);
 }
 
 static void
 row_id(struct show *s, const char *name, uint64_t value)
 {
-	row_name(s, name, CL_F_ID);
+	row_name(s, name, FIELD_ID);
 	wbuf_u64(&s->row, value);
 }
 
 static void
 row_null(struct show *s, const char *name)
 {
-	row_name(s, name, CL_F_NULL);
+	row_name(s, name, FIELD_NULL);
 }
 
 /* Microseconds since then; null when it never was. */

@@ -9,6 +9,10 @@
 
 #define SHOW_MS 10000
 
+_Static_assert(CL_F_ID == (enum cl_field_type)FIELD_ID &&
+	CL_FIELDS_MAX == ROW_FIELDS_MAX,
+    "the wire and the interface name the same types");
+
 static bool
 get_field(struct rbuf *r, struct cl_field *f)
 {

@@ -160,7 +160,7 @@ clients_body() {
 	# Others are served meanwhile, and nothing has changed.
 	atf_check -o match:'2/2 up' $L sh alpha -- $CS -c status
 	[ "$(cs alpha status --json | jq .epoch)" = $epoch ] ||
-	    { cs alpha events; lab log beta | tail -n 20; atf_fail "the view has changed"; }
+	    { cs alpha events; lab log alpha | tail -n 25; atf_fail "the view has changed"; }
 	[ "$(lab sh alpha -- pgrep -f 'clusterd: engine')" = "$pid" ] || atf_fail "the engine died"
 }
 clients_cleanup() { cleanup; }
