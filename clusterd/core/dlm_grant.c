@@ -160,14 +160,14 @@ grant_unlock_lvb(struct dlm_ls *ls, struct lock *lk)
 	if (lk->gr < DLM_PW)
 		return;
 	if (lk->flags & DLM_F_IVVALBLK) {
-#if MUTANT != 602
 		r->notvalid = true;
-#endif
 		return;
 	}
 	if ((lk->flags & DLM_F_VALBLK) == 0 || lk->lvb == NULL)
 		return;
+#if MUTANT != 602
 	memcpy(rsb_lvb(ls, r), lk->lvb, ls->lvblen);
+#endif
 	r->lvbseq++;
 	r->notvalid = false;
 }
