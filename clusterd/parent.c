@@ -369,9 +369,12 @@ engine_end(void)
 	parent.engine_wait = 0;
 	if (parent.evicted)
 		log_warnx("engine: out of service: %s", parent.why);
-	else if (parent.left)
+	else if (parent.left) {
 		log_info("engine: ended: %s", parent.why);
-	else {
+		/* An operator asked the node to leave: it stays away. */
+		if (parent.stopping == STOP_NO)
+			parent.stopping = STOP_ENGINE;
+	} else {
 		log_warnx("engine: out of service: %s", how);
 		if (clock_boot_us() - e->started > STEADY_US)
 			e->crashes = 0;

@@ -19,6 +19,7 @@ struct mounting {
 	char *why;
 	size_t whylen;
 	bool first;
+	bool replayed; /* a journal was dirty */
 };
 
 /* For failures without a sentence of their own. */
@@ -196,6 +197,7 @@ replay_one(struct mounting *m, unsigned jid)
 	} else {
 		error = recover_journal(fs, jid, &replayed);
 	}
+	m->replayed |= replayed;
 	if (error == EROFS)
 		snprintf(m->why, m->whylen,
 		    "journal %u is dirty and the "
@@ -246,6 +248,8 @@ start(struct mounting *m)
 			error = say(m, statfs_start(fs), "statfs");
 		if (error == 0)
 			error = say(m, unlinked_start(fs), "starting");
+		if (error == 0 && m->replayed)
+			unlinked_scan(fs);
 	}
 	return error;
 }

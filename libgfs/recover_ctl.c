@@ -382,9 +382,12 @@ recover_journal(struct gfs *fs, unsigned jid, bool *replayed)
 	    GLS_SH, GLF_NOEXP | GLF_NOCACHE | GLF_EXACT | GLF_SKIP, &igh);
 	if (error == 0)
 		error = recovery_replay(fs, jid, replayed);
-	if (error == 0 && *replayed)
+	if (error == 0 && *replayed) {
 		gfs_log(fs, "journal %u: replayed in %llu ms", jid,
 		    (unsigned long long)(env_now(fs->env) - began) / 1000);
+		/* What its node was deleting has nobody else to finish it. */
+		unlinked_scan(fs);
+	}
 	glock_release(&igh);
 	glock_release(&jgh);
 	return error;
