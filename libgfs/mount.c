@@ -331,7 +331,7 @@ int
 gfs_mount(struct env *env, const struct gfs_mount *opts, struct gfs **out,
     char *why, size_t whylen)
 {
-	struct mounting m = { NULL, opts, why, whylen, false };
+	struct mounting m = { NULL, opts, why, whylen, false, false };
 	struct gfs *fs;
 	int error;
 
