@@ -33,7 +33,7 @@ enum note_type {
 	/* member -> link: node: drop the session, start a new one */
 	NOTE_PEER_RESET,
 
-	/* member -> group: sends in the old view stop (wedge) */
+	/* member -> group, fencing: the old view ends, sends in it stop */
 	NOTE_WEDGE,
 	/* group -> member: reply to NOTE_WEDGE, data = the flush state */
 	NOTE_FLUSHED,

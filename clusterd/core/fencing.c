@@ -546,6 +546,9 @@ fencing_note(struct fencing *f, const struct note *note, struct bus *bus)
 	case NOTE_VIEW:
 		new_view(f, note->ref, bus);
 		break;
+	case NOTE_WEDGE:
+		f->synced = false;
+		break;
 	case NOTE_SYNCED:
 		f->synced = f->primary && note->seq == f->view.epoch;
 		break;

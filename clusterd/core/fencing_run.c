@@ -146,8 +146,13 @@ void
 run_claimed(struct fencing *f, struct victim *v, unsigned attempt,
     struct bus *bus)
 {
-	if (v->attempt == attempt && ours(f, v))
+	if (v->attempt != attempt || v->run.on)
+		return;
+	if (ours(f, v))
 		start_run(f, v, bus);
+	else
+		/* Delivered as a view ended: it proves nothing any more. */
+		v->start_at = bus->now;
 }
 
 static void

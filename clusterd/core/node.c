@@ -339,6 +339,9 @@ route(struct node *n, const struct note *note)
 		link_note(n->link, note, b);
 		break;
 	case NOTE_WEDGE:
+		fencing_note(n->fencing, note, b);
+		order_note(n->order, note, b);
+		break;
 	case NOTE_TRIM:
 	case NOTE_ORDER:
 	case NOTE_SNAP:
