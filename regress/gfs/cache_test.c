@@ -252,6 +252,16 @@ overlap_main(void *arg)
 	ATF_CHECK_EQ(2, f->writes);
 	ATF_REQUIRE_EQ(0, dev_read(f->w.fs.dev, f->blkno << 12, p, 4096));
 	ATF_CHECK_EQ(2, p[100]);
+	/* A block is not forgotten while a write of it may still land (C6). */
+	dirty_run(f, f->blkno, 1, 3);
+	ATF_REQUIRE(env_spawn(env, writer, f, "write") != NULL);
+	env_yield(env);
+	ATF_REQUIRE_EQ(3, f->writes);
+	ATF_CHECK_EQ(2, f->ended);
+	cache_forget(&f->w.fs, f->blkno);
+	ATF_CHECK_EQ(3, f->ended);
+	while (f->alive < 2)
+		env_sleep(env, 10);
 	env_sim_latency(env, 0, 0);
 	dev_free(p);
 }

@@ -770,7 +770,7 @@ try_crash(struct checker *c, enum mode mode, bool twice)
 	c->stop_after = -1;
 	if (twice) {
 		/* The recovery dies, too, and is done again (R3). */
-		c->stop_after = (int)(rnd(&c->seed) % 20);
+		c->stop_after = (int)(rnd(&c->seed) % 80);
 		c->stable = c->nundo;
 		world_run(&c->w, recover_main, c);
 		lose_writes(c);

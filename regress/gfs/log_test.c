@@ -493,6 +493,75 @@ ATF_TC_BODY(clean_glock, tc)
 	run(4096, clean_main);
 }
 
+/* Committed, not home yet, and changed again: it must wait (L5). */
+static void
+pinned_main(void *arg)
+{
+	struct fix *f = arg;
+	struct gfs *fs = &f->w.fs;
+
+	fs->commit_us = 1000000000;
+	ATF_REQUIRE_EQ(0, log_start(fs));
+	put_one(f, 0, 1);
+	put_one(f, 1, 1);
+	ATF_REQUIRE_EQ(0, log_flush(fs, LHF_SYNC));
+	put_one(f, 0, 2);
+	ATF_REQUIRE_EQ(0, ail_write(fs->log, SIZE_MAX));
+	ATF_CHECK_EQ(0, on_disk(f, 0));
+	ATF_CHECK_EQ(1, on_disk(f, 1));
+	power_cut(f);
+	ATF_CHECK_EQ(1, on_disk(f, 0));
+}
+
+ATF_TC_WITHOUT_HEAD(pinned_stays);
+ATF_TC_BODY(pinned_stays, tc)
+{
+	run(4096, pinned_main);
+}
+
+/*
+ * A user's file that contains a log header, younger than any and in its very
+ * place: recovery must not take it for one.
+ */
+static void
+forged_main(void *arg)
+{
+	struct fix *f = arg;
+	struct gfs *fs = &f->w.fs;
+	struct log_header h = { .seq = 1ull << 40,
+		.flags = GFS2_LOG_HEAD_UNMOUNT };
+	uint8_t *want = dev_alloc(fs->bsize), *got = dev_alloc(fs->bsize);
+	uint64_t blkno = world_free_block(&f->w, 1);
+	struct bh *bh;
+
+	fs->commit_us = 1000000000;
+	ATF_REQUIRE_EQ(0, log_start(fs));
+	/* Behind the descriptor. */
+	h.blkno = (fs->log->head + 1) % fs->log->nblocks;
+	lh_encode(&h, want, fs->bsize, 0);
+	ATF_REQUIRE_EQ(0, trans_begin(fs, 2, 0));
+	ATF_REQUIRE_EQ(0, cache_new(f->gl[1], blkno, BH_JDATA, &bh));
+	trans_add_jdata(bh);
+	memcpy(bh->data, want, fs->bsize);
+	cache_put(bh);
+	put(f, 0, 5, true);
+	trans_end(fs);
+	ATF_REQUIRE_EQ(0, log_flush(fs, LHF_SYNC));
+	power_cut(f);
+	ATF_CHECK_EQ(5, on_disk(f, 0));
+	ATF_REQUIRE_EQ(0,
+	    dev_read(fs->dev, blkno << fs->bshift, got, fs->bsize));
+	ATF_CHECK(memcmp(want, got, fs->bsize) == 0);
+	dev_free(want);
+	dev_free(got);
+}
+
+ATF_TC_WITHOUT_HEAD(forged_header);
+ATF_TC_BODY(forged_header, tc)
+{
+	run(4096, forged_main);
+}
+
 /* Freed and used again inside one compound: the last word counts (L6). */
 static void
 reuse_main(void *arg)
@@ -741,6 +810,8 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, wrap);
 	ATF_TP_ADD_TC(tp, callbacks);
 	ATF_TP_ADD_TC(tp, clean_glock);
+	ATF_TP_ADD_TC(tp, pinned_stays);
+	ATF_TP_ADD_TC(tp, forged_header);
 	ATF_TP_ADD_TC(tp, reuse_in_compound);
 	ATF_TP_ADD_TC(tp, free_again);
 	ATF_TP_ADD_TC(tp, freed_while_owed);
