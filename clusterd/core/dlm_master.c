@@ -249,6 +249,12 @@ master_new(struct dlm_ls *ls, struct rsb *r, uint16_t node,
 			ls->dlm->nrejects++;
 		return;
 	}
+	if (dlm_check_lock(m->mode, m->flags) != 0) {
+		/* Its node has checked that; never queue what cannot be. */
+		ls->dlm->nrejects++;
+		master_reap(ls, r);
+		return;
+	}
 	if (ls->nremote >= DLM_REMOTE_LOCKS) {
 		reply_none(ls, node, m, DST_AGAIN);
 		master_reap(ls, r);
@@ -285,7 +291,9 @@ on_convert(struct dlm_ls *ls, uint16_t node, const struct dlm_msg *m)
 		return;
 	}
 	/* A correct holder waits for the end of one before the next. */
-	if (lk->at != AT_GRANTED || m->mode == DLM_IV) {
+	if (lk->at != AT_GRANTED ||
+	    dlm_check_convert(lk->gr, m->mode,
+		m->flags & ~(uint32_t)DLM_F_QUECVT) != 0) {
 		ls->dlm->nrejects++;
 		return;
 	}

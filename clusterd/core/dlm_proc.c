@@ -611,6 +611,11 @@ proc_purge(struct dlm *d)
 
 	for (u = user_next(d, UINT64_MAX, 0); u != NULL; u = next) {
 		next = RB_NEXT(user_tree, &d->users, u);
+		/* The whole lockspace is being freed. */
+		if (u->ls->dead && !u->scanned) {
+			u->scanned = true;
+			d->ngone--;
+		}
 		while (!u->scanned && budget > 0) {
 			key.lkid = (uint32_t)u->scan;
 			lk = u->scan > UINT32_MAX ?

@@ -48,6 +48,10 @@ got_ast(struct fx *fx, unsigned node, const struct action *act)
 	struct fx_lock *l;
 	struct rbuf r;
 
+	if (fx->bulk) {
+		fx->bulk_asts++;
+		return;
+	}
 	rbuf_init(&r, act->data, act->len);
 	ATF_REQUIRE_EQ(FX_LSID, rbuf_u32(&r));
 	l = find_lock(fx, node, act->client, rbuf_u32(&r));
@@ -137,8 +141,12 @@ collect(struct fx *fx, unsigned node)
 	struct fx_node *fn = &fx->node[node];
 	struct action *act;
 	struct note *n;
+	size_t said = 0;
 
 	while ((n = bus_take(&fn->bus)) != NULL) {
+		said += n->len;
+		fx->longest = MAX(fx->longest, n->len);
+		fx->most = MAX(fx->most, said);
 		take_note(fx, node, n);
 		free(n);
 	}
@@ -563,6 +571,27 @@ fx_lock(struct fx *fx, unsigned node, uint64_t client, unsigned res, int mode,
 	fx_name(res, name);
 	return lock_named(fx, node, client, res, name, strlen(name), mode,
 	    flags);
+}
+
+void
+fx_bulk(struct fx *fx, unsigned node, uint64_t client, unsigned count, int mode)
+{
+	struct wbuf w;
+	char name[16];
+	unsigned i;
+
+	wbuf_init(&w, 256);
+	for (i = 0; i < count; i++) {
+		fx_name(i, name);
+		wbuf_reset(&w);
+		wbuf_u32(&w, FX_LSID);
+		wbuf_u32(&w, i);
+		wbuf_u8(&w, (uint8_t)mode);
+		wbuf_u32(&w, DLM_F_VALBLK);
+		wbuf_blob(&w, name, strlen(name));
+		request(fx, node, client, M_LOCK, &w);
+	}
+	wbuf_free(&w);
 }
 
 /* From here on the client relies on no more than this. */

@@ -93,6 +93,10 @@ struct fx {
 	uint64_t	 now;
 	uint64_t	 lastinc;
 	uint64_t	 messages;
+	size_t		 longest;	/* message, bytes */
+	size_t		 most;		/* bytes said in one call */
+	bool		 bulk;		/* completions are only counted */
+	uint64_t	 bulk_asts;
 	uint32_t	 nextlkid;
 	uint64_t	 floor;		/* of the next new lock */
 	bool		 marked;
@@ -119,6 +123,9 @@ struct fx_lock *fx_lock(struct fx *, unsigned node, uint64_t client,
 	    unsigned res, int mode, uint32_t flags);
 struct fx_lock *fx_lock_name(struct fx *, unsigned node, uint64_t client,
 	    const void *name, size_t namelen, int mode, uint32_t flags);
+/* Requests count locks on as many resources, each in mode. */
+void	 fx_bulk(struct fx *, unsigned node, uint64_t client, unsigned count,
+	    int mode);
 void	 fx_convert(struct fx *, struct fx_lock *, int mode, uint32_t flags,
 	    const uint8_t *lvb);
 void	 fx_unlock(struct fx *, struct fx_lock *, uint32_t flags,

@@ -462,10 +462,64 @@ ATF_TC_BODY(storm, tc)
 	lives(5, 60);
 }
 
+/*
+ * Thousands of resources lose their master, and come back in steps and in
+ * batches of bounded size; a client that held thousands goes the same way.
+ */
+#define MANY 7000
+
+ATF_TC_WITHOUT_HEAD(many);
+ATF_TC_BODY(many, tc)
+{
+	struct dlm_stats st[4];
+	unsigned long calls = 0;
+	unsigned i;
+	struct fx fx;
+
+	fx_init(&fx, 3);
+	fx.bulk = true;
+	fx_bulk(&fx, 3, 1, MANY, DLM_PR);
+	fx_drain(&fx);
+	fx_bulk(&fx, 1, 1, MANY, DLM_PR);
+	fx_bulk(&fx, 2, 1, MANY, DLM_PR);
+	fx_drain(&fx);
+	ATF_REQUIRE_EQ(3 * MANY, fx.bulk_asts);
+	dlm_get_stats(fx.node[3].d, 1, &st[3]);
+	ATF_REQUIRE_EQ(MANY, st[3].mastered);
+
+	fx.most = 0;
+	fx_kill(&fx, 3);
+	fx_fence(&fx);
+	while (fx_step(&fx))
+		calls++;
+	fx_check(&fx);
+	dlm_get_stats(fx.node[1].d, 1, &st[1]);
+	dlm_get_stats(fx.node[2].d, 1, &st[2]);
+	ATF_CHECK_EQ(MANY, st[1].mastered + st[2].mastered);
+	ATF_CHECK(st[1].mastered > MANY / 3 && st[2].mastered > MANY / 3);
+	ATF_CHECK_EQ(MANY, st[1].locks);
+	ATF_CHECK_EQ(MANY, st[2].locks);
+	ATF_CHECK_MSG(fx.longest <= DLM_BATCH + 256, "a message of %zu bytes",
+	    fx.longest);
+	ATF_CHECK_MSG(fx.most <= DLM_STEP * 128, "%zu bytes in one step",
+	    fx.most);
+	/* Four walks over what each of two nodes has. */
+	ATF_CHECK_MSG(calls >= 2 * 4 * (MANY / DLM_STEP), "%lu calls", calls);
+
+	/* Nothing of it stays when the clients go. */
+	for (i = 1; i <= 2; i++)
+		fx_client_gone(&fx, i, 1);
+	ATF_CHECK(dlm_deadline(fx.node[1].d) != UINT64_MAX);
+	fx_drain(&fx);
+	fx_require_empty(&fx);
+	fx_free(&fx);
+}
+
 ATF_TP_ADD_TCS(tp)
 {
 	ATF_TP_ADD_TC(tp, calm);
 	ATF_TP_ADD_TC(tp, changes);
 	ATF_TP_ADD_TC(tp, storm);
+	ATF_TP_ADD_TC(tp, many);
 	return atf_no_error();
 }
