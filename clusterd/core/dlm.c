@@ -105,6 +105,7 @@ ls_gone(const struct dlm_ls *ls, uint16_t node)
 	return (ls->gone[node / 64] >> node % 64 & 1) != 0;
 }
 
+/* Stamps the message with where we stand; its receiver drops it otherwise. */
 void
 ls_send(struct dlm_ls *ls, uint16_t node, struct dlm_msg *m)
 {
@@ -121,8 +122,9 @@ ls_send(struct dlm_ls *ls, uint16_t node, struct dlm_msg *m)
 	n->chan = CHAN_DLM;
 }
 
-/* ---- messages ----------------------------------------------------------- */
+/* ---- messages ------------------------------------------------------- */
 
+/* The message is from a member, of this epoch, and its time has come. */
 void
 ls_dispatch(struct dlm_ls *ls, uint16_t node, const uint8_t *data, size_t len)
 {
@@ -162,6 +164,10 @@ ls_dispatch(struct dlm_ls *ls, uint16_t node, const uint8_t *data, size_t len)
 	}
 }
 
+/*
+ * A member's number is not enough: its incarnation has to be the one that
+ * joined.
+ */
 static bool
 from_member(const struct dlm_ls *ls, const struct note *n)
 {
@@ -212,6 +218,7 @@ on_message(struct dlm *d, const struct note *n)
 		space_park(ls, n->node, epoch, n->data, n->len);
 }
 
+/* The locks go in steps, since there may be very many. */
 static void
 on_client_gone(struct dlm *d, uint64_t client)
 {
@@ -221,8 +228,9 @@ on_client_gone(struct dlm *d, uint64_t client)
 		proc_user_gone(d, u);
 }
 
-/* ---- entry points ------------------------------------------------------- */
+/* ---- entry points --------------------------------------------------- */
 
+/* One bounded step of everything that has more to do. */
 static void
 work(struct dlm *d)
 {
@@ -236,6 +244,7 @@ work(struct dlm *d)
 		proc_purge(d);
 }
 
+/* Is there anything that goes on without a message? */
 static bool
 busy(const struct dlm *d)
 {
@@ -304,7 +313,7 @@ dlm_deadline(const struct dlm *d)
 	return busy(d) ? d->now : UINT64_MAX;
 }
 
-/* ---- what is shown ------------------------------------------------------ */
+/* ---- what is shown -------------------------------------------------- */
 
 void
 dlm_each_lock(const struct dlm *d,
@@ -338,6 +347,10 @@ dlm_each_lock(const struct dlm *d,
 	}
 }
 
+/*
+ * Counts what is not counted anyway: for a person who asks, not for a path
+ * that is hot.
+ */
 void
 dlm_get_stats(const struct dlm *d, uint32_t lsid, struct dlm_stats *st)
 {
@@ -359,7 +372,7 @@ dlm_get_stats(const struct dlm *d, uint32_t lsid, struct dlm_stats *st)
 			st->mastered++;
 }
 
-/* ---- invariants --------------------------------------------------------- */
+/* ---- invariants ----------------------------------------------------- */
 
 static void
 check_granted(const struct rsb *r, const struct lock *lk)
@@ -372,6 +385,9 @@ check_granted(const struct rsb *r, const struct lock *lk)
 		ASSERT(other == lk || dlm_compat(other->gr, lk->gr)); /* D1 */
 }
 
+/*
+ * A copy of a lock elsewhere is not held against anything: its master's is.
+ */
 static void
 check_rsb(const struct dlm_ls *ls, const struct rsb *r, uint64_t *nlocks)
 {

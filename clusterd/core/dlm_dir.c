@@ -22,6 +22,10 @@ send_name(struct dlm_ls *ls, uint16_t node, enum dlm_msg_type type,
 	ls_send(ls, node, &m);
 }
 
+/*
+ * We have dropped a resource that we mastered: the next to ask becomes
+ * master.
+ */
 void
 dir_forget(struct dlm_ls *ls, const struct rsb *r)
 {
@@ -68,6 +72,7 @@ send_lookup(struct dlm_ls *ls, struct rsb *r, struct lock *lk, uint16_t node)
 	ls_send(ls, node, &m);
 }
 
+/* On the directory node itself no message is needed. */
 bool
 dir_resolve(struct dlm_ls *ls, struct rsb *r, struct lock *lk)
 {
@@ -114,6 +119,7 @@ lookup(struct dlm_ls *ls, uint16_t node, struct dlm_msg *m)
 	send_name(ls, node, DM_MASTER, m->name, m->namelen);
 }
 
+/* A lookup that the directory sends on to us, its master as it believes. */
 static void
 on_forward(struct dlm_ls *ls, uint16_t from, struct dlm_msg *m)
 {
@@ -131,6 +137,10 @@ on_forward(struct dlm_ls *ls, uint16_t from, struct dlm_msg *m)
 	ls_send(ls, from, m);
 }
 
+/*
+ * Our lookup found nobody: we are the master now, and everything that waited
+ * for an answer is done here.
+ */
 static void
 on_master(struct dlm_ls *ls, uint16_t from, const struct dlm_msg *m)
 {
@@ -147,6 +157,10 @@ on_master(struct dlm_ls *ls, uint16_t from, const struct dlm_msg *m)
 	master_reap(ls, r);
 }
 
+/*
+ * Only the directory node of a name may be told of it; anything else is a
+ * node that counts other members than we do.
+ */
 void
 dir_message(struct dlm_ls *ls, uint16_t node, const struct dlm_msg *in)
 {

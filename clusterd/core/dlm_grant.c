@@ -14,6 +14,7 @@
 
 #include "dlm_int.h"
 
+/* Compatible with everybody's granted mode but its own? */
 static bool
 conflict(const struct lock_list *q, const struct lock *lk)
 {
@@ -152,6 +153,7 @@ grant_lvb(struct dlm_ls *ls, struct lock *lk)
 		lk->sbflags |= DLM_SBF_VALNOTVALID;
 }
 
+/* An unlock may write too; only a writer's word counts. */
 void
 grant_unlock_lvb(struct dlm_ls *ls, struct lock *lk)
 {
@@ -172,6 +174,7 @@ grant_unlock_lvb(struct dlm_ls *ls, struct lock *lk)
 	r->notvalid = false;
 }
 
+/* The holder may be told again of whoever comes next. */
 void
 grant_lock(struct dlm_ls *ls, struct lock *lk)
 {

@@ -50,6 +50,10 @@ reply_none(struct dlm_ls *ls, uint16_t node, const struct dlm_msg *about,
 	ls_send(ls, node, &m);
 }
 
+/*
+ * The state has changed already; what follows from it for others comes after
+ * this answer.
+ */
 void
 master_finish(struct dlm_ls *ls, struct lock *lk, enum dlm_status status)
 {
@@ -69,6 +73,7 @@ master_finish(struct dlm_ls *ls, struct lock *lk, enum dlm_status status)
 		lock_free(ls, lk);
 }
 
+/* Who is in the way, and of what. */
 void
 master_bast(struct dlm_ls *ls, struct lock *lk, int mode)
 {
@@ -97,6 +102,7 @@ master_reap(struct dlm_ls *ls, struct rsb *r)
 	rsb_free(ls, r);
 }
 
+/* Nothing of the last operation's outcome belongs to this one. */
 static void
 op_begin(struct lock *lk)
 {
@@ -122,6 +128,7 @@ queued(struct dlm_ls *ls, struct rsb *r, struct lock *lk, int mode)
 		grant_pending(ls, r);
 }
 
+/* A new lock, seen for the first time. */
 void
 master_request(struct dlm_ls *ls, struct lock *lk)
 {
@@ -150,6 +157,10 @@ master_request(struct dlm_ls *ls, struct lock *lk)
 	master_finish(ls, lk, DST_AGAIN);
 }
 
+/*
+ * It keeps its granted mode until the new one is granted, unless it asked to
+ * be demoted rather than to deadlock.
+ */
 void
 master_convert(struct dlm_ls *ls, struct lock *lk)
 {
@@ -192,6 +203,7 @@ master_convert(struct dlm_ls *ls, struct lock *lk)
 	queued(ls, r, lk, lk->rq);
 }
 
+/* Never refused: whatever was under way with this lock is over. */
 void
 master_unlock(struct dlm_ls *ls, struct lock *lk)
 {
@@ -276,6 +288,9 @@ take_lvb(struct lock *lk, const struct dlm_msg *m)
 		memcpy(lock_lvb(lk), m->lvb, DLM_LVB_MAX);
 }
 
+/*
+ * From another node; a number that we have seen is the same operation again.
+ */
 static void
 on_convert(struct dlm_ls *ls, uint16_t node, const struct dlm_msg *m)
 {
@@ -304,6 +319,7 @@ on_convert(struct dlm_ls *ls, uint16_t node, const struct dlm_msg *m)
 	master_convert(ls, lk);
 }
 
+/* A lock that is not here was unlocked before: the answer got lost. */
 static void
 on_unlock(struct dlm_ls *ls, uint16_t node, const struct dlm_msg *m)
 {
@@ -322,6 +338,7 @@ on_unlock(struct dlm_ls *ls, uint16_t node, const struct dlm_msg *m)
 	master_reap(ls, r);
 }
 
+/* Names the operation, so that one that is late hits nothing else. */
 static void
 on_cancel(struct dlm_ls *ls, uint16_t node, const struct dlm_msg *m)
 {

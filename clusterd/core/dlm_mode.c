@@ -84,6 +84,7 @@ dlm_lvb_act(int gr, int rq)
 	return LVB_NONE;
 }
 
+/* What no lock and no conversion may ask for. */
 static int
 check_common(int mode, uint32_t flags)
 {

@@ -17,6 +17,7 @@
 #include "../proto.h"
 #include "dlm_int.h"
 
+/* The one completion of an operation. */
 static void
 client_ast(struct dlm *d, const struct user *u, uint32_t lkid, int error,
     const struct lock *lk, bool over, const uint8_t *lvb)
@@ -37,6 +38,7 @@ client_ast(struct dlm *d, const struct user *u, uint32_t lkid, int error,
 	wbuf_free(&w);
 }
 
+/* Callbacks cross with what the holder does meanwhile. */
 void
 proc_bast(struct dlm_ls *ls, struct lock *lk, int mode)
 {
@@ -144,8 +146,9 @@ proc_done(struct dlm_ls *ls, struct lock *lk, enum dlm_status status)
 		user_free(ls->dlm, u);
 }
 
-/* ---- giving operations to masters -------------------------------------- */
+/* ---- giving operations to masters ----------------------------------- */
 
+/* A write of the value block goes with the operation that makes it. */
 static void
 send_op(struct dlm_ls *ls, struct lock *lk)
 {
@@ -169,6 +172,7 @@ send_op(struct dlm_ls *ls, struct lock *lk)
 	ls_send(ls, lk->rsb->master, &m);
 }
 
+/* No answer of its own: the operation ends, one way or the other. */
 static void
 send_cancel(struct dlm_ls *ls, struct lock *lk)
 {
@@ -217,6 +221,10 @@ submit(struct dlm_ls *ls, struct lock *lk)
 	}
 }
 
+/*
+ * Where the operation goes depends on what we know of the master; the answer
+ * to a lookup brings it back here.
+ */
 void
 proc_push(struct dlm_ls *ls, struct lock *lk)
 {
@@ -271,7 +279,7 @@ push(struct dlm_ls *ls, struct lock *lk)
 	master_reap(ls, r);
 }
 
-/* ---- requests of clients ----------------------------------------------- */
+/* ---- requests of clients -------------------------------------------- */
 
 struct args {
 	uint32_t lsid;
@@ -347,6 +355,7 @@ take_lvb(struct lock *lk, const struct args *a, bool writes)
 	lk->lvbdirty = true;
 }
 
+/* Refused ones change nothing, and say so at once. */
 static void
 req_convert(struct dlm_ls *ls, struct lock *lk, const struct args *a)
 {
@@ -388,6 +397,7 @@ unlock(struct dlm_ls *ls, struct lock *lk, uint32_t flags)
 	push(ls, lk);
 }
 
+/* What is granted or gone meanwhile has nothing to cancel. */
 static void
 req_cancel(struct dlm_ls *ls, struct lock *lk)
 {
@@ -404,6 +414,7 @@ req_cancel(struct dlm_ls *ls, struct lock *lk)
 	push(ls, lk);
 }
 
+/* Also while another operation is under way, which it replaces. */
 static void
 req_unlock(struct dlm_ls *ls, struct lock *lk, const struct note *n,
     const struct args *a)
@@ -481,7 +492,7 @@ proc_request(struct dlm *d, struct dlm_ls *ls, const struct note *n)
 		req_convert(ls, lk, &a);
 }
 
-/* ---- answers of masters ------------------------------------------------- */
+/* ---- answers of masters --------------------------------------------- */
 
 /* What an answer tells about the master; false: it makes no sense. */
 static bool
@@ -512,6 +523,7 @@ learn_master(struct dlm_ls *ls, struct lock *lk, uint16_t node,
 	return true;
 }
 
+/* The master's word on the operation that is under way. */
 static void
 answer(struct dlm_ls *ls, struct lock *lk, const struct dlm_msg *m)
 {
@@ -533,6 +545,7 @@ answer(struct dlm_ls *ls, struct lock *lk, const struct dlm_msg *m)
 	proc_done(ls, lk, (enum dlm_status)m->status);
 }
 
+/* An answer may also tell who the master is. */
 static void
 on_reply(struct dlm_ls *ls, uint16_t node, const struct dlm_msg *m)
 {
@@ -577,7 +590,7 @@ proc_message(struct dlm_ls *ls, uint16_t node, const struct dlm_msg *m)
 		proc_bast(ls, lk, m->mode);
 }
 
-/* ---- clients that have gone --------------------------------------------- */
+/* ---- clients that have gone ----------------------------------------- */
 
 /*
  * The user is found under another key from now on, so that its number may be

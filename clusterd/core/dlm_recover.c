@@ -46,6 +46,7 @@ member_index(const struct dlm_ls *ls, uint16_t node)
 	return i;
 }
 
+/* Counted, so that its receiver knows when one is missing. */
 static void
 batch_send(struct dlm_ls *ls, unsigned i)
 {
@@ -93,6 +94,7 @@ recover_drop_batches(struct dlm_ls *ls)
 	}
 }
 
+/* Our part of the stage is done; lspace orders that. */
 static void
 vote(struct dlm_ls *ls)
 {
@@ -147,7 +149,7 @@ end_stage(struct dlm_ls *ls)
 	check_ended(ls);
 }
 
-/* ---- stage STOP --------------------------------------------------------- */
+/* ---- stage STOP ----------------------------------------------------- */
 
 /* Forgets what an unfinished recovery built here. */
 static void
@@ -185,6 +187,7 @@ unpark_recovery(struct dlm_ls *ls)
 	}
 }
 
+/* What a directory knew may be wrong now; masters say it again. */
 static bool
 step_clear(struct dlm_ls *ls, unsigned budget)
 {
@@ -208,7 +211,7 @@ step_clear(struct dlm_ls *ls, unsigned budget)
 	return false;
 }
 
-/* ---- stage DIR ---------------------------------------------------------- */
+/* ---- stage DIR ------------------------------------------------------ */
 
 static void
 step_names(struct dlm_ls *ls, unsigned budget)
@@ -233,6 +236,7 @@ step_names(struct dlm_ls *ls, unsigned budget)
 	}
 }
 
+/* One name has one master, so there is nothing to compare. */
 static void
 on_names(struct dlm_ls *ls, uint16_t from, struct rbuf *rb)
 {
@@ -249,7 +253,7 @@ on_names(struct dlm_ls *ls, uint16_t from, struct rbuf *rb)
 	}
 }
 
-/* ---- stage LOCKS -------------------------------------------------------- */
+/* ---- stage LOCKS ---------------------------------------------------- */
 
 /* What may still be relied on of a lock whose master went. */
 static void
@@ -359,6 +363,7 @@ step_locks(struct dlm_ls *ls, unsigned budget)
 	}
 }
 
+/* A holder's description becomes the master's copy of the lock. */
 static void
 on_lock(struct dlm_ls *ls, uint16_t from, const struct dlm_msg *m)
 {
@@ -414,6 +419,7 @@ on_locks(struct dlm_ls *ls, uint16_t from, struct rbuf *rb)
 	}
 }
 
+/* Once we run, every member has ended its part: nothing may come any more. */
 void
 recover_message(struct dlm_ls *ls, uint16_t node, const struct dlm_msg *m,
     struct rbuf *rb)
@@ -444,7 +450,7 @@ recover_message(struct dlm_ls *ls, uint16_t node, const struct dlm_msg *m,
 	}
 }
 
-/* ---- stage RUN ---------------------------------------------------------- */
+/* ---- stage RUN ------------------------------------------------------ */
 
 /*
  * The value block of a resource whose master went.  A lock above CR kept
@@ -548,6 +554,7 @@ follow(struct dlm_ls *ls, struct rsb *r)
 	}
 }
 
+/* From here on there is no way back to the old masters. */
 static void
 commit(struct dlm_ls *ls, struct rsb *r)
 {
@@ -585,6 +592,7 @@ recover_commit(struct dlm_ls *ls)
 	commit_end(ls);
 }
 
+/* All that went is accounted for. */
 static void
 commit_end(struct dlm_ls *ls)
 {
@@ -623,6 +631,7 @@ step_commit(struct dlm_ls *ls, unsigned budget)
 	}
 }
 
+/* In the order in which they were asked for. */
 static void
 step_ops(struct dlm_ls *ls, unsigned budget)
 {
@@ -645,6 +654,7 @@ step_ops(struct dlm_ls *ls, unsigned budget)
 	}
 }
 
+/* Those who were faster than we asked for these; order is kept. */
 static void
 step_parked(struct dlm_ls *ls, unsigned budget)
 {

@@ -10,6 +10,7 @@
 
 #include "dlm_int.h"
 
+/* Any total order that is the same everywhere will do. */
 static int
 name_cmp(uint64_t ha, const uint8_t *a, size_t alen, uint64_t hb,
     const uint8_t *b, size_t blen)
@@ -79,6 +80,7 @@ get_zeroed(size_t size)
 	return p;
 }
 
+/* Every bit of the result depends on every bit given. */
 static uint64_t
 mix(uint64_t x)
 {
@@ -127,6 +129,7 @@ dlm_dirnode(const struct dlm_ls *ls, uint64_t hash)
 	return node;
 }
 
+/* RB_FIND wants a tree it could change; a copy of the root will do. */
 struct rsb *
 rsb_find(const struct dlm_ls *ls, const uint8_t *name, size_t len)
 {
@@ -282,6 +285,7 @@ lock_new(struct dlm_ls *ls, struct rsb *r, uint16_t node, uint64_t id)
 	return lk;
 }
 
+/* Leaves nothing behind that points to it, also not a walk in progress. */
 void
 lock_free(struct dlm_ls *ls, struct lock *lk)
 {
@@ -361,6 +365,7 @@ user_next(struct dlm *d, uint64_t client, uint32_t lsid)
 	return u != NULL && u->client == client ? u : NULL;
 }
 
+/* Made at a client's first lock in a lockspace. */
 struct user *
 user_get(struct dlm *d, struct dlm_ls *ls, uint64_t client, uint32_t lsid)
 {

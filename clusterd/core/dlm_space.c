@@ -56,6 +56,7 @@ note_gone(struct dlm_ls *ls, const struct ls_event *ev)
 	}
 }
 
+/* Their senders send again what matters of them. */
 static void
 unpark_old(struct dlm_ls *ls)
 {
@@ -77,6 +78,10 @@ begin(struct dlm_ls *ls, enum ls_work work)
 	ls->begun = false;
 }
 
+/*
+ * The old members are compared before they are replaced; a commit that was
+ * not finished is part of the old epoch, which every member has left behind.
+ */
 static void
 stop(struct dlm *d, struct dlm_ls *ls, const struct ls_event *ev)
 {
@@ -97,6 +102,7 @@ stop(struct dlm *d, struct dlm_ls *ls, const struct ls_event *ev)
 	recover_step(ls);
 }
 
+/* Late news of a recovery that another has overtaken is ignored. */
 static void
 stage(struct dlm_ls *ls, const struct ls_event *ev)
 {
@@ -136,6 +142,7 @@ gone(struct dlm *d, struct dlm_ls *ls)
 	}
 }
 
+/* Everything but a stop is for a lockspace that we have. */
 void
 space_event(struct dlm *d, const struct ls_event *ev)
 {
@@ -177,6 +184,7 @@ space_event(struct dlm *d, const struct ls_event *ev)
 	}
 }
 
+/* Bounded by what well-behaved peers can have under way. */
 void
 space_park(struct dlm_ls *ls, uint16_t node, uint64_t epoch,
     const uint8_t *data, size_t len)
@@ -217,6 +225,7 @@ free_users(struct dlm *d, const struct dlm_ls *ls)
 	}
 }
 
+/* Locks first: they point to resources and users. */
 bool
 space_free_step(struct dlm_ls *ls)
 {

@@ -48,6 +48,7 @@ static const uint16_t fields[DM_MAX] = {
 #define LOCK_FIELDS                                                            \
 	(F_LOCK | F_MODE | F_SBFLAGS | F_FLAGS | F_LVBSEQ | F_LVB | F_NAME)
 
+/* One table drives both directions, so they cannot differ. */
 static void
 put_fields(struct wbuf *w, unsigned f, const struct dlm_msg *m)
 {
@@ -76,6 +77,7 @@ put_fields(struct wbuf *w, unsigned f, const struct dlm_msg *m)
 		dlm_wire_put_name(w, m->name, m->namelen);
 }
 
+/* False: a number that no table may be indexed with, or too short. */
 static bool
 get_fields(struct rbuf *r, unsigned f, struct dlm_msg *m)
 {
@@ -120,6 +122,7 @@ dlm_wire_put(struct wbuf *w, const struct dlm_msg *m)
 	put_fields(w, fields[m->type], m);
 }
 
+/* The type decides what else there is. */
 bool
 dlm_wire_get(struct rbuf *r, struct dlm_msg *m)
 {

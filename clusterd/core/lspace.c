@@ -113,6 +113,7 @@ space_self(const struct lspace *l, struct space *sp)
 	return space_part(sp, l->self, l->inc);
 }
 
+/* Also while nobody can say what a suspect had used. */
 bool
 space_unfenced(const struct lspace *l, const struct space *sp)
 {
@@ -184,8 +185,9 @@ space_emit(struct lspace *l, struct space *sp, enum ls_event_type type,
 	}
 }
 
-/* ---- stages ---------------------------------------------------------------- */
+/* ---- stages --------------------------------------------------------- */
 
+/* A new stage starts with nobody done. */
 static void
 enter(struct space *sp, enum ls_stage stage, struct bus *b)
 {
@@ -208,6 +210,7 @@ all_done(const struct space *sp)
 	return true;
 }
 
+/* What was lost is fenced and rebuilt: the record is closed. */
 static void
 run(struct lspace *l, struct space *sp, struct bus *b)
 {
@@ -289,7 +292,7 @@ space_recover(struct lspace *l, struct space *sp, bool lost, const char *cause,
 	space_emit(l, sp, LSE_STOP, NULL, b);
 }
 
-/* ---- joins and leaves -------------------------------------------------------- */
+/* ---- joins and leaves ----------------------------------------------- */
 
 /*
  * Slots become journals: that of an unfenced loss may still be written by its
@@ -318,6 +321,7 @@ free_slot(const struct space *sp)
 	}
 }
 
+/* Kept in the order of nodes, which every walk relies on. */
 static void
 part_add(struct space *sp, uint16_t node, uint64_t inc)
 {
@@ -390,6 +394,7 @@ join_refused(const struct lspace *l, struct space *sp, uint16_t node,
 	return 0;
 }
 
+/* A node's first client makes it a member; more are only counted. */
 static void
 on_join(struct lspace *l, const struct note *n, const struct ls_order *o,
     struct bus *b)
@@ -420,6 +425,7 @@ on_join(struct lspace *l, const struct note *n, const struct ls_order *o,
 		lspace_client_joined(l, o, sp, 0, NULL, b);
 }
 
+/* With its last client a node leaves, and the others rebuild. */
 static void
 on_leave(struct lspace *l, const struct note *n, const struct ls_order *o,
     struct bus *b)
@@ -449,6 +455,7 @@ on_leave(struct lspace *l, const struct note *n, const struct ls_order *o,
 	space_advance(l, sp, b);
 }
 
+/* Of another epoch or stage: overtaken. */
 static void
 on_stage(struct lspace *l, const struct note *n, const struct ls_order *o,
     struct bus *b)
@@ -486,8 +493,12 @@ on_ordered(struct lspace *l, const struct note *n, struct bus *b)
 		on_stage(l, n, &o, b);
 }
 
-/* ---- notes ------------------------------------------------------------------ */
+/* ---- notes ---------------------------------------------------------- */
 
+/*
+ * Who is given a state cannot have one; being a member in it means that we
+ * have forgotten something.
+ */
 static void
 on_snap_load(struct lspace *l, const struct note *n, struct bus *b)
 {
@@ -509,6 +520,7 @@ on_snap_load(struct lspace *l, const struct note *n, struct bus *b)
 	}
 }
 
+/* From our own lock manager; it counts when it comes back. */
 static void
 on_stage_done(const struct note *n, struct bus *b)
 {
@@ -560,7 +572,7 @@ lspace_note(struct lspace *l, const struct note *n, struct bus *b)
 	}
 }
 
-/* ---- questions ------------------------------------------------------------------ */
+/* ---- questions ------------------------------------------------------ */
 
 bool
 lspace_used_by(const struct lspace *l, uint16_t node, uint64_t inc)
@@ -623,6 +635,7 @@ lspace_info(const struct lspace *l, unsigned i, struct ls_info *info)
 	return true;
 }
 
+/* L3, and what makes a member. */
 static void
 check_slots(const struct space *sp)
 {

@@ -34,6 +34,7 @@ attach_free(struct lspace *l, struct attach *a)
 	free(a);
 }
 
+/* Clients know a lockspace by their own number only. */
 static void
 send_lsid(struct bus *b, const struct attach *a, uint32_t type, uint32_t msgid)
 {
@@ -61,6 +62,7 @@ send_failed(struct bus *b, uint64_t client, uint32_t client_lsid,
 	wbuf_free(&w);
 }
 
+/* Who is in which slot: the file system's journals hang on it. */
 static void
 send_done(struct lspace *l, struct space *sp, const struct attach *a,
     struct bus *b)
@@ -83,7 +85,7 @@ send_done(struct lspace *l, struct space *sp, const struct attach *a,
 	wbuf_free(&w);
 }
 
-/* ---- requests ------------------------------------------------------------ */
+/* ---- requests ------------------------------------------------------- */
 
 static unsigned
 attach_count(const struct lspace *l, uint64_t client)
@@ -96,6 +98,10 @@ attach_count(const struct lspace *l, uint64_t client)
 	return n;
 }
 
+/*
+ * No more locks from here on; what it holds is given back while the leave is
+ * in the order.
+ */
 static void
 leave(struct attach *a, struct lspace *l, struct bus *b)
 {
@@ -113,6 +119,7 @@ leave(struct attach *a, struct lspace *l, struct bus *b)
 	lspace_order_send(b, &o);
 }
 
+/* Nothing changes before the order has it. */
 static void
 req_join(struct lspace *l, const struct note *n, struct bus *b)
 {
@@ -151,6 +158,7 @@ req_join(struct lspace *l, const struct note *n, struct bus *b)
 	lspace_order_send(b, &o);
 }
 
+/* A join still in the order is let through first. */
 static void
 req_leave(struct lspace *l, const struct note *n, struct bus *b)
 {
@@ -187,6 +195,7 @@ lspace_client_request(struct lspace *l, const struct note *n, struct bus *b)
 		req_leave(l, n, b);
 }
 
+/* As if it had left everything. */
 void
 lspace_client_gone(struct lspace *l, uint64_t client, struct bus *b)
 {
@@ -203,7 +212,7 @@ lspace_client_gone(struct lspace *l, uint64_t client, struct bus *b)
 	}
 }
 
-/* ---- what came back from the order ---------------------------------------- */
+/* ---- what came back from the order ---------------------------------- */
 
 void
 lspace_client_joined(struct lspace *l, const struct ls_order *o,
@@ -252,6 +261,7 @@ lspace_clients_prep(struct lspace *l, struct space *sp, struct bus *b)
 			send_lsid(b, a, M_LS_PREP, 0);
 }
 
+/* The lost are fenced: their journals may be replayed. */
 void
 lspace_clients_slots(struct lspace *l, struct space *sp, struct bus *b)
 {

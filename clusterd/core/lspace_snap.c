@@ -36,6 +36,7 @@ lspace_order_send(struct bus *b, const struct ls_order *o)
 	wbuf_free(&w);
 }
 
+/* Checked like a packet: the sender may be of another version. */
 bool
 lspace_order_parse(const void *data, size_t len, struct ls_order *o)
 {
@@ -130,6 +131,7 @@ put_space(struct wbuf *w, const struct space *sp)
 	}
 }
 
+/* Nothing is taken for granted that an array or an assertion relies on. */
 static bool
 get_space(struct rbuf *r, struct space *sp)
 {
@@ -162,6 +164,7 @@ get_space(struct rbuf *r, struct space *sp)
 	return true;
 }
 
+/* All that decides what happens next, and nothing that is our own. */
 void
 lspace_snap_give(const struct lspace *l, struct bus *b)
 {

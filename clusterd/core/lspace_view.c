@@ -11,6 +11,7 @@
 
 #include "lspace_int.h"
 
+/* Who says goodbye has nothing shared any more. */
 static bool
 left_clean(const struct view *v, const struct ls_member *m)
 {
@@ -78,6 +79,10 @@ take_losses(const struct lspace *l, struct space *sp, const struct view *v,
 	return who[0] != '\0';
 }
 
+/*
+ * Sessions may have broken with the old view and taken lock messages with
+ * them, so that a new view alone is reason enough.
+ */
 static void
 view_space(struct lspace *l, struct space *sp, const struct view *v,
     struct bus *b)
@@ -115,6 +120,7 @@ take_suspects(struct lspace *l, const struct view *v)
 	}
 }
 
+/* Without quorum nobody knows what the others grant. */
 void
 lspace_freeze(struct lspace *l, bool frozen, struct bus *b)
 {

@@ -28,7 +28,7 @@ static void PRINTF_LIKE(2, 3) trace(const struct fx *fx, const char *fmt, ...)
 	va_end(ap);
 }
 
-/* ---- what a node says ------------------------------------------------------ */
+/* ---- what a node says ----------------------------------------------- */
 
 static struct fx_lock *
 find_lock(struct fx *fx, unsigned node, uint64_t client, uint32_t lkid)
@@ -168,7 +168,7 @@ collect(struct fx *fx, unsigned node)
 	}
 }
 
-/* ---- recoveries, as lspace orders them --------------------------------------- */
+/* ---- recoveries, as lspace orders them ------------------------------ */
 
 static void
 push_event(struct fx *fx, unsigned node, enum ls_event_type type)
@@ -330,7 +330,7 @@ fx_join(struct fx *fx, unsigned node)
 	fx_recover(fx);
 }
 
-/* ---- delivery ------------------------------------------------------------------- */
+/* ---- delivery ------------------------------------------------------- */
 
 struct choice {
 	unsigned node;
@@ -496,7 +496,7 @@ fx_free(struct fx *fx)
 	}
 }
 
-/* ---- clients ---------------------------------------------------------------------- */
+/* ---- clients -------------------------------------------------------- */
 
 static void
 request(struct fx *fx, unsigned node, uint64_t client, uint32_t type,
