@@ -490,6 +490,22 @@ fence_done(struct node *n, const struct event *ev)
 	fencing_done(n->fencing, ev->req, ev->ok, ev->verified, text, &n->bus);
 }
 
+/* Clients come and go; one that comes while we leave is sent away. */
+static void
+client_input(struct node *n, const struct event *ev)
+{
+	static const char why[] = "the node leaves";
+	struct action *act;
+
+	if (ev->type == EV_CLIENT_OPEN && n->state == NODE_LEAVING) {
+		act =
+		    actions_add(n->bus.out, ACT_CLIENT_CLOSE, why, sizeof(why));
+		act->client = ev->client;
+		return;
+	}
+	client_event(n->client, ev, &n->bus);
+}
+
 static void
 dispatch(struct node *n, const struct event *ev)
 {
@@ -506,7 +522,7 @@ dispatch(struct node *n, const struct event *ev)
 	case EV_CLIENT_OPEN:
 	case EV_CLIENT_DATA:
 	case EV_CLIENT_CLOSE:
-		client_event(n->client, ev, &n->bus);
+		client_input(n, ev);
 		break;
 	case EV_FENCE_DONE:
 		fence_done(n, ev);
