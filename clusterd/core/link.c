@@ -450,7 +450,7 @@ link_note(struct link_layer *l, const struct note *n, struct bus *bus)
 		return;
 	}
 	if (n->type != NOTE_SEND ||
-	    stream_send(p->stream, (uint8_t)n->chan, n->data, n->len))
+	    stream_send(p->stream, bus->now, (uint8_t)n->chan, n->data, n->len))
 		return;
 	snprintf(why, sizeof(why), "too slow: %zu bytes wait for it",
 	    stream_queued(p->stream));

@@ -13,8 +13,9 @@
  *
  * T1	Segments are handed out in order, each byte once.
  * T2	A segment that was sent keeps its number and its bytes.
- * T3	Queued bytes stay below STREAM_QUEUE_MAX, segments on their way below
- *	STREAM_WINDOW; the receiver stores no segment beyond that window.
+ * T3	Queued bytes stay below STREAM_QUEUE_HARD, and below STREAM_QUEUE_MAX
+ *	unless the peer takes them; segments on their way stay below
+ *	STREAM_WINDOW, and the receiver stores none beyond that window.
  * T4	Something on its way implies a deadline.
  */
 
@@ -49,6 +50,7 @@ struct stream {
 	struct segment *unsent; /* first never sent, or NULL */
 	uint64_t next_no;	/* number of the next new segment */
 	size_t queued;		/* bytes in out */
+	uint64_t progress_at;	/* something was acknowledged, or begun */
 	unsigned flying;	/* sent, neither arrived nor lost */
 	unsigned lost;
 	unsigned cwnd, ssthresh, credit;
@@ -124,6 +126,10 @@ stream_reset(struct stream *s)
 
 /* ---- sending ----------------------------------------------------------- */
 
+/*
+ * Cuts bytes into segments.  The last one takes more until it is first sent,
+ * by which the messages of one step share datagrams without any waiting.
+ */
 static void
 append(struct stream *s, const uint8_t *p, size_t len)
 {
@@ -150,19 +156,26 @@ append(struct stream *s, const uint8_t *p, size_t len)
 }
 
 bool
-stream_send(struct stream *s, uint8_t chan, const void *data, size_t len)
+stream_send(struct stream *s, uint64_t now, uint8_t chan, const void *data,
+    size_t len)
 {
 	uint8_t head[MESSAGE_HEAD] = { chan, (uint8_t)(len >> 24),
 		(uint8_t)(len >> 16), (uint8_t)(len >> 8), (uint8_t)len };
 
 	ASSERT(len <= STREAM_MESSAGE_MAX);
-	if (s->queued + MESSAGE_HEAD + len > STREAM_QUEUE_MAX)
+	if (s->queued == 0)
+		s->progress_at = now;
+	if (s->queued + MESSAGE_HEAD + len > STREAM_QUEUE_HARD)
+		return false;
+	if (s->queued + MESSAGE_HEAD + len > STREAM_QUEUE_MAX &&
+	    now - s->progress_at > STREAM_STALL_US)
 		return false;
 	append(s, head, sizeof(head));
 	append(s, data, len);
 	return true;
 }
 
+/* Lost ones go before new ones: the receiver waits for the oldest. */
 static struct segment *
 first_lost(struct stream *s)
 {
@@ -208,6 +221,7 @@ stream_pick(struct stream *s, uint64_t now, struct wire_data *d)
 	return true;
 }
 
+/* Smoothed round trip and its variation, as RFC 6298 has them. */
 static void
 sample(struct stream *s, uint64_t rtt)
 {
@@ -223,6 +237,7 @@ sample(struct stream *s, uint64_t rtt)
 	s->srtt = MAX((7 * s->srtt + rtt) / 8, UINT64_C(1));
 }
 
+/* The lower bound leaves room for an acknowledgement that was put off. */
 static uint64_t
 rto(const struct stream *s)
 {
@@ -258,6 +273,10 @@ arrived(struct stream *s, struct segment *seg, uint64_t now)
 	s->cwnd = MIN(s->cwnd, STREAM_WINDOW);
 }
 
+/*
+ * Loss means that some queue on the way is full.  One cut answers all losses
+ * of one round trip, since they have one cause.
+ */
 static void
 cut_window(struct stream *s, uint64_t now)
 {
@@ -302,6 +321,7 @@ stream_ack(struct stream *s, const struct wire_ack *a, uint64_t now)
 		arrived(s, seg, now);
 		TAILQ_REMOVE(&s->out, seg, entry);
 		s->queued -= seg->len;
+		s->progress_at = now;
 		free(seg);
 	}
 	TAILQ_FOREACH(seg, &s->out, entry) {
@@ -344,6 +364,7 @@ compact(struct stream *s)
 	s->in_off = 0;
 }
 
+/* The window bounds what a peer can make us keep: one slot per number. */
 static void
 keep_early(struct stream *s, const struct wire_data *d)
 {
@@ -369,6 +390,7 @@ stream_data(struct stream *s, const struct wire_data *d, uint64_t now)
 	if (d->segment >= s->in_next + STREAM_WINDOW)
 		return false;
 	compact(s);
+	/* A gap, or a copy, is told at once: it speeds the repair up. */
 	s->unacked++;
 	if (d->segment != s->in_next || s->unacked >= ACK_EVERY)
 		s->ack_at = now;
@@ -514,7 +536,7 @@ stream_check(const struct stream *s)
 		else if (seg->tries > 0 && !seg->arrived)
 			flying++;
 	}
-	ASSERT(queued == s->queued && queued <= STREAM_QUEUE_MAX); /* T3 */
+	ASSERT(queued == s->queued && queued <= STREAM_QUEUE_HARD); /* T3 */
 	ASSERT(flying == s->flying && lost == s->lost);
 	ASSERT(flying == 0 || stream_deadline(s) != UINT64_MAX); /* T4 */
 }

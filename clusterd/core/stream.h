@@ -13,7 +13,13 @@
 #include "wire.h"
 
 #define STREAM_MESSAGE_MAX (1024 * 1024)	/* bytes of one message */
-#define STREAM_QUEUE_MAX (4 * 1024 * 1024)	/* bytes not acknowledged */
+/*
+ * Bytes not acknowledged.  Above the first bound a peer must make progress;
+ * recovery of very many locks may pass it.  The second holds in any case.
+ */
+#define STREAM_QUEUE_MAX (4 * 1024 * 1024)
+#define STREAM_QUEUE_HARD (256 * 1024 * 1024)
+#define STREAM_STALL_US	UINT64_C(2000000)	/* that long without progress */
 #define STREAM_WINDOW	512		/* segments on their way at once */
 
 struct stream;
@@ -23,8 +29,9 @@ void	 stream_free(struct stream *);
 /* Forgets everything: a new session begins. */
 void	 stream_reset(struct stream *);
 
-/* Queues one message.  False: the peer is too slow, the queue is full. */
-bool	 stream_send(struct stream *, uint8_t chan, const void *, size_t);
+/* Queues one message.  False: the peer is too slow. */
+bool	 stream_send(struct stream *, uint64_t now, uint8_t chan, const void *,
+	    size_t);
 /*
  * The segment that should go out next, if the window lets one go; it counts
  * as sent.  Its bytes stay valid until the next call of stream_ack.

@@ -14,6 +14,7 @@
 uint64_t
 wire_cluster(const char *name)
 {
+	/* Hashed with a key of its own: other hashes of the name differ. */
 	static const uint8_t purpose[] = "clusterd cluster";
 	uint8_t h[16];
 	struct rbuf r;
@@ -72,6 +73,7 @@ wire_get_preamble(struct rbuf *r, struct wire_preamble *p)
 	p->echo = rbuf_u64(r);
 }
 
+/* The length lets an older version step over what it does not know. */
 static void
 put_frame(struct wbuf *w, enum wire_frame type, size_t len)
 {
@@ -135,6 +137,7 @@ wire_next(struct rbuf *r, uint8_t *type, struct rbuf *body)
 		return false;
 	*type = rbuf_u8(r);
 	len = rbuf_u16(r);
+	/* The body gets a reader of its own, so that it cannot leave it. */
 	p = rbuf_take(r, len);
 	if (p == NULL)
 		return false;
@@ -166,6 +169,7 @@ wire_get_beat(struct rbuf *r, struct wire_beat *b)
 bool
 wire_get_data(struct rbuf *r, struct wire_data *d)
 {
+	/* The rest of the frame is data; an empty one would never end. */
 	d->segment = rbuf_u64(r);
 	d->len = rbuf_left(r);
 	d->data = rbuf_take(r, d->len);

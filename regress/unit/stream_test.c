@@ -181,7 +181,7 @@ talk(uint64_t seed, unsigned loss, unsigned dup, unsigned jitter)
 		for (i = 0; i < 2; i++) {
 			burst = (unsigned)rng_below(&p->rng, 6);
 			for (; burst > 0 && sent[i] < COUNT; burst--) {
-				ATF_REQUIRE(stream_send(p->end[i],
+				ATF_REQUIRE(stream_send(p->end[i], p->now,
 				    (uint8_t)(1 + sent[i] % 3), bytes,
 				    message(sent[i], bytes)));
 				sent[i]++;
@@ -233,13 +233,13 @@ ATF_TC_BODY(packing, tc)
 
 	ATF_REQUIRE(s != NULL);
 	for (i = 0; i < 40; i++)
-		ATF_REQUIRE(stream_send(s, 1, bytes, sizeof(bytes)));
+		ATF_REQUIRE(stream_send(s, 1, 1, bytes, sizeof(bytes)));
 	while (stream_pick(s, 1, &d))
 		n++;
 	ATF_CHECK_EQ(2, n);
 	ATF_CHECK_EQ(40U * 45, stream_queued(s));
 	/* A segment that was sent does not change any more. */
-	ATF_REQUIRE(stream_send(s, 1, bytes, sizeof(bytes)));
+	ATF_REQUIRE(stream_send(s, 1, 1, bytes, sizeof(bytes)));
 	ATF_REQUIRE(stream_pick(s, 1, &d));
 	ATF_CHECK_EQ(3, d.segment);
 	ATF_CHECK_EQ(45, d.len);
@@ -252,16 +252,26 @@ ATF_TC_BODY(queue_is_bounded, tc)
 	static uint8_t big[STREAM_MESSAGE_MAX];
 	struct stream *s = stream_new();
 	struct wire_data d;
+	struct wire_ack a = { 3, 0, NULL };
 	unsigned n = 0, flying = 0;
 
 	ATF_REQUIRE(s != NULL);
-	while (stream_send(s, 1, big, sizeof(big)))
-		ATF_REQUIRE(++n <= 8);
-	ATF_CHECK_EQ(3, n);
-	ATF_CHECK(stream_send(s, 1, big, 1000));
-	while (stream_pick(s, 1, &d))
+	/* No bound while it is young ... */
+	while (stream_queued(s) <= STREAM_QUEUE_MAX)
+		ATF_REQUIRE(stream_send(s, 1, 1, big, sizeof(big)));
+	ATF_CHECK(stream_send(s, STREAM_STALL_US, 1, big, 1000));
+	/* ... but one once nothing moves, */
+	ATF_CHECK(!stream_send(s, STREAM_STALL_US + 2, 1, big, 1000));
+	while (stream_pick(s, STREAM_STALL_US + 2, &d))
 		flying++;
 	ATF_CHECK(flying > 0 && flying <= STREAM_WINDOW);
+	/* until it moves again, */
+	ATF_REQUIRE(stream_ack(s, &a, STREAM_STALL_US + 3));
+	ATF_CHECK(stream_send(s, STREAM_STALL_US + 4, 1, big, 1000));
+	/* and never more than so much. */
+	while (stream_send(s, STREAM_STALL_US + 4, 1, big, sizeof(big)))
+		ATF_REQUIRE(++n <= 300);
+	ATF_CHECK(n > 200);
 	stream_check(s);
 	stream_reset(s);
 	ATF_CHECK_EQ(0, stream_queued(s));
@@ -283,7 +293,7 @@ ATF_TC_BODY(largest_message, tc)
 	p->loss = 20;
 	for (i = 0; i < sizeof(big); i++)
 		big[i] = (uint8_t)(i * 7 + i / 1000);
-	ATF_REQUIRE(stream_send(p->end[0], 2, big, sizeof(big)));
+	ATF_REQUIRE(stream_send(p->end[0], p->now, 2, big, sizeof(big)));
 	flush(p, 0);
 	while (!stream_next(p->end[1], &chan, &data, &len))
 		ATF_REQUIRE(advance(p));
