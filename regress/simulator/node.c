@@ -190,6 +190,8 @@ act_on(struct sim *s, unsigned i, const struct action *act)
 		break;
 	case ACT_STOPPED:
 		sim_trace(s, "n%u stopped", s->nodes[i].id);
+		if (s->calm) /* asked for while something was wrong */
+			s->calm_kills++;
 		off(s, i, sim_between(s, 100 * MS, 3 * SEC));
 		return false;
 	case ACT_DIE:

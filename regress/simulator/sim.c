@@ -584,7 +584,7 @@ main(int argc, char **argv)
 	uint64_t count = 0;
 	unsigned jobs = 1;
 	bool keep_going = false;
-	int ch;
+	int ch, status = 0;
 
 	if (proto == NULL || sodium_init() == -1)
 		errx(1, "cannot start");
@@ -623,8 +623,9 @@ main(int argc, char **argv)
 	if (argc != optind)
 		usage();
 	if (count > 0)
-		return run_many(proto, count, jobs, keep_going);
-	run_one(proto);
+		status = run_many(proto, count, jobs, keep_going);
+	else
+		run_one(proto);
 	free(proto);
-	return 0;
+	return status;
 }
