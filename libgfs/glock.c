@@ -176,6 +176,8 @@ try_is_futile(const struct glock *gl, const struct gholder *gh)
 {
 	if (!TAILQ_EMPTY(&gl->waiters) || gl->busy || gl->demoting)
 		return true;
+	if (gl->parked && (gh->flags & GLF_NOEXP) == 0)
+		return true;
 	if (gl->demand || gl->unwind || gl->retry)
 		return true;
 	return !TAILQ_EMPTY(&gl->holders) && !glock_may_grant(gl, gh);
@@ -198,7 +200,11 @@ enqueue(struct glock *gl, enum glock_state state, unsigned flags,
 	gh->gl = gl;
 	glock_hold(gl);
 	gh->queued = true;
-	TAILQ_INSERT_TAIL(&gl->waiters, gh, entry);
+	/* S3: what waits for the end of recovery is not in its way. */
+	if (gl->fs->recovering && (flags & GLF_NOEXP))
+		TAILQ_INSERT_HEAD(&gl->waiters, gh, entry);
+	else
+		TAILQ_INSERT_TAIL(&gl->waiters, gh, entry);
 	glock_run(gl);
 	return 0;
 }

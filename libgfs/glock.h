@@ -89,7 +89,7 @@ struct glock {
 	bool			 demand;	/* demote is valid */
 	bool			 instantiated;
 	bool			 instantiating;	/* a holder runs instantiate */
-	bool			 frozen;	/* ast parked during recovery */
+	bool			 parked;	/* granted during recovery: NOEXP only */
 	bool			 delayed;	/* demote only after hold_until */
 	bool			 unwind;	/* convert deadlocked: go by UN */
 	bool			 retry;		/* wait for hold_until, then ask again */

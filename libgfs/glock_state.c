@@ -10,11 +10,15 @@
  *      while the cached objects are written back or dropped (demoting).
  *  S2  Holders in EX are alone, unless all of them asked for NODE_SCOPE;
  *      SH goes with SH, DF with DF.
- *  S3  Waiters are served first come first served; a waiter never overtakes.
+ *  S3  Waiters are served first come first served; only recovery (NOEXP)
+ *      overtakes, and only while it runs.
  *  S4  A due demand is honoured as soon as no holder is left, before any
  *      further waiter; but a fresh grant serves its first waiters first, or
  *      two nodes could pass a lock back and forth without using it.
  *  S5  What a glock holds is never stronger than the lock manager granted.
+ *  S6  A lock that was granted while a dead node's journals await replay
+ *      (parked) serves recovery alone until the end of it; it is given up
+ *      when another node asks, and not asked for again before the end.
  *
  * Transitions of state: UN -> SH, DF, EX by GLA_REQUEST; EX -> SH, DF, UN
  * and SH, DF -> UN by GLA_DEMOTE; SH -> EX by GLA_REQUEST, or by way of UN
@@ -115,6 +119,8 @@ glock_may_grant(const struct glock *gl, const struct gholder *gh)
 {
 	if (gl->busy || gl->demoting || gl->unwind)
 		return false;
+	if (gl->parked && (gh->flags & GLF_NOEXP) == 0)
+		return false; /* S6 */
 	if (gl->state == GLS_UN || !fits_holders(gl, gh))
 		return false;
 	if (gl->state == gh->state)
@@ -143,6 +149,8 @@ glock_next(const struct glock *gl, uint64_t now)
 		if (glock_may_grant(gl, gh))
 			return GLA_GRANT;
 		if (!TAILQ_EMPTY(&gl->holders) || gl->retry)
+			return GLA_NONE;
+		if (gl->parked && (gh->flags & GLF_NOEXP) == 0)
 			return GLA_NONE;
 		return GLA_REQUEST;
 	}

@@ -12,8 +12,9 @@
  *      the mount withdraws and the lock stays where it is.
  *  W2  A lock reaches UN (DF) only after ops->inval() dropped what it (its
  *      file data) covered.
- *  W3  While fs->recovering, a grant is used only for a request flagged
- *      NOEXP; others are parked (frozen) until glock_thaw().
+ *  W3  While fs->recovering, a new grant serves requests flagged NOEXP only;
+ *      the lock is parked until glock_thaw().  It can be given up, since
+ *      the recovery of another node may need the very lock (statfs).
  *  W4  After a withdrawal nothing is asked for and nothing is given up.
  *  W5  UN is no lock at all, not NL: a lock manager serves conversions
  *      before new requests, so nodes that convert NL to EX in turn could
@@ -235,16 +236,23 @@ request(struct glock *gl)
 static void
 granted(struct glock *gl)
 {
+	enum glock_state old;
 	struct gholder *gh;
 
 	if (gl->lm.sbflags & LM_VALNOTVALID)
 		memset(gl->lm.lvb, 0, sizeof(gl->lm.lvb));
+	old = gl->state;
 	gl->state = glock_state_of(gl->lm.mode);
 	if (gl->state == GLS_UN) {
 		gl->instantiated = false;
 		return;
 	}
 	gl->grant_gen++;
+	/* W3; what it held before, it may go on using. */
+	if (gl->fs->recovering && (old == GLS_UN || gl->state == GLS_EX)) {
+		gl->parked = true;
+		gl->delayed = false;
+	}
 	hold_until(gl, GLOCK_HOLD_US);
 	/* S4: those for whom we asked, before any demand. */
 	while (
@@ -268,7 +276,6 @@ settle(struct glock *gl, int error)
 	struct gholder *gh = TAILQ_FIRST(&gl->waiters);
 
 	gl->busy = false;
-	gl->frozen = false;
 	switch (error) {
 	case 0:
 		granted(gl);
@@ -436,18 +443,11 @@ glock_init(struct gfs *fs)
 void
 glock_ast(void *arg, struct lm_lock *lml, int error)
 {
-	struct gfs *fs = arg;
 	struct glock *gl;
 
 	gl = (struct glock *)(void *)((char *)lml - offsetof(struct glock, lm));
 	if (!gl->busy)
 		return;
-	/* W3: refusals and releases need no rebuilt lock space. */
-	if (fs->recovering && error == 0 && lml->mode != LM_NL &&
-	    (gl->req_flags & GLF_NOEXP) == 0) {
-		gl->frozen = true;
-		return;
-	}
 	settle(gl, error);
 	glock_run(gl);
 }
@@ -464,7 +464,7 @@ glock_bast(void *arg, struct lm_lock *lml, enum lm_mode wanted)
 	if (gl->ops->callback != NULL)
 		gl->ops->callback(gl, wanted);
 	if (!gl->demand)
-		gl->delayed = gl->ops->hold_time &&
+		gl->delayed = gl->ops->hold_time && !gl->parked &&
 		    (!TAILQ_EMPTY(&gl->holders) || !TAILQ_EMPTY(&gl->waiters));
 	glock_demand(gl, glock_bast_state(wanted));
 	env_wake_all(fs->env, &gl->wq);
@@ -491,9 +491,9 @@ glock_thaw(struct gfs *fs)
 	struct glock *gl, *next;
 
 	RB_FOREACH_SAFE(gl, glock_tree, &fs->glocks, next) {
-		if (!gl->frozen)
+		if (!gl->parked)
 			continue;
-		settle(gl, 0);
+		gl->parked = false;
 		glock_run(gl);
 	}
 }

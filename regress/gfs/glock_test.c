@@ -20,7 +20,8 @@
 enum {
 	NODES = 3,
 	OBJECTS = 4,
-	JOURNALS = 8
+	JOURNALS = 8,
+	SHARED = 500 /* a lock that users and replay both need, as statfs */
 };
 
 struct journal {
@@ -157,14 +158,24 @@ unlinked_scan(struct gfs *fs)
 int
 recovery_replay(struct gfs *fs, unsigned jid, bool *replayed)
 {
+	struct gholder gh;
+	int error;
+
 	*replayed = w->journal_dirty[jid];
 	ATF_REQUIRE(!w->replaying[jid]);
 	w->replaying[jid] = true;
 	env_sleep(w->env, 1 + rnd() % 400);
+	gholder_init(&gh);
+	error = glock_lock(fs, GL_INODE, SHARED, GLS_EX,
+	    GLF_NOEXP | GLF_NOCACHE | GLF_SKIP, &gh);
+	if (error == 0)
+		env_sleep(w->env, rnd() % 50);
+	glock_release(&gh);
 	if (fs->withdrawn) {
 		w->replaying[jid] = false;
 		return EIO;
 	}
+	ATF_REQUIRE_EQ(0, error);
 	for (unsigned i = 0; i < OBJECTS; i++)
 		if (w->journal_image[jid][i] != -1) {
 			w->disk[i] = w->journal_image[jid][i];
@@ -342,6 +353,22 @@ rename_objects(struct node *n)
 	return true;
 }
 
+static bool
+touch_shared(struct node *n, unsigned flags)
+{
+	struct gholder gh;
+	int error;
+
+	gholder_init(&gh);
+	error = glock_lock(&n->fs, GL_INODE, SHARED, GLS_EX, flags, &gh);
+	if (error == EIO && n->fs.withdrawn)
+		return false;
+	ATF_REQUIRE_EQ(0, error);
+	env_sleep(w->env, rnd() % 20);
+	glock_release(&gh);
+	return true;
+}
+
 struct user {
 	struct node *n;
 	unsigned ops;
@@ -356,7 +383,7 @@ user_fiber(void *arg)
 
 	while (ok && u->ops-- > 0) {
 		obj = rnd() % OBJECTS;
-		switch (rnd() % 10) {
+		switch (rnd() % 12) {
 		case 0:
 		case 1:
 		case 2:
@@ -374,6 +401,12 @@ user_fiber(void *arg)
 			break;
 		case 7:
 			ok = rename_objects(u->n);
+			break;
+		case 8:
+			ok = touch_shared(u->n, 0);
+			break;
+		case 9:
+			ok = touch_shared(u->n, GLF_NOCACHE);
 			break;
 		default:
 			ok = write_object(u->n, type_of(obj), obj, 0);
@@ -504,7 +537,7 @@ ATF_TC_BODY(random_operations, tc)
 ATF_TC_WITHOUT_HEAD(crashes);
 ATF_TC_BODY(crashes, tc)
 {
-	for (uint64_t seed = 1; seed <= 400; seed++)
+	for (uint64_t seed = 1; seed <= 1500; seed++)
 		world_run(crash_main, seed, seed % 3 == 0 ? 5 : 3000, NULL,
 		    NULL);
 }
@@ -672,6 +705,22 @@ ATF_TC_BODY(decisions, tc)
 	ATF_CHECK_EQ(GLA_NONE, glock_next(&gl, 0));
 	gl.busy = true;
 	ATF_CHECK_EQ(GLA_NONE, glock_next(&gl, 0));
+	/* Parked: for recovery alone, but given up when somebody asks. */
+	gl.busy = false;
+	gl.parked = true;
+	TAILQ_REMOVE(&gl.holders, &b, entry);
+	ATF_CHECK_EQ(GLA_NONE, glock_next(&gl, 0));
+	a.flags = GLF_NOEXP;
+	ATF_CHECK_EQ(GLA_GRANT, glock_next(&gl, 0));
+	a.flags = 0;
+	gl.delayed = false;
+	glock_demand(&gl, GLS_UN);
+	ATF_CHECK_EQ(GLA_DEMOTE, glock_next(&gl, 0));
+	gl.state = GLS_UN;
+	gl.demand = false;
+	ATF_CHECK_EQ(GLA_NONE, glock_next(&gl, 0));
+	gl.parked = false;
+	ATF_CHECK_EQ(GLA_REQUEST, glock_next(&gl, 0));
 }
 
 static void
