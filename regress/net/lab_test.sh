@@ -23,7 +23,7 @@ nothing_left() {
 
 head() {
 	atf_set require.user root
-	atf_set require.progs "mkfs.gfs2 ip nsenter unshare nft"
+	atf_set require.progs "mkfs.gfs2 ip nsenter unshare nft socat"
 	atf_set timeout 120
 }
 cleanup() {
@@ -125,7 +125,7 @@ stop_and_cont_body() {
 stop_and_cont_cleanup() { cleanup; }
 
 atf_test_case links cleanup
-links_head() { head; atf_set require.progs "socat ip nft"; }
+links_head() { head; }
 links_body() {
 	LAB=t-links
 	export LAB
