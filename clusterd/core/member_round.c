@@ -69,6 +69,26 @@ to_all(const struct round *rd, const struct wbuf *w, struct bus *bus)
 		member_send(bus, rd->members.v[i].node, w);
 }
 
+/*
+ * Another node may have noticed first: its status made us leave out a member
+ * about whom we have seen nothing ourselves.
+ */
+static void
+default_cause(const struct member *m, char *cause, size_t size)
+{
+	const struct view *v = &m->view;
+	unsigned i;
+
+	for (i = 0; m->have_view && i < v->n; i++) {
+		if (set_has(&m->want, v->members[i].node, v->members[i].inc))
+			continue;
+		snprintf(cause, size, "not everybody hears node %u any more",
+		    v->members[i].node);
+		return;
+	}
+	strlcpy(cause, "nodes were heard", size);
+}
+
 void
 round_start(struct member *m, struct bus *bus)
 {
@@ -87,8 +107,10 @@ round_start(struct member *m, struct bus *bus)
 	rd->epoch = epoch;
 	rd->members = m->want;
 	rd->deadline = bus->now + step_limit(m);
-	strlcpy(rd->cause, m->cause[0] != '\0' ? m->cause : "nodes were heard",
-	    sizeof(rd->cause));
+	if (m->cause[0] != '\0')
+		strlcpy(rd->cause, m->cause, sizeof(rd->cause));
+	else
+		default_cause(m, rd->cause, sizeof(rd->cause));
 	m->act_at = UINT64_MAX;
 	member_use_epoch(m, epoch, bus);
 	wbuf_init(&w, 4096);

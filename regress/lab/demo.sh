@@ -116,11 +116,12 @@ EOF
 on alpha sh "$dir/writer.sh" "$dir/beats" 2>/dev/null &
 writer=$!
 sleep 0.5
-# Gamma holds the lock of the directory when it dies: alpha must wait for it.
-on gamma sh -c 'echo last words >/srv/data/dir/beat; sync /srv/data/dir/beat'
+# Gamma has the exclusive lock of a file when it dies: beta will want it.
+on gamma sh -c 'echo last words >/srv/data/held; sync /srv/data/held'
 killed=$(date +%s%N)
 "$lab" kill gamma
 say "gamma lost its power"
+on beta sh -c "echo mine now >>/srv/data/held && sync /srv/data/held && date +%s%N >$dir/again" &
 
 # Milliseconds after the kill of the first event on a survivor that matches.
 event() {
@@ -158,22 +159,23 @@ step "locks rebuilt" lockspace 'data: runs'
 step "journal replayed" fs 'replayed in'
 step "locks granted" fs 'locks go on'
 
-# The first write that ended after the kill began to count only once the
-# volume answered again.
+# The lock is given only when gamma is fenced and its journal replayed.
 i=0
-while [ $i -lt 400 ]; do
-	last=$(tail -n 1 "$dir/beats" 2>/dev/null)
-	[ "${last:-0}" -le "$((killed + 100000000))" ] || break
-	sleep 0.05
+until [ -s "$dir/again" ]; do
 	i=$((i + 1))
+	[ $i -lt 400 ] || fail "beta does not get the lock that gamma held"
+	sleep 0.05
 done
-# The longest gap between two writes after the kill.
-gap=$(awk -v k="$killed" '$1 > k - 1000000000 { if (p && $1 > k && $1 - p > g) { g = $1 - p; at = $1 } p = $1 }
-	END { if (at) printf "%d %d", g / 1000000, (at - k) / 1000000 }' "$dir/beats")
-[ -n "$gap" ] || fail "alpha does not write again"
-again=${gap#* }
-printf '   +%4d ms  %-16s  alpha: a file is written and fsynced; it stood still for %d ms\n' \
-    "$again" "writing again" "${gap% *}"
+again=$((($(cat "$dir/again") - killed) / 1000000))
+printf '   +%4d ms  %-16s  beta: appended to the file that gamma had locked, and fsynced\n' \
+    "$again" "writing again"
+[ "$(on alpha cat /srv/data/held)" = "$(printf 'last words\nmine now')" ] ||
+    fail "the file that gamma had locked lost something"
+sleep 0.2
+# The longest time between two fsynced writes of alpha after the kill.
+gap=$(awk -v k="$killed" '{ if (p && $1 > k && $1 - p > g) g = $1 - p; p = $1 }
+	END { printf "%d", g / 1000000 }' "$dir/beats")
+printf '             %-16s  alpha, writing its own file all the time, stood still for %d ms at most\n' "" "$gap"
 on alpha pkill -f writer.sh
 wait $writer 2>/dev/null
 writer=
