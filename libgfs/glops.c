@@ -54,11 +54,16 @@ rgrp_drop(struct glock *gl, bool data_only)
 	cache_inval(gl, false);
 }
 
+/*
+ * The kernel gives up rgrps at once; a node that allocates keeps its rgrp for
+ * the minimum time here, or two of them would write their logs for each block.
+ */
 const struct glock_ops glops_rgrp = {
 	.sync = rgrp_sync,
 	.inval = rgrp_drop,
 	.instantiate = rgrp_instantiate,
 	.lvb = true,
+	.hold_time = true,
 };
 
 const struct glock_ops glops_iopen = {
