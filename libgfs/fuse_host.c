@@ -32,6 +32,8 @@ enum {
 	TURN_MAX = 32	  /* requests read in one turn of the loop */
 };
 
+#define WITHDRAWN_WAIT_US 5000000
+
 /* A receive buffer; mem is malloc'd by libfuse in its own size. */
 struct fbuf {
 	SLIST_ENTRY(fbuf) entry;
@@ -279,16 +281,20 @@ fuse_host_start(struct fuse_host *h, struct env *env, struct event_base *base,
 	return 0;
 }
 
-void
+bool
 fuse_host_stop(struct fuse_host *h)
 {
 	struct fnode *n, *next;
 	struct fbuf *b;
-	const char *why;
+	uint64_t deadline = UINT64_MAX;
 
-	/* Requests of a withdrawn volume end soon, too: with EIO. */
-	while (h->inflight > 0 && !gfs_withdrawn(h->fs, &why))
-		env_wait(h->env, &h->wq, UINT64_MAX);
+	while (h->inflight > 0) {
+		/* Requests of a withdrawn volume should end soon, with EIO. */
+		if (deadline == UINT64_MAX && gfs_withdrawn(h->fs, NULL))
+			deadline = env_now(h->env) + WITHDRAWN_WAIT_US;
+		if (env_wait(h->env, &h->wq, deadline) == ETIMEDOUT)
+			return false;
+	}
 	RB_FOREACH_SAFE(n, fnode_tree, &h->nodes, next) {
 		for (; n->opens > 0; n->opens--)
 			gfs_closed(n->ip);
@@ -305,4 +311,5 @@ fuse_host_stop(struct fuse_host *h)
 	if (h->ev != NULL)
 		event_free(h->ev);
 	h->ev = NULL;
+	return true;
 }

@@ -52,8 +52,11 @@ int	 fuse_host_start(struct fuse_host *, struct env *, struct event_base *,
 	    struct gfs *, const char *dir, const char *options, bool locks);
 /* Ends the session when it is idle; the mount point is left to the caller. */
 void	 fuse_host_end(struct fuse_host *);
-/* In a fiber, after ended: waits for requests, gives up every inode. */
-void	 fuse_host_stop(struct fuse_host *);
+/*
+ * In a fiber, after ended: waits for requests, gives up every inode.  False:
+ * the volume is withdrawn and requests hang; the process can only exit.
+ */
+bool	 fuse_host_stop(struct fuse_host *);
 
 /* fuse_ops.c */
 extern const struct fuse_lowlevel_ops gfs_fuse_ops, gfs_fuse_ops_locks;

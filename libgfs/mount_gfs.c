@@ -271,9 +271,8 @@ main_fiber(void *arg)
 	if (error != 0)
 		report(w, EX_FAIL, why);
 	w->exitcode = serve(w);
-	if (w->fs != NULL && w->host.env != NULL) {
-		fuse_host_stop(&w->host);
-	}
+	if (w->fs != NULL && w->host.env != NULL && !fuse_host_stop(&w->host))
+		_exit(EX_FAIL);
 	if (w->fs != NULL && gfs_unmount(w->fs) != 0) {
 		log_warnx("%s: not unmounted cleanly; its journal is replayed "
 			  "by the next mount",

@@ -329,6 +329,35 @@ full_body() {
 }
 full_cleanup() { leave "$PWD"; }
 
+atf_test_case corrupt cleanup
+corrupt_head() { case_head; }
+corrupt_body() {
+	make_volume 4096
+	do_mount
+	mkdir mnt/d
+	echo x >mnt/d/x
+	echo y >mnt/y
+	# The number of a file is the block of its dinode.
+	ino=$(stat -c %i mnt/d)
+	do_umount
+	cp image good
+	dd if=/dev/urandom of=image bs=4096 seek="$ino" count=1 conv=notrunc status=none
+	do_mount
+	atf_check -s not-exit:0 -e match:'Input/output error' ls mnt/d
+	# The mount stays, says so, and neither reads nor writes any more.
+	atf_check -s not-exit:0 -e match:'Input/output error' touch mnt/z
+	atf_check -o match:"$M fuse.gfs" cat /proc/mounts
+	do_umount
+	# Nothing but the damaged block is wrong.
+	dd if=good of=image bs=4096 skip="$ino" seek="$ino" count=1 conv=notrunc status=none
+	do_mount
+	atf_check -o inline:'x\n' cat mnt/d/x
+	atf_check -o inline:'y\n' cat mnt/y
+	do_umount
+	check_clean
+}
+corrupt_cleanup() { leave "$PWD"; }
+
 atf_init_test_cases() {
 	atf_add_test_case everyday_4096
 	atf_add_test_case everyday_1024
@@ -339,4 +368,5 @@ atf_init_test_cases() {
 	atf_add_test_case read_only_dirty
 	atf_add_test_case unsupported
 	atf_add_test_case full
+	atf_add_test_case corrupt
 }
