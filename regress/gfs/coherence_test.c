@@ -27,6 +27,13 @@ enum {
 	RECORD = 16
 };
 
+/* What fsck.gfs2 says when nothing, or only the statfs file, is wrong. */
+#define FSCK_CALM                                                              \
+	"|Initializing fsck|Validating.*|Level 1.*|.level 1 passed.|"          \
+	"Starting .*|.* completed in .*|Reconciling bitmaps.|"                 \
+	"The statfs file (is wrong:|was not fixed.)|Curr.* statfs val.*|"      \
+	"Calc.* statfs val.*|(blocks|free|dinodes): .*|fsck.gfs2 complete"
+
 struct mount {
 	struct gfs *fs;
 	unsigned id; /* a new one for each incarnation */
@@ -57,6 +64,7 @@ static struct {
 	uint64_t seed;
 	bool done;
 	unsigned noise;
+	bool two_died;	     /* one while it could have replayed another */
 	uint64_t slowest_us; /* operation, in virtual time */
 } t;
 
@@ -308,6 +316,7 @@ third_fiber(void *arg)
 		env_sleep(t.env, 500);
 	env_sleep(t.env, rnd() % 40000);
 	if (o->what == THIRD_DIES) {
+		t.two_died = true;
 		die(o->mount);
 	} else {
 		o->mount->alive = false;
@@ -539,7 +548,13 @@ run(uint64_t seed, unsigned bsize, unsigned ops, unsigned crashes)
 	ATF_REQUIRE_MSG(t.slowest_us < 3000000, "an operation took %llu ms",
 	    (unsigned long long)t.slowest_us / 1000);
 	env_free(t.env);
-	shell("fsck.gfs2 -n image >fsck.out 2>&1");
+	/*
+	 * Who dies between the two writes that fold another's free-space count
+	 * counts it twice; nothing but that estimate may be wrong then.
+	 */
+	shell(t.two_died ? "fsck.gfs2 -n image >fsck.out 2>&1; "
+			   "! grep -vxE '" FSCK_CALM "' fsck.out" :
+			   "fsck.gfs2 -n image >fsck.out 2>&1");
 }
 
 static void
@@ -579,7 +594,7 @@ ATF_TC_BODY(soak, tc)
 
 	require_tools();
 	if (s == NULL || sscanf(s, "%u-%u", &first, &last) != 2)
-		atf_tc_skip("COH_SEEDS=FIRST-LAST is not set");
+		atf_tc_fail("COH_SEEDS is not FIRST-LAST");
 	for (unsigned seed = first; seed <= last; seed++)
 		run(seed, bsizes[seed % NITEMS(bsizes)], 120, 2);
 }
@@ -588,6 +603,7 @@ ATF_TP_ADD_TCS(tp)
 {
 	ATF_TP_ADD_TC(tp, coherent);
 	ATF_TP_ADD_TC(tp, deaths);
-	ATF_TP_ADD_TC(tp, soak);
+	if (getenv("COH_SEEDS") != NULL)
+		ATF_TP_ADD_TC(tp, soak);
 	return atf_no_error();
 }
