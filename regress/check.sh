@@ -11,7 +11,7 @@ log=$build/kyua.log
 rm -f "$results"
 
 # libatf-c leaks one allocation of its own at exit.
-LSAN_OPTIONS="suppressions=$(cd "$here" && pwd)/lsan.supp"
+LSAN_OPTIONS="suppressions=$(cd "$here" && pwd)/lsan.supp:print_suppressions=0"
 export LSAN_OPTIONS
 
 if [ "$lane" = fast ]; then

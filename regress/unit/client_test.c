@@ -233,6 +233,7 @@ ATF_TC_WITHOUT_HEAD(mounts);
 ATF_TC_BODY(mounts, tc)
 {
 	const struct client_mount *m;
+	struct action *act;
 	struct note *n;
 	struct wbuf w;
 
@@ -248,7 +249,9 @@ ATF_TC_BODY(mounts, tc)
 	ATF_REQUIRE(n != NULL && n->type == NOTE_REQUEST);
 	client_note(cl, n, &bus);
 	free(n);
-	ATF_CHECK_EQ(4242, expect(ACT_MOUNT_PID, 5, 0)->pid);
+	act = expect(ACT_MOUNT_PID, 5, 0);
+	ATF_CHECK_EQ(4242, act->pid);
+	free(act);
 	ATF_CHECK_EQ(0, expect_result(5));
 	ATF_REQUIRE_EQ(1, client_mounts(cl, &m));
 	ATF_CHECK_STREQ("data", m[0].fs);
