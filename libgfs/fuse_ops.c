@@ -53,10 +53,15 @@ op_init(void *userdata, struct fuse_conn_info *conn)
 {
 	struct fuse_host *h = userdata;
 
-	/* Splicing hands out pipes; our requests are plain memory. */
+	/*
+	 * What libfuse turns on by itself.  Splicing hands out pipes, our
+	 * requests are plain memory.  O_TRUNC and the removal of set-id bits
+	 * come as attribute changes of their own that way.
+	 */
 	conn->want &= ~(FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE |
 	    FUSE_CAP_SPLICE_MOVE | FUSE_CAP_READDIRPLUS |
-	    FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_AUTO_INVAL_DATA);
+	    FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_AUTO_INVAL_DATA |
+	    FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_HANDLE_KILLPRIV);
 	if (conn->capable & FUSE_CAP_PARALLEL_DIROPS)
 		conn->want |= FUSE_CAP_PARALLEL_DIROPS;
 	if (conn->capable & FUSE_CAP_ASYNC_DIO)
@@ -390,6 +395,31 @@ op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 	free(buf);
 }
 
+/*
+ * A write by somebody else than root ends set-user-id and set-group-id.  The
+ * kernel does it for writes through its page cache, not for direct ones.
+ */
+static int
+kill_setid(fuse_req_t req, struct ginode *ip)
+{
+	struct stat st;
+	mode_t kill = 0;
+	int error;
+
+	if (fuse_req_ctx(req)->uid == 0)
+		return 0;
+	error = gfs_getattr(ip, &st);
+	if (error != 0)
+		return error;
+	kill |= st.st_mode & S_ISUID;
+	if (st.st_mode & S_IXGRP)
+		kill |= st.st_mode & S_ISGID;
+	if (kill == 0)
+		return 0;
+	st.st_mode &= ~kill;
+	return gfs_setattr(ip, &st, GFS_SET_MODE);
+}
+
 static void
 op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size,
     off_t off, struct fuse_file_info *fi)
@@ -398,8 +428,10 @@ op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size,
 	size_t put = 0;
 	int error;
 
-	error = gfs_write(ip, buf, size, (uint64_t)off,
-	    (fi->flags & O_APPEND) != 0, &put);
+	error = kill_setid(req, ip);
+	if (error == 0)
+		error = gfs_write(ip, buf, size, (uint64_t)off,
+		    (fi->flags & O_APPEND) != 0, &put);
 	if (error == 0 && (fi->flags & O_DSYNC))
 		error = gfs_fsync(ip, (fi->flags & O_SYNC) != O_SYNC);
 	/* Part of it is on its way already: say how much. */

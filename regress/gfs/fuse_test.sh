@@ -108,6 +108,18 @@ everyday() {
 	atf_check truncate -s 200000 mnt/big big.model
 	atf_check cmp big.model mnt/big
 	atf_check sh -c "echo tail >>mnt/big; echo tail >>big.model; cmp mnt/big big.model"
+	# Opening with O_TRUNC empties; set-id bits go with a foreign write.
+	atf_check sh -c "echo a long line >mnt/trunc; echo short >mnt/trunc"
+	atf_check -o inline:'short\n' cat mnt/trunc
+	cp /bin/true mnt/suid
+	chmod 6777 mnt/suid
+	chmod 755 mnt .
+	atf_check setpriv --reuid=65534 --regid=65534 --clear-groups dd if=/dev/null of="$M/suid" bs=1 count=1 conv=notrunc status=none
+	atf_check setpriv --reuid=65534 --regid=65534 --clear-groups sh -c "echo x >>'$M/suid'"
+	atf_check -o inline:'777\n' stat -c %a mnt/suid
+	chmod 4755 mnt/suid
+	chown 1:1 mnt/suid
+	atf_check -o inline:'755\n' stat -c %a mnt/suid
 	# A program runs from the volume; an open file outlives its name.
 	atf_check cp /bin/cat mnt/cat
 	atf_check -o inline:'x\n' sh -c "echo x | mnt/cat"
@@ -222,6 +234,15 @@ signals_body() {
 		atf_check -o not-match:'Uid:.0' grep Uid "/proc/$(worker)/status"
 	fi
 	do_umount
+	# The keeper unmounts, also while a file is open.
+	do_mount
+	sleep 60 <mnt/one &
+	pid=$!
+	kill -TERM "$(ps -o ppid= "$(worker)")"
+	wait_unlocked
+	kill $pid
+	grep -q "$M fuse" /proc/mounts && atf_fail "the mount point stays"
+	check_clean
 }
 signals_cleanup() { leave "$PWD"; }
 
