@@ -7,7 +7,8 @@ CORE_SRCS += clusterd/core/node.c clusterd/core/member.c \
 	     clusterd/core/quorum.c clusterd/core/order.c \
 	     clusterd/core/order_view.c clusterd/core/order_wire.c \
 	     clusterd/core/fencing.c clusterd/core/fencing_cmd.c \
-	     clusterd/core/fencing_run.c clusterd/core/group.c
+	     clusterd/core/fencing_run.c clusterd/core/fencing_table.c \
+	     clusterd/core/group.c clusterd/core/group_client.c
 CORE_SRCS += clusterd/core/dlm.c clusterd/core/dlm_dir.c \
 	     clusterd/core/dlm_grant.c clusterd/core/dlm_master.c \
 	     clusterd/core/dlm_mode.c clusterd/core/dlm_proc.c \

@@ -9,6 +9,7 @@
 #include "fencing.h"
 
 #define FENCING_TEXT	128
+#define FENCING_NAG_US	UINT64_C(60000000) /* between two reminders */
 #define FENCING_WAITERS	64	/* commands that await their end */
 
 /* Ordered messages of SVC_FENCE: u8 type, u16 node, u64 inc, then: */
@@ -86,6 +87,11 @@ void	 fencing_finish(struct fencing *, struct victim *, enum evidence,
 void	 fencing_order(struct bus *, const struct wbuf *);
 void	 fencing_assign(struct fencing *, struct victim *, struct bus *);
 struct victim *fencing_add(struct fencing *, uint16_t node, uint64_t inc,
+	    struct bus *);
+
+/* fencing_table.c */
+void	 fencing_give_snapshot(const struct fencing *, struct bus *);
+void	 fencing_load_snapshot(struct fencing *, const struct note *,
 	    struct bus *);
 
 /* fencing_run.c: the executor */

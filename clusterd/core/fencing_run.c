@@ -12,7 +12,6 @@
 
 #include "fencing_internal.h"
 
-#define NAG_US	    UINT64_C(60000000)
 #define BACKOFF_US  UINT64_C(1000000)
 #define BACKOFF_MAX 30
 
@@ -160,7 +159,7 @@ nag(struct fencing *f, struct victim *v, struct bus *bus)
 {
 	if (v->nag_at == 0 || v->nag_at > bus->now || !f->primary)
 		return;
-	v->nag_at = bus->now + NAG_US;
+	v->nag_at = bus->now + FENCING_NAG_US;
 	bus_event(bus, EVK_FENCE, EVL_WARN,
 	    "fence: node %u waits for the operator, because %s; make sure that "
 	    "it is off, then type: fence confirm %s",

@@ -19,68 +19,7 @@
  */
 
 #include "../proto.h"
-#include "group.h"
-
-#define LOCAL_MAX 64 /* groups of one client */
-
-/* Ordered messages of SVC_GROUP: u8 type, u64 client, then: */
-enum group_msg {
-	GM_JOIN = 1, /* str name */
-	GM_LEAVE,    /* str name */
-	GM_SEND,     /* str name; blob */
-	GM_GONE	     /* - : the client left every group */
-};
-
-/* Error numbers of the local protocol; they are Linux's own. */
-enum {
-	ERR_NOENT = 2,
-	ERR_AGAIN = 11,
-	ERR_EXIST = 17,
-	ERR_INVAL = 22,
-	ERR_NOSPC = 28
-};
-
-struct gmember {
-	uint16_t node;
-	uint64_t inc;
-	uint64_t client;
-};
-
-struct group {
-	RB_ENTRY(group) entry;
-	char name[GROUP_NAME_MAX + 1];
-	uint64_t messages;
-	unsigned n;
-	struct gmember m[GROUP_MEMBERS_MAX]; /* in the order of joining */
-};
-
-enum local_state {
-	LOCAL_JOINING = 1,
-	LOCAL_IN,
-	LOCAL_LEAVING
-};
-
-/* A local client's place in a group. */
-struct local {
-	RB_ENTRY(local) entry;
-	uint64_t client;
-	uint32_t gid; /* the client's number of it */
-	char name[GROUP_NAME_MAX + 1];
-	enum local_state state;
-	size_t inflight; /* bytes sent, not yet ordered */
-};
-
-RB_HEAD(group_tree, group);
-RB_HEAD(local_tree, local);
-
-struct group_layer {
-	uint16_t self;
-	uint64_t inc;
-	bool has_state;
-	struct group_tree groups;
-	unsigned ngroups;
-	struct local_tree locals;
-};
+#include "group_internal.h"
 
 static int
 group_cmp(const struct group *a, const struct group *b)
@@ -121,8 +60,8 @@ free_group(struct group_layer *gl, struct group *g)
 	free(g);
 }
 
-static void
-free_local(struct group_layer *gl, struct local *l)
+void
+local_free(struct group_layer *gl, struct local *l)
 {
 	RB_REMOVE(local_tree, &gl->locals, l);
 	free(l);
@@ -139,7 +78,7 @@ group_free(struct group_layer *gl)
 	while ((g = RB_ROOT(&gl->groups)) != NULL)
 		free_group(gl, g);
 	while ((l = RB_ROOT(&gl->locals)) != NULL)
-		free_local(gl, l);
+		local_free(gl, l);
 	free(gl);
 }
 
@@ -152,8 +91,8 @@ find_group(struct group_layer *gl, const char *name)
 	return RB_FIND(group_tree, &gl->groups, &key);
 }
 
-static struct local *
-find_local(struct group_layer *gl, uint64_t client, uint32_t gid)
+struct local *
+local_find(struct group_layer *gl, uint64_t client, uint32_t gid)
 {
 	struct local key = { .client = client, .gid = gid };
 
@@ -161,8 +100,8 @@ find_local(struct group_layer *gl, uint64_t client, uint32_t gid)
 }
 
 /* The first local entry of a client; its others follow. */
-static struct local *
-first_local(struct group_layer *gl, uint64_t client)
+struct local *
+local_first(struct group_layer *gl, uint64_t client)
 {
 	struct local key = { .client = client };
 	struct local *l = RB_NFIND(local_tree, &gl->locals, &key);
@@ -170,15 +109,28 @@ first_local(struct group_layer *gl, uint64_t client)
 	return l != NULL && l->client == client ? l : NULL;
 }
 
-static struct local *
+struct local *
+local_next(struct group_layer *gl, struct local *l)
+{
+	struct local *next = RB_NEXT(local_tree, &gl->locals, l);
+
+	return next != NULL && next->client == l->client ? next : NULL;
+}
+
+void
+local_insert(struct group_layer *gl, struct local *l)
+{
+	RB_INSERT(local_tree, &gl->locals, l);
+}
+
+struct local *
 local_by_name(struct group_layer *gl, uint64_t client, const char *name)
 {
-	struct local *l = first_local(gl, client);
+	struct local *l;
 
-	while (l != NULL && l->client == client) {
+	for (l = local_first(gl, client); l != NULL; l = local_next(gl, l)) {
 		if (strcmp(l->name, name) == 0)
 			return l;
-		l = RB_NEXT(local_tree, &gl->locals, l);
 	}
 	return NULL;
 }
@@ -236,8 +188,8 @@ remove_member(struct group *g, unsigned i)
 	g->n--;
 }
 
-static void
-say_left(const struct local *l, struct bus *bus)
+void
+local_say_left(const struct local *l, struct bus *bus)
 {
 	struct wbuf w;
 
@@ -288,8 +240,8 @@ ordered_join(struct group_layer *gl, const char *name, const struct gmember *m,
 	bus_client_result(bus, l->client, l->gid, error,
 	    "group %s: no room for another %s", name,
 	    find_group(gl, name) == NULL ? "group" : "member");
-	say_left(l, bus);
-	free_local(gl, l);
+	local_say_left(l, bus);
+	local_free(gl, l);
 }
 
 static void
@@ -306,8 +258,8 @@ ordered_leave(struct group_layer *gl, const char *name, const struct gmember *m,
 	if (i < 0)
 		return;
 	if (l != NULL) {
-		say_left(l, bus);
-		free_local(gl, l);
+		local_say_left(l, bus);
+		local_free(gl, l);
 	}
 	remove_member(g, (unsigned)i);
 	if (g->n == 0)
@@ -485,159 +437,6 @@ load_snapshot(struct group_layer *gl, const struct note *note, struct bus *bus)
 	gl->has_state = true;
 }
 
-static void
-put_head(struct wbuf *w, enum group_msg type, uint64_t client, const char *name)
-{
-	wbuf_init(w, GROUP_MSG_MAX + 256);
-	wbuf_u8(w, (uint8_t)type);
-	wbuf_u64(w, client);
-	if (name != NULL)
-		wbuf_str(w, name);
-}
-
-static void
-give_order(struct bus *bus, struct wbuf *w)
-{
-	struct note *n;
-
-	ASSERT(!w->err);
-	n = bus_note(bus, NOTE_ORDER, w->data, w->len);
-	n->service = SVC_GROUP;
-	wbuf_free(w);
-}
-
-static void
-refuse(const struct note *note, int error, const char *text, struct bus *bus)
-{
-	bus_client_result(bus, note->client, note->msgid, error, "%s", text);
-}
-
-/* A join that fails also ends the client's object. */
-static void
-refuse_join(const struct note *note, uint32_t gid, int error, const char *text,
-    struct bus *bus)
-{
-	struct local l = { .client = note->client, .gid = gid };
-
-	refuse(note, error, text, bus);
-	say_left(&l, bus);
-}
-
-static void
-request_join(struct group_layer *gl, const struct note *note, struct bus *bus)
-{
-	char name[GROUP_NAME_MAX + 1];
-	struct local *l;
-	struct rbuf r;
-	struct wbuf w;
-	uint32_t gid;
-	unsigned n = 0;
-
-	rbuf_init(&r, note->data, note->len);
-	gid = rbuf_u32(&r);
-	rbuf_str(&r, name, sizeof(name));
-	if (!rbuf_done(&r) || name[0] == '\0') {
-		refuse(note, ERR_INVAL, "malformed request", bus);
-		return;
-	}
-	if (find_local(gl, note->client, gid) != NULL) {
-		refuse(note, ERR_EXIST, "this number is a group already", bus);
-		return;
-	}
-	if (local_by_name(gl, note->client, name) != NULL) {
-		refuse_join(note, gid, ERR_EXIST,
-		    "this client is in the group already", bus);
-		return;
-	}
-	for (l = first_local(gl, note->client);
-	     l != NULL && l->client == note->client;
-	     l = RB_NEXT(local_tree, &gl->locals, l))
-		n++;
-	if (n >= LOCAL_MAX || (l = calloc(1, sizeof(*l))) == NULL) {
-		refuse_join(note, gid, ERR_NOSPC,
-		    "too many groups of one client", bus);
-		return;
-	}
-	l->client = note->client;
-	l->gid = gid;
-	l->state = LOCAL_JOINING;
-	strlcpy(l->name, name, sizeof(l->name));
-	RB_INSERT(local_tree, &gl->locals, l);
-	put_head(&w, GM_JOIN, note->client, name);
-	give_order(bus, &w);
-}
-
-static void
-request_send(struct group_layer *gl, const struct note *note, struct bus *bus)
-{
-	const uint8_t *data;
-	struct local *l;
-	struct rbuf r;
-	struct wbuf w;
-	size_t len;
-
-	rbuf_init(&r, note->data, note->len);
-	l = find_local(gl, note->client, rbuf_u32(&r));
-	data = rbuf_blob(&r, &len, GROUP_MSG_MAX);
-	if (!rbuf_done(&r)) {
-		refuse(note, ERR_INVAL, "malformed request", bus);
-		return;
-	}
-	if (l == NULL || l->state == LOCAL_LEAVING) {
-		refuse(note, ERR_NOENT, "not in this group", bus);
-		return;
-	}
-	/* Each message costs at least one, or empty ones would be free. */
-	if (l->inflight + len + 1 > GROUP_CLIENT_BYTES) { /* G4 */
-		refuse(note, ERR_AGAIN,
-		    "too much is under way: wait for own messages", bus);
-		return;
-	}
-	l->inflight += len + 1;
-	put_head(&w, GM_SEND, note->client, l->name);
-	wbuf_blob(&w, data, len);
-	give_order(bus, &w);
-}
-
-static void
-request_leave(struct group_layer *gl, const struct note *note, struct bus *bus)
-{
-	struct local *l;
-	struct rbuf r;
-	struct wbuf w;
-
-	rbuf_init(&r, note->data, note->len);
-	l = find_local(gl, note->client, rbuf_u32(&r));
-	if (!rbuf_done(&r)) {
-		refuse(note, ERR_INVAL, "malformed request", bus);
-		return;
-	}
-	if (l == NULL || l->state == LOCAL_LEAVING) {
-		refuse(note, ERR_NOENT, "not in this group", bus);
-		return;
-	}
-	l->state = LOCAL_LEAVING;
-	put_head(&w, GM_LEAVE, note->client, l->name);
-	give_order(bus, &w);
-}
-
-static void
-client_gone(struct group_layer *gl, uint64_t client, struct bus *bus)
-{
-	struct local *l;
-	struct wbuf w;
-	bool any = false;
-
-	while ((l = first_local(gl, client)) != NULL) {
-		free_local(gl, l);
-		any = true;
-	}
-	if (!any)
-		return;
-	put_head(&w, GM_GONE, client, NULL);
-	give_order(bus, &w);
-}
-
 void
 group_note(struct group_layer *gl, const struct note *note, struct bus *bus)
 {
@@ -655,15 +454,10 @@ group_note(struct group_layer *gl, const struct note *note, struct bus *bus)
 		load_snapshot(gl, note, bus);
 		break;
 	case NOTE_CLIENT_GONE:
-		client_gone(gl, note->client, bus);
+		group_client_gone(gl, note->client, bus);
 		break;
 	case NOTE_REQUEST:
-		if (note->msgtype == M_GROUP_JOIN)
-			request_join(gl, note, bus);
-		else if (note->msgtype == M_GROUP_SEND)
-			request_send(gl, note, bus);
-		else if (note->msgtype == M_GROUP_LEAVE)
-			request_leave(gl, note, bus);
+		group_request(gl, note, bus);
 		break;
 	default:
 		break;

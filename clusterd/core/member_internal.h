@@ -11,7 +11,7 @@
 
 #define MEMBER_BLOB_MAX	(896 * 1024)	/* of the order, in one message */
 #define MEMBER_MSG_MAX	(1000 * 1024)
-#define EPOCH_BLOCK	1000		/* reserved on disk at a time */
+#define EPOCH_BLOCK	10		/* reserved on disk at a time */
 #define EPOCH_MAX	(UINT64_C(1) << 48)
 #define CAUSE_LEN	160
 

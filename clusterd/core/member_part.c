@@ -317,11 +317,11 @@ say_view(const struct view *v, const char *cause, struct bus *bus)
 	    (unsigned long long)v->epoch, list, v->leader,
 	    v->primary ? "primary" : "not primary", cause);
 	for (i = 0; i < v->nlost; i++)
-		bus_event(bus, EVK_NODE, v->lost[i].clean ? EVL_INFO : EVL_WARN,
-		    "node %u: %s with view %llu, because %s", v->lost[i].node,
-		    v->lost[i].clean ? "left" : "lost",
+		bus_event(bus, EVK_NODE, EVL_INFO,
+		    "node %u: not in view %llu any more, %s", v->lost[i].node,
 		    (unsigned long long)v->epoch,
-		    v->lost[i].clean ? "it said goodbye" : cause);
+		    v->lost[i].clean ? "it left with goodbye" :
+				       "and nobody saw it leave");
 }
 
 /* From here on this is the primary view that everything descends from. */

@@ -8,65 +8,13 @@
 #include <atf-c.h>
 
 #include "fixture.h"
-#include "fixture_fakes.h"
+#include "fixture_internal.h"
 
 #define LATENCY (1 * MS)
 #define DETECT	(700 * MS) /* silence until a session is given up */
 #define CONNECT (20 * MS)
 #define CLIENT	7
 #define GID	1
-
-enum fev_type {
-	FEV_PACKET = 1,
-	FEV_FENCED
-};
-
-/* Something that will happen. */
-struct fev {
-	TAILQ_ENTRY(fev) entry;
-	uint64_t at;
-	enum fev_type type;
-	uint16_t to;
-	uint64_t to_inc;
-	uint16_t pair; /* with whom; 0: no session concerned */
-	uint64_t gen;  /* of the session */
-	uint32_t req;
-	uint16_t victim;
-	bool ok;
-	size_t len;
-	uint8_t data[];
-};
-
-TAILQ_HEAD(fev_list, fev);
-
-/* A pair's session: what was sent under an older one never arrives. */
-struct pair {
-	bool cut;
-	bool up;     /* UP was said at both ends */
-	bool broken; /* something was lost: nothing passes until DOWN */
-	uint64_t gen;
-	uint64_t change_at; /* 0: none planned */
-	uint64_t inc[2];    /* of the session, lower id first */
-};
-
-struct fix {
-	struct conf *conf;
-	unsigned n;
-	uint64_t now;
-	uint64_t incs;
-	uint64_t gens;
-	uint64_t messages;
-	uint32_t msgs; /* numbers given to random messages */
-	enum fix_device device;
-	struct fix_node nodes[FIX_NODES + 1];
-	struct pair pairs[FIX_NODES + 1][FIX_NODES + 1];
-	struct fev_list events;
-	/* The oracle's memory. */
-	unsigned nviews;
-	struct node_view views[1024];
-	unsigned nlives;
-	struct fix_log *lives; /* what clients of earlier lives were told */
-};
 
 static struct fix *the_fix; /* for the fake lockspaces; one at a time */
 
@@ -75,8 +23,6 @@ fixture_used(const struct conf *conf, uint16_t node)
 {
 	return the_fix->conf == conf && the_fix->nodes[node].used;
 }
-
-static void compare_all(struct fix *);
 
 struct fix *
 fixture_new(unsigned n)
@@ -121,7 +67,7 @@ fixture_free(struct fix *fx)
 	struct fev *fe;
 	unsigned i;
 
-	compare_all(fx);
+	fixture_compare(fx);
 	free(fx->lives);
 	for (i = 1; i <= fx->n; i++) {
 		node_free(fx->nodes[i].node);
@@ -392,6 +338,9 @@ act(struct fix *fx, struct fix_node *fn, const struct action *a)
 			    (double)fx->now / 1e6, fn->id,
 			    (unsigned long long)fn->inc, (const char *)a->data);
 		return true;
+	case ACT_LEAVE:
+		fn->asked = true;
+		return true;
 	case ACT_STOPPED:
 		fn->stopped = true;
 		return false;
@@ -419,6 +368,14 @@ step(struct fix *fx, struct fix_node *fn, struct event *ev)
 		if (!act(fx, fn, a))
 			alive = false;
 		free(a);
+	}
+	if (alive && fn->asked) {
+		/* Nothing is mounted here, so the stop follows at once. */
+		struct event stop = { .type = EV_STOP };
+
+		fn->asked = false;
+		step(fx, fn, &stop);
+		return;
 	}
 	if (alive)
 		return;
@@ -474,62 +431,6 @@ plan_sessions(struct fix *fx, uint16_t id)
 	}
 }
 
-static void
-keep_life(struct fix *fx, const struct fix_log *log)
-{
-	if (log->n == 0)
-		return;
-	fx->lives = reallocarray(fx->lives, fx->nlives + 1, sizeof(*log));
-	ATF_REQUIRE(fx->lives != NULL);
-	fx->lives[fx->nlives++] = *log;
-}
-
-/*
- * Two lives that were members at the same time read the same: from the first
- * message of the one that came later, until one of them ends.
- */
-static void
-compare_lives(const struct fix_log *a, const struct fix_log *b)
-{
-	unsigned i, k, x;
-
-	for (i = 0; i < a->n; i++) {
-		for (k = 0; k < b->n && b->msg[k] != a->msg[i]; k++)
-			;
-		if (k < b->n)
-			break;
-	}
-	if (i == a->n)
-		return;
-	ATF_REQUIRE_MSG(i == 0 || k == 0,
-	    "message %u is after others that only one has read", a->msg[i]);
-	for (x = 0; i + x < a->n && k + x < b->n; x++)
-		ATF_REQUIRE_MSG(a->msg[i + x] == b->msg[k + x] &&
-			a->from[i + x] == b->from[k + x],
-		    "one reads %u where another reads %u", a->msg[i + x],
-		    b->msg[k + x]);
-}
-
-static void
-compare_all(struct fix *fx)
-{
-	struct fix_log *l;
-	unsigned i, k, x;
-
-	for (i = 1; i <= fx->n; i++)
-		keep_life(fx, &fx->nodes[i].log);
-	for (i = 0; i < fx->nlives; i++) {
-		l = &fx->lives[i];
-		for (k = 0; k < l->n; k++) {
-			for (x = 0; x < k; x++)
-				ATF_REQUIRE_MSG(l->msg[x] != l->msg[k],
-				    "message %u is read twice", l->msg[k]);
-		}
-		for (k = 0; k < i; k++)
-			compare_lives(l, &fx->lives[k]);
-	}
-}
-
 void
 fixture_start(struct fix *fx, uint16_t id)
 {
@@ -546,7 +447,7 @@ fixture_start(struct fix *fx, uint16_t id)
 	fn->restart_at = 0;
 	fn->stopped = false;
 	fn->views = fn->gmembers = 0;
-	keep_life(fx, &fn->log);
+	fixture_keep_life(fx, &fn->log);
 	memset(&fn->log, 0, sizeof(fn->log));
 	fn->node = node_new(&nc);
 	ATF_REQUIRE(fn->node != NULL);
@@ -799,104 +700,6 @@ fixture_run(struct fix *fx, uint64_t us)
 
 	while (fixture_step(fx, until))
 		ATF_REQUIRE_MSG(++steps < 2000000, "the story does not end");
-}
-
-static void
-random_cut(struct fix *fx, struct rng *rng)
-{
-	uint16_t a = (uint16_t)(1 + rng_below(rng, fx->n));
-	uint16_t b = (uint16_t)(1 + rng_below(rng, fx->n));
-
-	if (a != b)
-		fixture_cut(fx, a, b);
-}
-
-void
-fixture_chaos(struct fix *fx, struct rng *rng, unsigned steps)
-{
-	uint16_t id;
-
-	while (steps-- > 0) {
-		id = (uint16_t)(1 + rng_below(rng, fx->n));
-		switch (rng_below(rng, 12)) {
-		case 0:
-			fixture_crash(fx, id);
-			break;
-		case 1:
-			random_cut(fx, rng);
-			break;
-		case 2:
-			fixture_split(fx, (unsigned)rng_below(rng, 1024));
-			break;
-		case 3:
-		case 4:
-			fixture_heal_all(fx);
-			break;
-		case 5:
-			if (fx->nodes[id].node != NULL &&
-			    rng_below(rng, 4) == 0)
-				fixture_stop(fx, id);
-			break;
-		case 6:
-		case 7:
-			if (fx->nodes[id].node == NULL &&
-			    fx->nodes[id].restart_at == 0) {
-				fixture_start(fx, id);
-				fixture_join(fx, id);
-			}
-			break;
-		default:
-			fixture_send(fx, id, ++fx->msgs);
-			break;
-		}
-		fixture_run(fx,
-		    rng_below(rng, 4) == 0 ? rng_below(rng, 2 * SECOND) :
-					     rng_below(rng, 20 * MS));
-	}
-}
-
-/* A node that leaves, or a session that is about to break. */
-static bool
-unrest(const struct fix *fx)
-{
-	unsigned i, k;
-
-	for (i = 1; i <= fx->n; i++) {
-		if (fx->nodes[i].node == NULL ||
-		    fx->nodes[i].node->state == NODE_LEAVING)
-			return true;
-		for (k = i + 1; k <= fx->n; k++) {
-			if (fx->pairs[i][k].change_at != 0)
-				return true;
-		}
-	}
-	return false;
-}
-
-/* The end of chaos: everything heals, everybody comes back. */
-void
-fixture_calm(struct fix *fx)
-{
-	unsigned all = 0, rounds = 0;
-	uint16_t i;
-
-	fixture_heal_all(fx);
-	fixture_device(fx, FIX_OFF);
-	for (i = 1; i <= fx->n; i++) {
-		all |= BIT(i);
-		if (fx->nodes[i].node == NULL && fx->nodes[i].restart_at == 0)
-			fixture_start(fx, i);
-	}
-	/* Who is fenced on the way is switched on again by the operator. */
-	do {
-		ATF_REQUIRE_MSG(++rounds < 10, "no calm");
-		fixture_run(fx, 3 * SECOND);
-		for (i = 1; i <= fx->n; i++) {
-			if (fx->nodes[i].node == NULL &&
-			    fx->nodes[i].restart_at == 0)
-				fixture_start(fx, i);
-		}
-	} while (unrest(fx) || !fixture_settled(fx, all));
 }
 
 bool
