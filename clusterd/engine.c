@@ -331,6 +331,9 @@ act_on(const struct action *act)
 		net_flush(engine.net);
 		to_parent_text(M_STOPPED, "left the cluster", 16);
 		leave(0);
+	case ACT_LEAVE:
+		to_parent_text(M_LEAVE, (const char *)act->data, act->len);
+		break;
 	case ACT_DIE:
 		net_flush(engine.net);
 		to_parent_text(M_DYING, (const char *)act->data, act->len);

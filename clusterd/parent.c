@@ -86,6 +86,7 @@ static struct parent {
 static void engine_start(void *);
 static void fence_start(void *);
 static void stop_next(void);
+static void begin_stop(void);
 
 /* A child that we cannot talk to is of no use. */
 static void
@@ -270,6 +271,21 @@ engine_word(const struct msg *m)
 		parent.left = true;
 }
 
+/* The operator wants the node to leave: mounts go first, then the engine. */
+static void
+engine_leave(const struct msg *m)
+{
+	char why[128];
+	struct rbuf r;
+
+	rbuf_init(&r, m->data, m->len);
+	rbuf_str(&r, why, sizeof(why));
+	if (parent.stopping != STOP_NO)
+		return;
+	log_info("stopping: %s", why);
+	begin_stop();
+}
+
 static void
 engine_mount(const struct msg *m)
 {
@@ -342,6 +358,9 @@ engine_message(void *arg, const struct msg *m)
 	case M_STOPPED:
 	case M_DYING:
 		engine_word(m);
+		break;
+	case M_LEAVE:
+		engine_leave(m);
 		break;
 	case M_MOUNT_PID:
 		engine_mount(m);
@@ -609,14 +628,8 @@ stop_late(void *arg)
 }
 
 static void
-on_term(void *arg)
+begin_stop(void)
 {
-	if (parent.stopping != STOP_NO) {
-		/* Asked twice: whoever asks has no time left. */
-		stop_late(NULL);
-		return;
-	}
-	log_info("stopping");
 	proc_notify("STOPPING=1");
 	parent.stopping = STOP_MOUNTS;
 	loop_timer_stop(parent.engine_again);
@@ -629,6 +642,18 @@ on_term(void *arg)
 		loop_timer_set(parent.stop_limit, STOP_MOUNTS_US);
 	} else
 		stop_next();
+}
+
+static void
+on_term(void *arg)
+{
+	if (parent.stopping != STOP_NO) {
+		/* Asked twice: whoever asks has no time left. */
+		stop_late(NULL);
+		return;
+	}
+	log_info("stopping");
+	begin_stop();
 }
 
 static void

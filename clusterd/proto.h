@@ -34,6 +34,7 @@ enum msg_type {
 	M_READY = 100,		/* - */
 	M_STOPPED,		/* str why: left cleanly, will exit */
 	M_DYING,		/* str why: evicted; tear down, start me anew */
+	M_LEAVE,		/* str why: stop everything, as when asked to end */
 	M_MOUNT_PID,		/* u32 pid; u64 client; str fs; str dir: stop it
 				   with us, or M_MOUNT_REFUSED */
 	M_STORE,		/* blob: replace the durable state, then M_STORED;

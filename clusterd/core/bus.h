@@ -77,7 +77,9 @@ enum note_type {
 	NOTE_CLIENT_GONE,
 	/* member -> node: what must be durable has changed */
 	NOTE_STORE,
-	/* fencing -> node: the order asks this node to leave; data = why */
+	/* fencing -> node: the order asks this node to leave; data = why.
+	   The shell stops the mounts first: whoever uses a lock has to be
+	   gone before the lock is given up. */
 	NOTE_LEAVE,
 	/* any -> node: we cannot go on as this incarnation; data = why */
 	NOTE_DIE,

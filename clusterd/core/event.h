@@ -51,6 +51,7 @@ enum action_type {
 	ACT_EVENT,	/* data: a line for the log; code: enum ev_level */
 	ACT_MOUNT_PID,	/* pid, data = fs NUL dir NUL */
 	ACT_STOPPED,	/* left cleanly: the process may end */
+	ACT_LEAVE,	/* data = why: stop the mounts, then give EV_STOP */
 	ACT_DIE		/* evicted or worse: data = why; start me anew */
 };
 

@@ -388,7 +388,8 @@ route(struct node *n, const struct note *note)
 		store(n);
 		break;
 	case NOTE_LEAVE:
-		begin_leave(n, (const char *)note->data);
+		if (n->state == NODE_RUNNING)
+			actions_add(b->out, ACT_LEAVE, note->data, note->len);
 		break;
 	case NOTE_DIE:
 		die(n, note);

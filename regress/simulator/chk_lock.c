@@ -123,13 +123,15 @@ chk_lock_exists(struct sim *s, unsigned resource, int delta)
 		r->may_be_new = true;
 }
 
-uint64_t
-chk_lock_wrote(struct sim *s, const struct sim_client *c,
-    const struct sim_lock *k, uint8_t lvb[32])
+void
+chk_lock_wrote(struct sim *s, const struct sim_client *c, struct sim_lock *k,
+    uint8_t lvb[32])
 {
 	struct resource *r = &s->chk_lock->res[k->resource];
-	uint64_t old = r->value;
 	unsigned i;
+
+	k->overwritten = r->value;
+	k->was_new = r->may_be_new;
 
 	r->value = ++s->chk_lock->next_value;
 	r->written = true;
@@ -139,13 +141,15 @@ chk_lock_wrote(struct sim *s, const struct sim_client *c,
 	    k->resource);
 	for (i = 0; i < 8; i++)
 		lvb[24 + i] = (uint8_t)(r->value >> (56 - 8 * i));
-	return old;
 }
 
 void
-chk_lock_unwrite(struct sim *s, unsigned resource, uint64_t value)
+chk_lock_unwrite(struct sim *s, const struct sim_lock *k)
 {
-	s->chk_lock->res[resource].value = value;
+	struct resource *r = &s->chk_lock->res[k->resource];
+
+	r->value = k->overwritten;
+	r->may_be_new |= k->was_new;
 }
 
 void

@@ -30,6 +30,7 @@ struct seen {
 struct chk_view {
 	struct seen *seen;
 	size_t n, cap;
+	bool any;	       /* some primary view was installed */
 	size_t nprimary;       /* counted by first install */
 	size_t newest_primary; /* index into seen */
 	struct {
@@ -86,11 +87,6 @@ new_primary(struct sim *s, size_t index)
 		    (unsigned long long)v->epoch, v->leader,
 		    (unsigned long long)cv->seen[cv->newest_primary].epoch,
 		    cv->seen[cv->newest_primary].leader);
-	if (cv->nprimary == 0 && s->conf->wait_for_all && v->n < s->n)
-		sim_fail(s, INV_PRIMARY_QUORUM,
-		    "view %llu.%u is the first primary one, with %u of %u, but "
-		    "all are to be waited for",
-		    (unsigned long long)v->epoch, v->leader, v->n, s->n);
 	cv->nprimary++;
 	cv->newest_primary = index;
 	for (i = 0; i < v->n; i++) {
@@ -141,6 +137,12 @@ installed(struct sim *s, unsigned i, const struct node_view *v)
 		sim_fail(s, INV_PRIMARY_QUORUM,
 		    "view %llu.%u is primary with %u of %u",
 		    (unsigned long long)v->epoch, v->leader, v->n, s->n);
+	if (v->primary && !cv->any && s->conf->wait_for_all && v->n < s->n)
+		sim_fail(s, INV_PRIMARY_QUORUM,
+		    "view %llu.%u is the first primary one, with %u of %u, but "
+		    "all are to be waited for",
+		    (unsigned long long)v->epoch, v->leader, v->n, s->n);
+	cv->any |= v->primary;
 	memset(&cv->seen[cv->n], 0, sizeof(cv->seen[cv->n]));
 	cv->seen[cv->n].epoch = v->epoch;
 	cv->seen[cv->n].leader = v->leader;

@@ -97,7 +97,7 @@ client_kill(struct sim *s, unsigned node, unsigned i)
 	struct sim_client *c = &s->nodes[node].clients[i];
 	struct event ev = { .type = EV_CLIENT_CLOSE, .client = c->id };
 
-	if (!c->open)
+	if (!c->open || c->closed)
 		return;
 	sim_trace(s, "n%u client %llu dies", s->nodes[node].id,
 	    (unsigned long long)c->id);
@@ -117,8 +117,10 @@ client_closed(struct sim *s, unsigned node, uint64_t id)
 			continue;
 		sim_trace(s, "n%u client %llu is closed", s->nodes[node].id,
 		    (unsigned long long)id);
-		forget(s, &s->nodes[node].clients[i]);
-		client_wake(s, node, i, draw(s, 5 * MS, 500 * MS));
+		/* A program goes on with its work until it looks. */
+		s->nodes[node].clients[i].closed = true;
+		s->nodes[node].clients[i].next_at = 0;
+		client_wake(s, node, i, draw(s, 0, 100 * MS));
 	}
 }
 
@@ -203,6 +205,10 @@ act(struct sim *s, unsigned node, struct sim_client *c)
 {
 	bool drain = s->phase == PH_DRAIN;
 
+	if (c->closed) {
+		forget(s, c);
+		return;
+	}
 	if (!c->open) {
 		start(s, node, c);
 		return;
@@ -329,7 +335,7 @@ client_message(struct sim *s, unsigned node, const struct action *a)
 	for (i = 0; i < SIM_CLIENTS; i++)
 		if (s->nodes[node].clients[i].id == a->client)
 			c = &s->nodes[node].clients[i];
-	if (c == NULL || !c->open)
+	if (c == NULL || !c->open || c->closed)
 		return;
 	rbuf_init(&r, a->data, a->len);
 	switch (a->msgtype) {

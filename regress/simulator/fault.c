@@ -50,6 +50,8 @@ profile_draw(struct sim *s)
 	p->fence_min = sim_between(s, 5 * MS, 200 * MS);
 	p->fence_max = p->fence_min + sim_between(s, 1, 2 * SEC);
 	p->op_every = sim_between(s, 2 * MS, 60 * MS);
+	p->commands =
+	    sim_chance(s, 300) ? (unsigned)sim_between(s, 10, 200) : 0;
 	for (i = 0; i < F_MAX; i++)
 		p->weight[i] =
 		    sim_chance(s, 500) ? (unsigned)sim_between(s, 1, 5) : 0;
@@ -93,9 +95,6 @@ split(struct sim *s, unsigned mask, bool on)
 static void
 node_faults(struct sim *s, enum fault what, unsigned a)
 {
-	struct event stop = { .type = EV_STOP };
-	unsigned i;
-
 	switch (what) {
 	case F_CRASH:
 		node_crash(s, a, "it crashes");
@@ -107,11 +106,7 @@ node_faults(struct sim *s, enum fault what, unsigned a)
 		node_pause(s, a, sim_between(s, 1 * MS, 300 * MS));
 		break;
 	case F_STOP:
-		/* Programs are stopped before the daemon, as the parent does. */
-		for (i = 0; i < SIM_CLIENTS; i++)
-			client_kill(s, a, i);
-		sim_trace(s, "n%u is asked to stop", s->nodes[a].id);
-		node_input(s, a, &stop);
+		node_stop(s, a);
 		break;
 	default:
 		client_kill(s, a, (unsigned)sim_between(s, 0, SIM_CLIENTS - 1));

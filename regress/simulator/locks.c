@@ -126,7 +126,7 @@ put_value(struct sim *s, struct sim_client *c, struct sim_lock *k, bool write,
 
 	k->wrote = write;
 	if (write)
-		k->overwritten = chk_lock_wrote(s, c, k, lvb);
+		chk_lock_wrote(s, c, k, lvb);
 	wbuf_u8(w, k->valblk);
 	if (k->valblk)
 		wbuf_bytes(w, lvb, sizeof(lvb));
@@ -309,7 +309,7 @@ refused(struct sim *s, unsigned node, struct sim_client *c, struct sim_lock *k,
 	k->asked = -1;
 	/* It was PW or EX all the time, so nobody can have written since. */
 	if (k->wrote)
-		chk_lock_unwrite(s, k->resource, k->overwritten);
+		chk_lock_unwrite(s, k);
 	believe(s, c, k, k->mode);
 	set_state(s, k, LK_HELD);
 }

@@ -81,6 +81,18 @@ arm(struct sim *s, unsigned i)
 	e->gen = ++n->gen;
 }
 
+/* what 1: the programs first; 0: the daemon itself. */
+static void
+stop_soon(struct sim *s, unsigned i, int what)
+{
+	struct sim_event *e;
+
+	e = heap_add(&s->heap, s->now + sim_between(s, 1, 10 * MS), SE_STOP);
+	e->node = i;
+	e->life = s->nodes[i].life;
+	e->what = what;
+}
+
 /* ---- what the core wants done ------------------------------------------ */
 
 static void
@@ -150,6 +162,18 @@ off(struct sim *s, unsigned i, uint64_t delay)
 	e->life = s->nodes[i].life;
 }
 
+/* Programs are stopped before the daemon, as the parent does it. */
+void
+node_stop(struct sim *s, unsigned i)
+{
+	unsigned k;
+
+	for (k = 0; k < SIM_CLIENTS; k++)
+		client_kill(s, i, k);
+	sim_trace(s, "n%u is asked to stop", s->nodes[i].id);
+	stop_soon(s, i, 0);
+}
+
 void
 node_crash(struct sim *s, unsigned i, const char *why)
 {
@@ -187,6 +211,9 @@ act_on(struct sim *s, unsigned i, const struct action *act)
 		break;
 	case ACT_FENCE_START:
 		fence_start(s, i, act);
+		break;
+	case ACT_LEAVE:
+		stop_soon(s, i, 1);
 		break;
 	case ACT_STOPPED:
 		sim_trace(s, "n%u stopped", s->nodes[i].id);

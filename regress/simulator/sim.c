@@ -176,6 +176,9 @@ make_conf(struct sim *s)
 		for (l = 0; l < SIM_LINKS; l++)
 			snprintf(cn->links[l], sizeof(cn->links[l]),
 			    "10.0.%u.%u", l, i + 1);
+		/* Some depend on the operator. */
+		if (sim_chance(s, 100))
+			continue;
 		make_device(c, i, cn->id);
 		if (sim_chance(s, 300))
 			make_device(c, i, cn->id);
@@ -218,6 +221,7 @@ sim_init(struct sim *s)
 		e->node = i;
 	}
 	fault_next(s);
+	operator_next(s);
 	if (s->net.replay)
 		heap_add(&s->heap, 1 * SEC, SE_REPLAY);
 }
@@ -275,6 +279,13 @@ handle(struct sim *s, struct sim_event *e)
 		if (!node_on(s, e->node) && n->life == e->life)
 			node_boot(s, e->node);
 		break;
+	case SE_STOP:
+		ev.type = EV_STOP;
+		if (same && e->what != 0)
+			node_stop(s, e->node);
+		else if (same)
+			node_input(s, e->node, &ev);
+		break;
 	case SE_RESUME:
 		if (same && n->paused)
 			node_resume(s, e->node);
@@ -289,6 +300,9 @@ handle(struct sim *s, struct sim_event *e)
 	case SE_CLIENT:
 		if (same)
 			client_act(s, e->node, (unsigned)e->what);
+		break;
+	case SE_OPERATOR:
+		operator_acts(s);
 		break;
 	case SE_REPLAY:
 		net_replay(s);

@@ -64,11 +64,13 @@ enum sim_event_type {
 	SE_FAULT,	/* what = enum fault */
 	SE_UNFAULT,	/* what, node, other, link: it ends */
 	SE_RESTART,	/* node, life: the machine comes up again */
+	SE_STOP,	/* node, life: the daemon is asked to end */
 	SE_RESUME,	/* node, life */
 	SE_FENCE,	/* node = executor, life; a device finishes */
 	SE_KILL,	/* node = victim, life: power goes off */
 	SE_CLIENT,	/* node, life, what = client index: it acts */
-	SE_REPLAY	/* the attacker sends an old datagram */
+	SE_REPLAY,	/* the attacker sends an old datagram */
+	SE_OPERATOR
 };
 
 struct sim_event {
@@ -110,7 +112,8 @@ struct sim_lock {
 	bool		 valblk;	/* the request reads or writes the value */
 	bool		 noqueue;
 	bool		 wrote;		/* the request under way writes */
-	uint64_t	 overwritten;	/* the value before it */
+	uint64_t	 overwritten;	/* the value before it, */
+	bool		 was_new;	/* or none: the resource may have been new */
 	bool		 exists;	/* surely, at its master */
 	bool		 told;		/* that it is in somebody's way */
 	bool		 cancelling;
@@ -119,7 +122,8 @@ struct sim_lock {
 };
 
 struct sim_client {
-	bool		 open, joined, grouped;
+	bool		 open, joined;
+	bool		 closed;	/* by the daemon; it does not know yet */
 	bool		 ls_asked, group_asked, leaving;
 	uint64_t	 prep_at;
 	uint64_t	 id;		/* unique in the whole run */
@@ -213,6 +217,7 @@ struct profile {
 	unsigned	 fence_late;	/* permille that report failure, then kill */
 	uint64_t	 fence_min, fence_max;	/* us of a run */
 	uint64_t	 op_every;	/* us between acts of a client */
+	unsigned	 commands;	/* permille of visits of the operator */
 };
 
 enum phase { PH_FAULTS = 0, PH_SETTLE, PH_WORK, PH_DRAIN, PH_DEATH };
@@ -239,6 +244,8 @@ struct sim {
 	struct net	 net;
 	struct profile	 profile;
 	uint64_t	 next_client;
+	uint64_t	 op_client, op_life;	/* the operator's session; or 0 */
+	unsigned	 op_node;
 	uint64_t	 hash;		/* of everything that happened */
 	uint64_t	 steps, packets;
 	struct trace_line tail[256];
@@ -266,6 +273,7 @@ uint64_t sim_between(struct sim *, uint64_t lo, uint64_t hi);
 /* node.c */
 void	 node_boot(struct sim *, unsigned);
 void	 node_crash(struct sim *, unsigned, const char *why);
+void	 node_stop(struct sim *, unsigned);	/* cleanly */
 void	 node_shut(struct sim *, unsigned);	/* at the end of the run */
 void	 node_pause(struct sim *, unsigned, uint64_t len);
 void	 node_resume(struct sim *, unsigned);
@@ -292,6 +300,10 @@ void	 profile_draw(struct sim *);
 void	 fault_next(struct sim *);
 void	 fault_happen(struct sim *);
 void	 fault_end(struct sim *, const struct sim_event *);
+
+/* operator.c */
+void	 operator_next(struct sim *);
+void	 operator_acts(struct sim *);
 
 /* client.c */
 void	 clients_boot(struct sim *, unsigned node);
@@ -320,11 +332,11 @@ void	 chk_lock_free(struct sim *);
 /* belief of a client's lock changed: does it agree with all others? */
 void	 chk_lock_change(struct sim *, const struct sim_client *,
 	    const struct sim_lock *);
-/* A new value is on its way; returns the one before. */
-uint64_t chk_lock_wrote(struct sim *, const struct sim_client *,
-	    const struct sim_lock *, uint8_t lvb[32]);
+/* A new value is on its way; the lock remembers the one before. */
+void	 chk_lock_wrote(struct sim *, const struct sim_client *,
+	    struct sim_lock *, uint8_t lvb[32]);
 /* The request that wrote was cancelled. */
-void	 chk_lock_unwrite(struct sim *, unsigned resource, uint64_t value);
+void	 chk_lock_unwrite(struct sim *, const struct sim_lock *);
 void	 chk_lock_read(struct sim *, const struct sim_client *,
 	    const struct sim_lock *, unsigned sbflags, const uint8_t lvb[32]);
 void	 chk_lock_exists(struct sim *, unsigned resource, int delta);

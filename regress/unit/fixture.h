@@ -38,6 +38,7 @@ struct fix_node {
 	struct node	*node;		/* NULL: down */
 	uint64_t	 inc;
 	bool		 stopped;	/* left cleanly: not started again */
+	bool		 asked;		/* to leave, by ACT_LEAVE */
 	bool		 norestart;	/* stays down when it dies */
 	bool		 used;		/* has a lockspace, says the fake */
 	uint64_t	 restart_at;	/* 0: no */
