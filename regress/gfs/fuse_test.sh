@@ -43,9 +43,15 @@ do_umount() {
 	wait_unlocked
 }
 
+# The processes that have the image open.
+holders() {
+	find /proc/[0-9]*/fd -lname "$PWD/image" 2>/dev/null |
+	    cut -d / -f 3 | sort -nu
+}
+
 wait_unlocked() {
 	i=0
-	while fuser -s image 2>/dev/null; do
+	while [ -n "$(holders)" ]; do
 		i=$((i + 1))
 		[ $i -lt 600 ] || atf_fail "mount.gfs does not end"
 		sleep 0.05
@@ -180,9 +186,9 @@ kernel_reads_body() {
 }
 kernel_reads_cleanup() { leave "$PWD"; }
 
-# The worker is the one that is not root, or the youngest.
+# The worker: neither the command nor the keeper keeps the volume open.
 worker() {
-	fuser image 2>/dev/null | tr ' ' '\n' | grep . | sort -n | tail -n 1
+	holders | tail -n 1
 }
 
 atf_test_case killed cleanup
