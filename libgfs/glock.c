@@ -409,33 +409,35 @@ glock_fail_all(struct gfs *fs)
 	env_wake_all(fs->env, &fs->glockd->idle);
 }
 
-/* Locks in EX have value blocks to leave behind; asks them all at once. */
+/*
+ * Locks in EX have value blocks to leave behind, and perhaps something to
+ * write; the others go with the lock space.  False: there are none left.
+ */
 static bool
 drop_round(struct gfs *fs)
 {
 	struct glock *gl, *next;
-	bool pending = false;
+	bool found = false;
 
 	RB_FOREACH_SAFE(gl, glock_tree, &fs->glocks, next) {
-		if (gl->busy || gl->demoting) {
-			pending = true;
+		if (gl->busy || gl->demoting || gl->state != GLS_EX ||
+		    !TAILQ_EMPTY(&gl->holders))
 			continue;
-		}
-		if (!TAILQ_EMPTY(&gl->holders) || gl->state == GLS_UN)
-			continue;
-		pending = true;
+		found = true;
 		gl->delayed = false;
 		glock_demand(gl, GLS_UN);
 		glock_run(gl);
 	}
-	return pending;
+	return found;
 }
 
 void
 glock_drop_all(struct gfs *fs)
 {
-	while (!fs->withdrawn && drop_round(fs))
-		env_wait(fs->env, &fs->glockd->idle, UINT64_MAX);
+	do {
+		while (!fs->withdrawn && fs->glockd->nbusy > 0)
+			env_wait(fs->env, &fs->glockd->idle, UINT64_MAX);
+	} while (!fs->withdrawn && drop_round(fs));
 }
 
 void

@@ -139,7 +139,7 @@ int	 glock_lock(struct gfs *, enum glock_type, uint64_t number,
  */
 int	 glock_acquire_all(struct gfs *, struct gholder *gh, unsigned n);
 
-/* Gives every cached lock back: unmount (sync, inval, unlock). */
+/* Unmount: gives back every lock held in EX, waits for all that is under way. */
 void	 glock_drop_all(struct gfs *);
 
 /* Before the first and after the last glock; the backend is up in between. */

@@ -38,6 +38,20 @@ glock_fail(struct glock *gl, struct gholder *gh, int error)
 	env_wake_all(gl->fs->env, &gh->wq);
 }
 
+/* Whether something is under way, counted for glock_drop_all(). */
+static void
+set_state(struct glock *gl, bool busy, bool demoting)
+{
+	struct glockd *gd = gl->fs->glockd;
+
+	gd->nbusy -= gl->busy || gl->demoting;
+	gl->busy = busy;
+	gl->demoting = demoting;
+	gd->nbusy += busy || demoting;
+	if (gd->nbusy == 0)
+		env_wake_all(gl->fs->env, &gd->idle);
+}
+
 static void
 grant(struct glock *gl, struct gholder *gh)
 {
@@ -86,12 +100,12 @@ dispose(struct glock *gl)
 	struct gfs *fs = gl->fs;
 
 	if (gl->lm.exists) {
-		gl->busy = true;
+		set_state(gl, true, false);
 		gl->target = GLS_UN;
 		if (fs->lmops->unlock(fs->lm, &gl->lm, 0) == 0)
 			return;
 		gl->lm.exists = false;
-		gl->busy = false;
+		set_state(gl, false, false);
 	}
 	glock_free(gl);
 }
@@ -166,7 +180,7 @@ work_queue(struct glock *gl)
 	struct gfs *fs = gl->fs;
 	struct glockd *gd = fs->glockd;
 
-	gl->demoting = true;
+	set_state(gl, false, true);
 	gl->on_work = true;
 	TAILQ_INSERT_TAIL(&gd->work, gl, work);
 	if (!gd->paused)
@@ -202,7 +216,7 @@ request(struct glock *gl)
 	unsigned flags = 0;
 	int error;
 
-	gl->busy = true;
+	set_state(gl, true, false);
 	if (gl->target == GLS_UN && !gl->lm.exists) {
 		gl->lm.mode = LM_NL;
 		settle(gl, 0);
@@ -275,7 +289,7 @@ settle(struct glock *gl, int error)
 {
 	struct gholder *gh = TAILQ_FIRST(&gl->waiters);
 
-	gl->busy = false;
+	set_state(gl, false, false);
 	switch (error) {
 	case 0:
 		granted(gl);
@@ -309,7 +323,6 @@ settle(struct glock *gl, int error)
 			glock_fail(gl, gh, EIO);
 		break;
 	}
-	env_wake_all(gl->fs->env, &gl->fs->glockd->idle);
 }
 
 /* W1, W2: in a worker fiber. */
@@ -335,7 +348,6 @@ demote(struct glock *gl)
 		gl->ops->inval(gl, gl->target == GLS_DF);
 	if (gl->target == GLS_UN)
 		gl->instantiated = false;
-	gl->demoting = false;
 	request(gl);
 	glock_run(gl);
 }

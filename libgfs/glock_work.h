@@ -22,6 +22,7 @@ struct glockd {
 	struct waitq		 idle;		/* glock_drop_all, glock_exit */
 	unsigned		 fibers;	/* workers and the timer */
 	unsigned		 workers;
+	unsigned		 nbusy;		/* glocks busy or demoting */
 	bool			 paused;	/* demotions wait */
 	bool			 inline_work;	/* the timer fiber demotes */
 	bool			 stop;
