@@ -113,26 +113,38 @@ fits(const struct candidate *a, const struct candidate *b)
 	    set_has(&b->st->hears, a->node, a->inc);
 }
 
+_Static_assert(CONF_NODES_MAX <= 64, "a set of nodes is a word");
+
+/* Bit k of adj[i]: candidates i and k fit; each fits itself. */
+static void
+connect(const struct candidate *c, unsigned n, uint64_t *adj)
+{
+	unsigned i, k;
+
+	for (i = 0; i < n; i++) {
+		adj[i] = UINT64_C(1) << i;
+		for (k = 0; k < i; k++) {
+			if (!fits(&c[i], &c[k]))
+				continue;
+			adj[i] |= UINT64_C(1) << k;
+			adj[k] |= UINT64_C(1) << i;
+		}
+	}
+}
+
 /* Grows {ourselves, start} by rank. */
 static void
-grow(const struct candidate *c, unsigned n, unsigned start, struct clique *q)
+grow(const struct candidate *c, unsigned n, const uint64_t *adj, unsigned start,
+    struct clique *q)
 {
-	unsigned i, j;
+	uint64_t open = adj[0] & adj[start];
+	unsigned i;
 
-	q->n = 0;
-	q->votes = c[0].votes;
-	q->v[q->n++] = 0;
-	if (start != 0) {
-		q->votes += c[start].votes;
-		q->v[q->n++] = start;
-	}
-	for (i = 1; i < n; i++) {
-		if (i == start)
+	q->n = q->votes = 0;
+	for (i = 0; i < n; i++) {
+		if ((open >> i & 1) == 0)
 			continue;
-		for (j = 0; j < q->n && fits(&c[i], &c[q->v[j]]); j++)
-			;
-		if (j < q->n)
-			continue;
+		open &= adj[i];
 		q->votes += c[i].votes;
 		q->v[q->n++] = i;
 	}
@@ -141,12 +153,15 @@ grow(const struct candidate *c, unsigned n, unsigned start, struct clique *q)
 static void
 search(const struct candidate *c, unsigned n, struct clique *best)
 {
+	uint64_t adj[CONF_NODES_MAX];
 	struct clique q;
 	unsigned start;
 
-	grow(c, n, 0, best);
+	memset(adj, 0, sizeof(adj));
+	connect(c, n, adj);
+	grow(c, n, adj, 0, best);
 	for (start = 1; start < n && best->n < n; start++) {
-		grow(c, n, start, &q);
+		grow(c, n, adj, start, &q);
 		if (q.votes > best->votes ||
 		    (q.votes == best->votes && q.n > best->n))
 			*best = q;
