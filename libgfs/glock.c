@@ -407,6 +407,7 @@ glock_fail_all(struct gfs *fs)
 		env_wake_all(fs->env, &gl->wq);
 	}
 	env_wake_all(fs->env, &fs->glockd->idle);
+	env_wake_all(fs->env, &fs->glockd->settled);
 }
 
 /*

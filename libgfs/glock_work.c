@@ -438,6 +438,7 @@ glock_init(struct gfs *fs)
 	TAILQ_INIT(&gd->timers);
 	waitq_init(&gd->wq);
 	waitq_init(&gd->idle);
+	waitq_init(&gd->settled);
 	RB_INIT(&fs->glocks);
 	TAILQ_INIT(&fs->glock_lru);
 	fs->nglocks = 0;

@@ -23,6 +23,11 @@ struct glockd {
 	unsigned		 fibers;	/* workers and the timer */
 	unsigned		 workers;
 	unsigned		 nbusy;		/* glocks busy or demoting */
+	/* log_settle.c */
+	uint64_t		 burst_began;	/* us */
+	unsigned		 burst;		/* locks cleaned since */
+	bool			 settling;
+	struct waitq		 settled;
 	bool			 paused;	/* demotions wait */
 	bool			 inline_work;	/* the timer fiber demotes */
 	bool			 stop;
@@ -36,6 +41,8 @@ void	 glock_run(struct glock *);
 void	 glock_free(struct glock *);
 /* Unused glocks beyond GLOCK_CACHED are asked to go. */
 void	 glock_trim(struct gfs *);
+/* log_clean_glock(), and of the whole log when many locks are wanted. */
+int	 log_clean_lock(struct glock *, uint32_t lhflags);
 /* A waiter leaves the queue with this result and is woken. */
 void	 glock_fail(struct glock *, struct gholder *, int error);
 

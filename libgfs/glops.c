@@ -8,7 +8,7 @@
  * before the lock leaves this node (gl->state EX -> anything).
  */
 
-#include "fs.h"
+#include "glock_work.h"
 
 /*
  * File data goes first: the flush inside log_clean_glock() would write it
@@ -22,7 +22,7 @@ inode_sync(struct glock *gl)
 	error = cache_write_data(gl);
 	if (error != 0)
 		return error;
-	return log_clean_glock(gl, LHF_INODE_DEMOTE);
+	return log_clean_lock(gl, LHF_INODE_DEMOTE);
 }
 
 static void
@@ -44,7 +44,7 @@ const struct glock_ops glops_inode = {
 static int
 rgrp_sync(struct glock *gl)
 {
-	return log_clean_glock(gl, LHF_RGRP_DEMOTE);
+	return log_clean_lock(gl, LHF_RGRP_DEMOTE);
 }
 
 static void

@@ -8,7 +8,7 @@ GFS_DISK_SRCS := libgfs/ondisk.c libgfs/crc.c libgfs/env.c libgfs/env_host.c \
 GFS_SRCS := $(GFS_DISK_SRCS)
 
 # Locks, mounting and FUSE.
-GFS_SRCS += libgfs/glock.c libgfs/glock_state.c libgfs/glock_work.c libgfs/glops.c \
+GFS_SRCS += libgfs/glock.c libgfs/glock_state.c libgfs/glock_work.c libgfs/glops.c libgfs/log_settle.c \
 	    libgfs/lock_none.c libgfs/withdraw.c libgfs/mount.c \
 	    libgfs/recover_ctl.c libgfs/lock_cluster.c
 
