@@ -385,6 +385,23 @@ corrupt_body() {
 }
 corrupt_cleanup() { leave "$PWD"; }
 
+# The same calls below a folder of this machine's own file system.
+atf_test_case differ cleanup
+differ_head() { case_head; }
+differ_body() {
+	mkdir ref
+	for b in 4096 512; do
+		make_volume $b
+		do_mount
+		rm -rf ref/*
+		atf_check @O@/regress/gfs/differ ref mnt $b 12000
+		do_umount
+		check_clean
+		rm image
+	done
+}
+differ_cleanup() { leave "$PWD"; }
+
 atf_init_test_cases() {
 	atf_add_test_case everyday_4096
 	atf_add_test_case everyday_1024
@@ -396,4 +413,5 @@ atf_init_test_cases() {
 	atf_add_test_case unsupported
 	atf_add_test_case full
 	atf_add_test_case corrupt
+	atf_add_test_case differ
 }
