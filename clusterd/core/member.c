@@ -425,6 +425,11 @@ got_status(struct member *m, const struct note *note, struct rbuf *r,
 
 	if (p == NULL || !p->up || p->inc != note->inc || !get_status(r, &st))
 		return;
+	/* It refused us for what it did not know: now it may know more. */
+	if (p->refusals > 0 && !set_eq(&p->st.hears, &st.hears)) {
+		p->refusals = 0;
+		m->retry_at = bus->now;
+	}
 	p->st = st;
 	p->known = true;
 	if (st.leaving)

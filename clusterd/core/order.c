@@ -22,7 +22,8 @@
  *       delivered the same messages in the first;
  *   O5  a submitted message is delivered exactly once, in its sender's
  *       order, as long as its sender lives;
- *   O6  queues are bounded: window, park, in-flight, and order_full().
+ *   O6  what others can make us keep is bounded: the window, what is parked,
+ *       what is in flight; services bound what they give us.
  *
  *   closed -NOTE_QUORUM(primary)-> open -NOTE_WEDGE-> closed
  *   open, leader: snapshots wanted -all given-> SYNC sequenced -> submits
@@ -410,12 +411,14 @@ got_ack(struct order *o, struct omember *om, struct rbuf *r, struct bus *bus)
 }
 
 static void
-park(struct order *o, const struct note *note, uint64_t epoch)
+park(struct order *o, const struct note *note, uint64_t epoch, struct bus *bus)
 {
 	struct parked *p;
 
-	if (o->parkbytes + note->len > ORDER_PARK_MAX) /* O6 */
+	if (o->parkbytes + note->len > ORDER_PARK_MAX) { /* O6 */
+		order_reset_peer(bus, note->node, "it is too far ahead");
 		return;
+	}
 	p = calloc(1, sizeof(*p) + note->len);
 	ASSERT(p != NULL);
 	p->epoch = epoch;
@@ -466,7 +469,7 @@ message(struct order *o, const struct note *note, struct bus *bus)
 		order_reset_peer(bus, note->node,
 		    "an ordered message is short");
 	else if (epoch > o->epoch || (epoch == o->epoch && o->installing))
-		park(o, note, epoch);
+		park(o, note, epoch, bus);
 	else if (epoch == o->epoch && o->open)
 		handle(o, note->node, note->inc, note->data, note->len, bus);
 }
@@ -590,12 +593,6 @@ order_flush(struct order *o, struct bus *bus)
 		o->told_held = o->held;
 	}
 	wbuf_free(&w);
-}
-
-bool
-order_full(const struct order *o)
-{
-	return o->minebytes > ORDER_QUEUE_MAX;
 }
 
 void

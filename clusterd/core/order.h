@@ -14,7 +14,6 @@
 
 #define ORDER_MSG_MAX	57344		/* bytes of one ordered message */
 #define ORDER_WINDOW	(512 * 1024)	/* bytes sequenced and not yet stable */
-#define ORDER_QUEUE_MAX	(8 * 1024 * 1024) /* bytes waiting for their turn */
 
 struct order;
 
@@ -25,8 +24,6 @@ void	 order_free(struct order *);
 void	 order_note(struct order *, const struct note *, struct bus *);
 /* Says what this step gathered; node.c calls it when no note is left. */
 void	 order_flush(struct order *, struct bus *);
-/* True when so much waits that callers should ask clients to hold back. */
-bool	 order_full(const struct order *);
 void	 order_check(const struct order *);
 
 struct order_info {

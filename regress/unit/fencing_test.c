@@ -436,6 +436,47 @@ ATF_TC_BODY(two_nodes_fence_each_other_once, tc)
 	fixture_free(fx);
 }
 
+/*
+ * The executor falls asleep at each possible moment around the start of the
+ * fence; meanwhile the victim comes back to the others.  The sleeper wakes up
+ * with what it believed, and with packets of that time waiting for it.
+ */
+ATF_TC_WITHOUT_HEAD(sleeper_fences_nobody_who_is_back);
+ATF_TC_BODY(sleeper_fences_nobody_who_is_back, tc)
+{
+	unsigned k;
+	uint64_t base, until, inc;
+	struct fix *fx;
+
+	for (k = 0; k < 60; k++) {
+		fx = started(4, true);
+		fixture_crash(fx, 4);
+		fixture_run(fx, 690 * MS);
+		base = fixture_messages(fx) + k;
+		until = fixture_now(fx) + 200 * MS;
+		while (fixture_messages(fx) < base && fixture_step(fx, until))
+			;
+		fixture_pause(fx, 1, 4 * SECOND);
+		/* The others try to fence the sleeper, in vain. */
+		fixture_device(fx, FIX_HANG);
+		fixture_run(fx, 10 * MS);
+		fixture_split(fx, BIT(1));
+		fixture_run(fx, SECOND);
+		if (fixture_node(fx, 4)->node == NULL)
+			fixture_start(fx, 4);
+		fixture_run(fx, 2 * SECOND);
+		inc = fixture_node(fx, 4)->inc;
+		ATF_REQUIRE(fixture_settled(fx, BIT(2) | BIT(3) | BIT(4)));
+		fixture_device(fx, FIX_OFF);
+		fixture_heal_all(fx);
+		fixture_run(fx, 3 * SECOND);
+		ATF_CHECK_EQ_MSG(inc, fixture_node(fx, 4)->inc,
+		    "asleep after %u messages", k);
+		ATF_CHECK(fixture_node(fx, 4)->node != NULL);
+		fixture_free(fx);
+	}
+}
+
 ATF_TP_ADD_TCS(tp)
 {
 	ATF_TP_ADD_TC(tp, crash_is_fenced_once);
@@ -453,6 +494,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, startup_fences_who_was_dirty);
 	ATF_TP_ADD_TC(tp, startup_spares_the_others);
 	ATF_TP_ADD_TC(tp, pending_survives_a_full_stop);
+	ATF_TP_ADD_TC(tp, sleeper_fences_nobody_who_is_back);
 	ATF_TP_ADD_TC(tp, two_nodes_fence_each_other_once);
 	return atf_no_error();
 }

@@ -118,26 +118,33 @@ pair_of(struct fix *fx, uint16_t a, uint16_t b)
 	return &fx->pairs[MIN(a, b)][MAX(a, b)];
 }
 
-static struct fev *
-add_event(struct fix *fx, uint64_t at, const void *data, size_t len)
+/* Behind everything that is due at the same time. */
+static void
+insert_event(struct fix *fx, struct fev *fe)
 {
-	struct fev *fe = calloc(1, sizeof(*fe) + len);
 	struct fev *before;
 
-	ATF_REQUIRE(fe != NULL);
-	fe->at = at;
-	fe->len = len;
-	if (len > 0)
-		memcpy(fe->data, data, len);
-	/* Behind everything that is due at the same time. */
 	TAILQ_FOREACH_REVERSE(before, &fx->events, fev_list, entry) {
-		if (before->at <= at)
+		if (before->at <= fe->at)
 			break;
 	}
 	if (before == NULL)
 		TAILQ_INSERT_HEAD(&fx->events, fe, entry);
 	else
 		TAILQ_INSERT_AFTER(&fx->events, before, fe, entry);
+}
+
+static struct fev *
+add_event(struct fix *fx, uint64_t at, const void *data, size_t len)
+{
+	struct fev *fe = calloc(1, sizeof(*fe) + len);
+
+	ATF_REQUIRE(fe != NULL);
+	fe->at = at;
+	fe->len = len;
+	if (len > 0)
+		memcpy(fe->data, data, len);
+	insert_event(fx, fe);
 	return fe;
 }
 
@@ -444,7 +451,7 @@ fixture_start(struct fix *fx, uint16_t id)
 	ATF_REQUIRE(fn->node == NULL);
 	fn->inc = nc.incarnation = ++fx->incs;
 	nc.seed[0] = fn->inc;
-	fn->restart_at = 0;
+	fn->restart_at = fn->paused_until = 0;
 	fn->stopped = false;
 	fn->views = fn->gmembers = 0;
 	fixture_keep_life(fx, &fn->log);
@@ -463,6 +470,12 @@ fixture_start_all(struct fix *fx)
 
 	for (i = 1; i <= fx->n; i++)
 		fixture_start(fx, (uint16_t)i);
+}
+
+void
+fixture_pause(struct fix *fx, uint16_t id, uint64_t us)
+{
+	fx->nodes[id].paused_until = fx->now + us;
 }
 
 void
@@ -579,7 +592,9 @@ next_time(struct fix *fx)
 
 	for (a = 1; a <= fx->n; a++) {
 		if (fx->nodes[a].node != NULL)
-			t = MIN(t, node_deadline(fx->nodes[a].node));
+			t = MIN(t,
+			    MAX(node_deadline(fx->nodes[a].node),
+				fx->nodes[a].paused_until));
 		if (fx->nodes[a].restart_at != 0)
 			t = MIN(t, fx->nodes[a].restart_at);
 		for (b = (uint16_t)(a + 1); b <= fx->n; b++) {
@@ -597,7 +612,9 @@ run_event(struct fix *fx, struct fev *fe)
 	struct event ev = { .type = EV_PACKET };
 
 	TAILQ_REMOVE(&fx->events, fe, entry);
-	if (fe->type == FEV_FENCED) {
+	/* The device acts whether or not who asked is awake. */
+	if (fe->type == FEV_FENCED && !fe->acted) {
+		fe->acted = true;
 		if (fe->ok && fx->nodes[fe->victim].node != NULL)
 			fixture_crash(fx, fe->victim);
 		if (fe->ok)
@@ -606,6 +623,13 @@ run_event(struct fix *fx, struct fev *fe)
 	if (fn->node == NULL || fn->inc != fe->to_inc ||
 	    (fe->pair != 0 && pair_of(fx, fe->to, fe->pair)->gen != fe->gen)) {
 		free(fe);
+		return;
+	}
+	if (fn->paused_until > fx->now) {
+		/* It has arrived: no later cut takes it away. */
+		fe->pair = 0;
+		fe->at = fn->paused_until;
+		insert_event(fx, fe);
 		return;
 	}
 	ev.data = fe->data;
@@ -637,7 +661,8 @@ run_due(struct fix *fx)
 			fixture_start(fx, a);
 			return;
 		}
-		if (fn->node != NULL && node_deadline(fn->node) <= fx->now) {
+		if (fn->node != NULL && fn->paused_until <= fx->now &&
+		    node_deadline(fn->node) <= fx->now) {
 			step(fx, fn, &ev);
 			return;
 		}

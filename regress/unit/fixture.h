@@ -42,6 +42,7 @@ struct fix_node {
 	bool		 norestart;	/* stays down when it dies */
 	bool		 used;		/* has a lockspace, says the fake */
 	uint64_t	 restart_at;	/* 0: no */
+	uint64_t	 paused_until;	/* it is not run before that */
 	uint8_t		*stored;
 	size_t		 storedlen;
 	unsigned	 deaths;	/* ACT_DIE */
@@ -65,6 +66,8 @@ struct fix_node *fixture_node(struct fix *, uint16_t id);
 void	 fixture_start(struct fix *, uint16_t id);
 void	 fixture_start_all(struct fix *);
 void	 fixture_crash(struct fix *, uint16_t id); /* power loss */
+/* Not run for so long; what comes meanwhile waits for it. */
+void	 fixture_pause(struct fix *, uint16_t id, uint64_t us);
 void	 fixture_stop(struct fix *, uint16_t id);	/* EV_STOP */
 /* Cuts or heals both ways between two nodes. */
 void	 fixture_cut(struct fix *, uint16_t a, uint16_t b);

@@ -25,7 +25,7 @@ struct fev {
 	uint64_t gen;  /* of the session */
 	uint32_t req;
 	uint16_t victim;
-	bool ok;
+	bool ok, acted;
 	size_t len;
 	uint8_t data[];
 };
