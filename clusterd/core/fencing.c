@@ -284,7 +284,7 @@ new_view(struct fencing *f, const struct view *view, struct bus *bus)
 	const struct view_member *me = view_find(view, f->self);
 	unsigned i;
 
-	f->synced = false;
+	f->synced = f->wedged = false;
 	f->primary = view->primary;
 	if (!view->primary) {
 		for (i = 0; i < f->n; i++) {
@@ -452,10 +452,13 @@ fencing_note(struct fencing *f, const struct note *note, struct bus *bus)
 		new_view(f, note->ref, bus);
 		break;
 	case NOTE_WEDGE:
+		f->wedged = true;
 		f->synced = false;
 		break;
 	case NOTE_SYNCED:
-		f->synced = f->primary && note->seq == f->view.epoch;
+		/* One that is delivered as its view ends is too late. */
+		f->synced = f->primary && !f->wedged &&
+		    note->seq == f->view.epoch;
 		break;
 	case NOTE_ORDERED:
 		ordered(f, note, bus);

@@ -68,6 +68,7 @@ struct fencing {
 
 	bool			 has_state;
 	bool			 primary;
+	bool			 wedged;	/* the view is ending */
 	bool			 synced;
 	struct view		 view;
 	uint64_t		 session[CONF_NODES_MAX]; /* by conf index */

@@ -477,6 +477,91 @@ ATF_TC_BODY(sleeper_fences_nobody_who_is_back, tc)
 	}
 }
 
+static bool
+always_used(const void *arg, uint16_t node, uint64_t inc)
+{
+	return true;
+}
+
+static void
+primary_view(struct view *v, uint64_t epoch, unsigned n)
+{
+	unsigned i;
+
+	memset(v, 0, sizeof(*v));
+	v->epoch = epoch;
+	v->leader = 1;
+	v->primary = true;
+	v->n = n;
+	for (i = 0; i < n; i++) {
+		v->members[i].node = (uint16_t)(i + 1);
+		v->members[i].inc = 10 + i;
+	}
+}
+
+/*
+ * Devices started by the module alone, of node 1, when node 3 is lost and the
+ * end of the sync is delivered before or after the new view is ending, too.
+ */
+static unsigned
+started_devices(const struct conf *conf, bool wedged)
+{
+	struct fencing *f = fencing_new(conf, 1, 10, always_used, NULL);
+	struct note n = { .type = NOTE_VIEW };
+	struct actions out;
+	struct action *act;
+	struct note *sent;
+	struct view v;
+	struct bus bus;
+	unsigned k = 0;
+
+	ATF_REQUIRE(f != NULL);
+	actions_init(&out);
+	bus_init(&bus);
+	bus.out = &out;
+	bus.now = SECOND;
+	n.ref = &v;
+	primary_view(&v, 1, 3);
+	fencing_note(f, &n, &bus);
+	primary_view(&v, 2, 2);
+	v.nlost = 1;
+	v.lost[0].node = 3;
+	v.lost[0].inc = 12;
+	fencing_note(f, &n, &bus);
+	n = (struct note){ .type = NOTE_WEDGE };
+	if (wedged)
+		fencing_note(f, &n, &bus);
+	n = (struct note){ .type = NOTE_SYNCED, .seq = 2 };
+	fencing_note(f, &n, &bus);
+	/* What it puts into the order is delivered at once. */
+	while ((sent = bus_take(&bus)) != NULL) {
+		if (sent->type == NOTE_ORDER) {
+			sent->type = NOTE_ORDERED;
+			sent->node = 1;
+			sent->inc = 10;
+			fencing_note(f, sent, &bus);
+		}
+		free(sent);
+	}
+	while ((act = actions_take(&out)) != NULL) {
+		k += act->type == ACT_FENCE_START;
+		free(act);
+	}
+	fencing_free(f);
+	return k;
+}
+
+/* The last message of a view's sync may be delivered as the view ends. */
+ATF_TC_WITHOUT_HEAD(synced_too_late);
+ATF_TC_BODY(synced_too_late, tc)
+{
+	struct fix *fx = fixture_new(3);
+
+	ATF_CHECK_EQ(1, started_devices(fixture_conf(fx), false));
+	ATF_CHECK_EQ(0, started_devices(fixture_conf(fx), true));
+	fixture_free(fx);
+}
+
 ATF_TP_ADD_TCS(tp)
 {
 	ATF_TP_ADD_TC(tp, crash_is_fenced_once);
@@ -495,6 +580,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, startup_spares_the_others);
 	ATF_TP_ADD_TC(tp, pending_survives_a_full_stop);
 	ATF_TP_ADD_TC(tp, sleeper_fences_nobody_who_is_back);
+	ATF_TP_ADD_TC(tp, synced_too_late);
 	ATF_TP_ADD_TC(tp, two_nodes_fence_each_other_once);
 	return atf_no_error();
 }
