@@ -61,7 +61,7 @@ profile_draw(struct sim *s)
 			memcpy(p->weight, named[k].weight, sizeof(p->weight));
 }
 
-static void
+static struct sim_event *
 until(struct sim *s, enum fault what, unsigned a, unsigned b, unsigned link,
     uint64_t len)
 {
@@ -71,6 +71,7 @@ until(struct sim *s, enum fault what, unsigned a, unsigned b, unsigned link,
 	e->node = a;
 	e->other = b;
 	e->link = link;
+	return e;
 }
 
 static void
@@ -129,7 +130,7 @@ network_faults(struct sim *s, enum fault what, unsigned a, unsigned b)
 		sim_trace(s, "partition %x for %llu ms", mask,
 		    (unsigned long long)(len / MS));
 		split(s, mask, true);
-		until(s, F_PARTITION, mask, 0, 0, len);
+		until(s, F_PARTITION, 0, 0, 0, len)->gen = mask;
 		break;
 	case F_ONE_WAY:
 		sim_trace(s, "n%u no longer reaches n%u", s->nodes[a].id,
@@ -163,8 +164,8 @@ fault_end(struct sim *s, const struct sim_event *e)
 {
 	switch (e->what) {
 	case F_PARTITION:
-		sim_trace(s, "partition %x ends", e->node);
-		split(s, e->node, false);
+		sim_trace(s, "partition %x ends", (unsigned)e->gen);
+		split(s, (unsigned)e->gen, false);
 		break;
 	case F_ONE_WAY:
 		cut(s, e->node, e->other, e->link, false);
