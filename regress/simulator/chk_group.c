@@ -11,6 +11,12 @@
  * INV_GROUP_FIFO	for each client the messages of a sender have consecutive
  *	numbers, from 1 if it saw the sender join: none is lost, doubled or
  *	invented.
+ *
+ * A node that leaves a view first delivers what its side holds of it.  Should
+ * the next view never take effect, because the node or all others of it die,
+ * then the rest of the cluster goes on from the same messages in its own way.
+ * So what a client is told counts from when the node's view is in effect; if
+ * that never comes, nobody has acted on it but programs that are dead.
  */
 
 #include "sim.h"
@@ -95,14 +101,13 @@ last_number(struct sim_client *c, uint64_t from)
 	return &c->last[from];
 }
 
-void
-chk_group_view(struct sim *s, unsigned node, struct sim_client *c,
-    struct rbuf *r)
+static void
+take_view(struct sim *s, unsigned node, struct sim_client *c, struct rbuf *r)
 {
 	const uint8_t *data;
 	size_t len = rbuf_left(r);
 	struct rbuf v;
-	bool in = false;
+	bool in = false, first = c->group_n == 0;
 	unsigned n;
 
 	data = rbuf_take(r, len);
@@ -121,9 +126,8 @@ chk_group_view(struct sim *s, unsigned node, struct sim_client *c,
 		sim_fail(s, INV_GROUP_ORDER,
 		    "n%u client %llu: a view without it", s->nodes[node].id,
 		    (unsigned long long)c->id);
-	if (!c->group_in)
+	if (first)
 		c->group_last = 0;
-	c->group_in = true;
 	c->group_views = mix(c->group_views, data, len);
 }
 
@@ -169,9 +173,9 @@ check_order(struct sim *s, unsigned node, struct sim_client *c, uint64_t id)
 	c->group_views = 1;
 }
 
-void
-chk_group_message(struct sim *s, unsigned node, struct sim_client *c,
-    uint64_t from, struct rbuf *r)
+static void
+take_message(struct sim *s, unsigned node, struct sim_client *c, uint64_t from,
+    struct rbuf *r)
 {
 	const uint8_t *data;
 	struct rbuf m;
@@ -189,10 +193,69 @@ chk_group_message(struct sim *s, unsigned node, struct sim_client *c,
 		sim_fail(s, INV_GROUP_FIFO,
 		    "a message of client %llu that nobody sent",
 		    (unsigned long long)from);
-	if (!c->group_in)
+	if (c->group_n == 0)
 		sim_fail(s, INV_GROUP_ORDER,
 		    "n%u client %llu: a message before the first view",
 		    s->nodes[node].id, (unsigned long long)c->id);
 	check_number(s, node, c, from, number);
 	check_order(s, node, c, from << 32 | number);
+}
+
+static void
+take(struct sim *s, unsigned node, struct sim_client *c, struct told *t)
+{
+	struct rbuf r;
+
+	rbuf_init(&r, t->data, t->len);
+	if (t->view)
+		take_view(s, node, c, &r);
+	else
+		take_message(s, node, c, t->from, &r);
+}
+
+void
+chk_group_told(struct sim *s, unsigned node, struct sim_client *c, bool view,
+    uint64_t from, struct rbuf *r)
+{
+	size_t len = rbuf_left(r);
+	const uint8_t *data = rbuf_take(r, len);
+	struct told *t = calloc(1, sizeof(*t) + len);
+
+	ASSERT(t != NULL && data != NULL);
+	t->view = view;
+	t->from = from;
+	t->len = len;
+	memcpy(t->data, data, len);
+	STAILQ_INSERT_TAIL(&c->told, t, entry);
+	/* Messages can be sent from the first view on, whatever it counts. */
+	c->group_in = true;
+}
+
+void
+chk_group_effective(struct sim *s, unsigned node)
+{
+	struct sim_client *c;
+	struct told *t;
+	unsigned i;
+
+	for (i = 0; i < SIM_CLIENTS; i++) {
+		c = &s->nodes[node].clients[i];
+		while (c->open && (t = STAILQ_FIRST(&c->told)) != NULL) {
+			STAILQ_REMOVE_HEAD(&c->told, entry);
+			take(s, node, c, t);
+			free(t);
+		}
+	}
+}
+
+void
+chk_group_forget(struct sim_client *c)
+{
+	struct told *t;
+
+	while (c->open && (t = STAILQ_FIRST(&c->told)) != NULL) {
+		STAILQ_REMOVE_HEAD(&c->told, entry);
+		free(t);
+	}
+	free(c->last);
 }

@@ -12,7 +12,8 @@
  *	the group who does not run any more.
  * INV_FENCE_FIRST  a client is told that a lost node is fenced only when no
  *	program of that incarnation runs any more.
- * INV_FENCE_QUORUM  a device is started by a node in a primary view only.
+ * INV_FENCE_QUORUM  a device is started by a node in a primary view only, and
+ *	never against a member of that view.
  * INV_NONCE	the counter of a sender towards a receiver only grows.
  */
 
@@ -135,17 +136,29 @@ chk_live(struct sim *s, bool over)
 }
 
 /*
- * In the step that has just ended: in the view before it, or in the one after
- * it if that was installed first.
+ * In the step that has just ended: in the view before it, in the one after it,
+ * or between two primary views, when the last messages of the first one are
+ * delivered.  Whoever is in the view after it must be left alone.
  */
 void
 chk_fence_start(struct sim *s, unsigned node, const struct action *act)
 {
 	const struct node_view *old = &s->nodes[node].view;
+	int victim = node_index(s, act->node);
 	struct node_view v;
+	unsigned i;
 
 	node_get_view(s->nodes[node].core, &v);
-	if ((old->primary && old->synced) || (v.primary && v.synced))
+	/* Whom the operator wants off is switched off, even if it came back. */
+	for (i = 0; i < v.n; i++)
+		if (victim >= 0 && !s->op_fenced[victim] &&
+		    v.members[i] == act->node && node_on(s, (unsigned)victim) &&
+		    v.incs[i] == s->nodes[victim].inc)
+			sim_fail(s, INV_FENCE_QUORUM,
+			    "n%u fences n%u, which is in its view",
+			    s->nodes[node].id, act->node);
+	if ((old->primary && (old->synced || v.primary)) ||
+	    (v.primary && v.synced))
 		return;
 	sim_fail(s, INV_FENCE_QUORUM,
 	    "n%u fences n%u, but its view is not primary", s->nodes[node].id,

@@ -216,6 +216,8 @@ chk_view_step(struct sim *s, unsigned i)
 	if (v.synced && !(n->view.synced && n->view.epoch == v.epoch))
 		synced(s, &v);
 	n->view = v;
+	if (v.primary && v.synced)
+		chk_group_effective(s, i);
 	check_stale(s, i);
 }
 

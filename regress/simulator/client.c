@@ -69,7 +69,7 @@ static void
 forget(struct sim *s, struct sim_client *c)
 {
 	locks_forget(s, c);
-	free(c->last);
+	chk_group_forget(c);
 	memset(c, 0, sizeof(*c));
 }
 
@@ -133,6 +133,7 @@ start(struct sim *s, unsigned node, struct sim_client *c)
 	struct wbuf w;
 
 	c->open = true;
+	STAILQ_INIT(&c->told);
 	c->id = ev.client = ++s->next_client;
 	node_input(s, node, &ev);
 	wbuf_init(&w, 256);
@@ -305,7 +306,7 @@ group(struct sim *s, unsigned node, struct sim_client *c, uint32_t type,
 	(void)rbuf_u32(r);
 	switch (type) {
 	case M_GROUP_VIEW:
-		chk_group_view(s, node, c, r);
+		chk_group_told(s, node, c, true, 0, r);
 		break;
 	case M_GROUP_MSG:
 		(void)rbuf_u16(r);
@@ -315,12 +316,13 @@ group(struct sim *s, unsigned node, struct sim_client *c, uint32_t type,
 			c->sent_at = s->now;
 		}
 		s->messages++;
-		chk_group_message(s, node, c, from, r);
+		chk_group_told(s, node, c, false, from, r);
 		break;
 	default:
 		sim_trace(s, "n%u client %llu: out of the group",
 		    s->nodes[node].id, (unsigned long long)c->id);
 		c->group_in = c->group_asked = false;
+		c->group_n = 0;
 		break;
 	}
 }

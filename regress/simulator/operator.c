@@ -91,5 +91,9 @@ operator_acts(struct sim *s)
 	}
 	if (s->phase != PH_FAULTS || !sim_chance(s, s->profile.commands))
 		return;
-	command(s, at, sim_chance(s, 500) ? "fence" : "node-leave", target);
+	if (sim_chance(s, 500)) {
+		s->op_fenced[target] = true;
+		command(s, at, "fence", target);
+	} else
+		command(s, at, "node-leave", target);
 }

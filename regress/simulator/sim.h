@@ -121,6 +121,14 @@ struct sim_lock {
 	uint64_t	 release_at;
 };
 
+struct told {
+	STAILQ_ENTRY(told) entry;
+	bool		 view;
+	uint64_t	 from;
+	size_t		 len;
+	uint8_t		 data[];
+};
+
 struct sim_client {
 	bool		 open, joined;
 	bool		 closed;	/* by the daemon; it does not know yet */
@@ -137,6 +145,8 @@ struct sim_client {
 	uint64_t	 group_views;	/* hash of the views since */
 	unsigned	 group_n;	/* members as of the last view */
 	uint64_t	 group_ids[SIM_GROUP_MAX];
+	/* Told while the node's view was not in effect yet; see chk_group.c. */
+	STAILQ_HEAD(, told) told;
 	uint32_t	*last;		/* numbers, by sender; owned */
 	size_t		 nlast;
 	uint32_t	 sent, delivered; /* own messages */
@@ -246,6 +256,7 @@ struct sim {
 	uint64_t	 next_client;
 	uint64_t	 op_client, op_life;	/* the operator's session; or 0 */
 	unsigned	 op_node;
+	bool		 op_fenced[SIM_NODES_MAX]; /* by command, ever */
 	uint64_t	 hash;		/* of everything that happened */
 	uint64_t	 steps, packets;
 	struct trace_line tail[256];
@@ -322,10 +333,12 @@ bool	 chk_view_settled(const struct sim *);
 
 void	 chk_group_init(struct sim *);
 void	 chk_group_free(struct sim *);
-void	 chk_group_view(struct sim *, unsigned node, struct sim_client *,
-	    struct rbuf *);
-void	 chk_group_message(struct sim *, unsigned node, struct sim_client *,
-	    uint64_t from, struct rbuf *);
+/* A view (from 0) or a message of the group arrived. */
+void	 chk_group_told(struct sim *, unsigned node, struct sim_client *,
+	    bool view, uint64_t from, struct rbuf *);
+/* The node's view is in effect: what its clients were told counts. */
+void	 chk_group_effective(struct sim *, unsigned node);
+void	 chk_group_forget(struct sim_client *);	/* the client is gone */
 
 void	 chk_lock_init(struct sim *);
 void	 chk_lock_free(struct sim *);
