@@ -163,6 +163,8 @@ grant_unlock_lvb(struct dlm_ls *ls, struct lock *lk)
 		return;
 	if (lk->flags & DLM_F_IVVALBLK) {
 		r->notvalid = true;
+		/* It was about to be written, so zeros are not valid either. */
+		r->unknown = r->unknown || lk->lvbdirty;
 		return;
 	}
 	if ((lk->flags & DLM_F_VALBLK) == 0 || lk->lvb == NULL)

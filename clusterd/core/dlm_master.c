@@ -333,6 +333,7 @@ on_unlock(struct dlm_ls *ls, uint16_t node, const struct dlm_msg *m)
 	r = lk->rsb;
 	lk->seq = m->seq;
 	lk->flags = m->flags;
+	lk->lvbdirty = m->haslvb;
 	take_lvb(lk, m);
 	master_unlock(ls, lk);
 	master_reap(ls, r);

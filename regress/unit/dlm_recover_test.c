@@ -515,11 +515,88 @@ ATF_TC_BODY(many, tc)
 	fx_free(&fx);
 }
 
+/*
+ * A master does what it is asked, and its answers are lost in a recovery.  By
+ * then it has forgotten the resource, and the holder asks for all of it again.
+ */
+ATF_TC_WITHOUT_HEAD(answers_lost);
+ATF_TC_BODY(answers_lost, tc)
+{
+	struct fx_lock *first, *x, *y;
+	struct fx fx;
+
+	fx_init(&fx, 3);
+	first = fx_lock(&fx, 1, 9, 0, DLM_NL, 0);
+	fx_drain(&fx);
+	x = fx_lock(&fx, 3, 1, 0, DLM_EX, 0);
+	fx_drain(&fx);
+	y = fx_lock(&fx, 3, 2, 0, DLM_PR, 0);
+	fx_drain(&fx);
+	fx_unlock(&fx, first, 0, NULL);
+	fx_drain(&fx);
+	ATF_REQUIRE(x->asts == 1 && x->status == 0 && y->asts == 0);
+	x->asts = 0;
+	fx_cancel(&fx, y);
+	fx_unlock(&fx, x, 0, NULL);
+	/* The lower node is served first: its answers are still on the way. */
+	while (!STAILQ_EMPTY(&fx.net[3][1]))
+		ATF_REQUIRE(fx_step(&fx));
+	ATF_REQUIRE(x->asts == 0 && y->asts == 0);
+	fx_recover(&fx);
+	fx_drain(&fx);
+	ATF_CHECK(x->asts == 1 && x->unlocked);
+	ATF_CHECK_MSG(y->asts == 1 && y->status == ECANCELED,
+	    "the request that was cancelled has %u ends", y->asts);
+	fx_require_empty(&fx);
+	fx_free(&fx);
+}
+
+/*
+ * The first write ever of a value block is under way when its writer dies,
+ * and no master has heard of it: nobody may take the zeros for valid.
+ */
+static void
+first_write_lost(unsigned writer, unsigned master)
+{
+	struct fx_lock *keeper, *x, *reader;
+	uint8_t value[DLM_LVB_MAX] = { 1 };
+	struct fx fx;
+
+	fx_init(&fx, 4);
+	keeper = fx_lock(&fx, master, 9, 0, DLM_NL, 0);
+	fx_drain(&fx);
+	x = fx_lock(&fx, writer, 1, 0, DLM_PW, 0);
+	fx_drain(&fx);
+	ATF_REQUIRE(keeper->status == 0 && x->status == 0 && x->asts == 1);
+	fx_kill(&fx, 4);
+	fx_drain(&fx);
+	fx_convert(&fx, x, DLM_PR, DLM_F_VALBLK, value);
+	fx_client_gone(&fx, writer, 1);
+	fx_fence(&fx);
+	fx_drain(&fx);
+	reader = fx_lock(&fx, 2, 2, 0, DLM_PR, DLM_F_VALBLK);
+	fx_drain(&fx);
+	ATF_REQUIRE(reader->asts == 1 && reader->status == 0);
+	ATF_CHECK_MSG(reader->haslvb &&
+		(reader->sbflags & DLM_SBF_VALNOTVALID) != 0,
+	    "writer %u, master %u: flags %#x", writer, master, reader->sbflags);
+	fx_free(&fx);
+}
+
+ATF_TC_WITHOUT_HEAD(first_write);
+ATF_TC_BODY(first_write, tc)
+{
+	first_write_lost(1, 1);
+	first_write_lost(1, 3);
+}
+
 ATF_TP_ADD_TCS(tp)
 {
 	ATF_TP_ADD_TC(tp, calm);
 	ATF_TP_ADD_TC(tp, changes);
 	ATF_TP_ADD_TC(tp, storm);
 	ATF_TP_ADD_TC(tp, many);
+	ATF_TP_ADD_TC(tp, answers_lost);
+	ATF_TP_ADD_TC(tp, first_write);
 	return atf_no_error();
 }
