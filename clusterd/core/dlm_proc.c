@@ -494,13 +494,32 @@ proc_request(struct dlm *d, struct dlm_ls *ls, const struct note *n)
 
 /* ---- answers of masters --------------------------------------------- */
 
+/*
+ * Node says that it is not the master.  It has nothing of ours then; unlocks
+ * that were given to it again after a recovery had been done by it before.
+ * False: a lock that it granted is still in use, which makes no sense.
+ */
+static bool
+forget_master(struct dlm_ls *ls, struct rsb *r)
+{
+	struct lock *lk, *next;
+
+	TAILQ_FOREACH(lk, &r->q[AT_COPY], queue)
+		if (lk->gr != DLM_IV && lk->op != OP_UNLOCK)
+			return false;
+	r->master = 0;
+	TAILQ_FOREACH_SAFE(lk, &r->q[AT_COPY], queue, next)
+		if (lk->gr != DLM_IV)
+			proc_done(ls, lk, DST_UNLOCKED);
+	return true;
+}
+
 /* What an answer tells about the master; false: it makes no sense. */
 static bool
 learn_master(struct dlm_ls *ls, struct lock *lk, uint16_t node,
     enum dlm_status status)
 {
 	struct rsb *r = lk->rsb;
-	struct lock *other;
 
 	/* One of ours that stands in a queue of ours was never sent. */
 	if (lk->at != AT_COPY)
@@ -514,13 +533,7 @@ learn_master(struct dlm_ls *ls, struct lock *lk, uint16_t node,
 			r->master = node;
 		return r->master == node;
 	}
-	if (r->master != node)
-		return true;
-	TAILQ_FOREACH(other, &r->q[AT_COPY], queue)
-		if (other->gr != DLM_IV)
-			return false;
-	r->master = 0;
-	return true;
+	return r->master != node || forget_master(ls, r);
 }
 
 /* The master's word on the operation that is under way. */
@@ -562,7 +575,7 @@ on_reply(struct dlm_ls *ls, uint16_t node, const struct dlm_msg *m)
 		return;
 	}
 	if (m->status == DST_RETRY)
-		lk->sent = lk->exposed = false;
+		lk->sent = lk->cancelled = lk->exposed = false;
 	else if (lk->op != OP_NONE && lk->seq == m->seq)
 		answer(ls, lk, m);
 	if (resolved) {
