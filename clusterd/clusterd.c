@@ -49,8 +49,11 @@ parse(struct options *o, int argc, char **argv)
 {
 	int ch;
 
-	while ((ch = getopt(argc, argv, "C:EFN:P:R:S:df:k:nu:v")) != -1) {
+	while ((ch = getopt(argc, argv, "BC:EFN:P:R:S:df:k:nu:v")) != -1) {
 		switch (ch) {
+		case 'B':
+			o->role = ROLE_BEAT;
+			break;
 		case 'C':
 			o->empty = optarg;
 			break;
@@ -437,8 +440,11 @@ main(int argc, char **argv, char **envp)
 	po.empty = o.empty;
 	switch (o.role) {
 	case ROLE_ENGINE:
+	case ROLE_BEAT:
 		if (o.empty == NULL)
 			usage();
+		if (o.role == ROLE_BEAT)
+			beat_main(&po);
 		engine_main(&po);
 	case ROLE_FENCE:
 		fence_main(&po);

@@ -16,7 +16,8 @@ LOOP_LIBS := -levent_core
 DAEMON_SRCS := clusterd/clusterd.c clusterd/parent.c clusterd/mounts.c \
 	       clusterd/sockets.c clusterd/store.c clusterd/conf_pipe.c \
 	       clusterd/proc.c clusterd/sandbox.c clusterd/engine.c \
-	       clusterd/net.c clusterd/control.c $(LOOP_SRCS) clusterd/log.c
+	       clusterd/net.c clusterd/control.c clusterd/beat.c \
+	       clusterd/beat_child.c $(LOOP_SRCS) clusterd/log.c
 
 include clusterd/core/core.mk
 include $(sort $(filter-out clusterd/core/core.mk,$(wildcard clusterd/*/*.mk)))

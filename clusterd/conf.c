@@ -23,10 +23,11 @@ static const struct {
 	const char *name;
 	uint64_t heartbeat_us;
 	uint64_t failure_timeout_us;
+	uint64_t stall_timeout_us;
 } profiles[] = {
-	[DETECT_FAST] = { "fast", 50000, 400000 },
-	[DETECT_NORMAL] = { "normal", 100000, 700000 },
-	[DETECT_WAN] = { "wan", 500000, 5000000 },
+	[DETECT_FAST] = { "fast", 50000, 400000, 1500000 },
+	[DETECT_NORMAL] = { "normal", 100000, 700000, 3000000 },
+	[DETECT_WAN] = { "wan", 500000, 5000000, 15000000 },
 };
 
 static const char *const loglevels[] = {
@@ -35,7 +36,7 @@ static const char *const loglevels[] = {
 };
 
 /*
- * The two timers go together, so that nobody has to know how they depend on
+ * The timers go together, so that nobody has to know how they depend on
  * each other; explicit values in the file replace them afterwards.
  */
 void
@@ -45,6 +46,14 @@ conf_profile(struct conf *c, enum conf_detect detect)
 	c->detect = detect;
 	c->heartbeat_us = profiles[detect].heartbeat_us;
 	c->failure_timeout_us = profiles[detect].failure_timeout_us;
+	c->stall_timeout_us = profiles[detect].stall_timeout_us;
+}
+
+uint64_t
+conf_profile_stall(enum conf_detect detect)
+{
+	ASSERT((size_t)detect < NITEMS(profiles));
+	return profiles[detect].stall_timeout_us;
 }
 
 const char *

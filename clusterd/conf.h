@@ -99,9 +99,12 @@ struct conf {
 	char		 keyfile[CONF_PATH_LEN]; /* default /etc/cluster/key */
 
 	/* membership */
-	enum conf_detect detect;		/* sets the two below */
+	enum conf_detect detect;		/* sets the three below */
 	uint64_t	 heartbeat_us;		/* between beats on a link */
 	uint64_t	 failure_timeout_us;	/* silence before suspicion */
+	/* The same while the peer's beat process says that it lives; under
+	   failure_timeout_us it has no effect. */
+	uint64_t	 stall_timeout_us;
 
 	/* quorum */
 	bool		 wait_for_all;		/* default true */
@@ -127,8 +130,10 @@ struct conf {
 	uint8_t		 hash[32];	/* BLAKE2b of the normal form */
 };
 
-/* Sets the two timers of membership as the profile has them. */
+/* Sets the timers of membership as the profile has them. */
 void	 conf_profile(struct conf *, enum conf_detect);
+/* The profile's stall_timeout, us. */
+uint64_t conf_profile_stall(enum conf_detect);
 /* The words of the file; NULL for a number outside the enum. */
 const char *conf_detect_name(enum conf_detect);
 const char *conf_loglevel_name(enum conf_loglevel);

@@ -8,7 +8,8 @@
  *
  * V1.  Ids and addresses are each used once; all nodes have the same number
  *      of links, and one link is of one address family.
- * V2.  heartbeat < failure_timeout / 3, so that two lost beats are no death.
+ * V2.  heartbeat < failure_timeout / 3, so that two lost beats are no death;
+ *      failure_timeout <= stall_timeout, unless the latter is the profile's.
  * V3.  two_node only with two voters, each of which the other can fence.
  * V4.  Every node can be fenced, by levels or by an operator.
  * V5.  No mount point lies in another.
@@ -216,6 +217,21 @@ check_timers(struct check *k)
 		text(k,
 		    "membership.failure_timeout is over 30s: locks of a "
 		    "lost node stay frozen that long");
+		end(k);
+	}
+	/* A profile's value does not bind who asks for more patience. */
+	if (c->stall_timeout_us < c->failure_timeout_us &&
+	    c->stall_timeout_us != conf_profile_stall(c->detect)) {
+		begin(k, "E043", "membership.stall_timeout");
+		other(k, "membership.failure_timeout");
+		text(k,
+		    "membership.stall_timeout is %ums, under failure_timeout, "
+		    "%ums",
+		    ms(c->stall_timeout_us), ms(c->failure_timeout_us));
+		fix(k,
+		    "an engine that does not run while its machine lives is "
+		    "given more time than a silent machine: %ums or more",
+		    ms(c->failure_timeout_us));
 		end(k);
 	}
 	if (c->heartbeat_us * 3 >= c->failure_timeout_us) {

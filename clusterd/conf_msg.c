@@ -235,6 +235,7 @@ conf_encode(const struct conf *c, bool secrets, struct wbuf *w)
 	wbuf_u8(w, (uint8_t)c->detect);
 	wbuf_u64(w, c->heartbeat_us);
 	wbuf_u64(w, c->failure_timeout_us);
+	wbuf_u64(w, c->stall_timeout_us);
 	wbuf_u8(w, c->wait_for_all);
 	wbuf_u8(w, c->two_node);
 	encode_fencing(c, secrets, w);
@@ -258,6 +259,7 @@ decode(struct conf *c, struct rbuf *r)
 	c->detect = (enum conf_detect)rbuf_u8(r);
 	c->heartbeat_us = rbuf_u64(r);
 	c->failure_timeout_us = rbuf_u64(r);
+	c->stall_timeout_us = rbuf_u64(r);
 	c->wait_for_all = get_bool(r);
 	c->two_node = get_bool(r);
 	decode_fencing(c, r);

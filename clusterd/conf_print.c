@@ -145,6 +145,7 @@ print_timers(const struct conf *c, struct wbuf *w)
 	put(w, "  detect: %s\n", conf_detect_name(c->detect));
 	put_duration(w, "  heartbeat", c->heartbeat_us);
 	put_duration(w, "  failure_timeout", c->failure_timeout_us);
+	put_duration(w, "  stall_timeout", c->stall_timeout_us);
 	put(w, "quorum:\n");
 	put(w, "  wait_for_all: %s\n", word(c->wait_for_all));
 	put(w, "  two_node: %s\n", word(c->two_node));

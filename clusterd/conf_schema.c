@@ -58,7 +58,7 @@ static const struct key transport_keys[] = {
 	{ .name = NULL },
 };
 
-/* detect comes first: it sets the two others. */
+/* detect comes first: it sets the others. */
 static const struct key membership_keys[] = {
 	{ .name = "detect",
 	    .set = set_detect,
@@ -73,6 +73,11 @@ static const struct key membership_keys[] = {
 	{ .name = "failure_timeout",
 	    .set = set_duration,
 	    MEMBER(conf, failure_timeout_us),
+	    .min = 1000,
+	    .max = CONF_FAILURE_MAX },
+	{ .name = "stall_timeout",
+	    .set = set_duration,
+	    MEMBER(conf, stall_timeout_us),
 	    .min = 1000,
 	    .max = CONF_FAILURE_MAX },
 	{ .name = NULL },

@@ -157,6 +157,7 @@ conf_valid(const struct conf *c)
 	    conf_path_ok(c->keyfile) && conf_detect_name(c->detect) != NULL &&
 	    within(c->heartbeat_us, CONF_HEARTBEAT_MIN, CONF_HEARTBEAT_MAX) &&
 	    within(c->failure_timeout_us, CONF_FAILURE_MIN, CONF_FAILURE_MAX) &&
+	    within(c->stall_timeout_us, CONF_FAILURE_MIN, CONF_FAILURE_MAX) &&
 	    valid_fencing(c) && valid_filesystems(c) &&
 	    conf_loglevel_name(c->log_level) != NULL &&
 	    valid_group(c->admin_group) && valid_group(c->observer_group);

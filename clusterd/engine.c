@@ -11,6 +11,7 @@
  * silence.
  */
 
+#include <sys/mman.h>
 #include <sys/random.h>
 
 #include <errno.h>
@@ -56,6 +57,7 @@ static struct engine {
 	struct conf *conf;
 	uint8_t key[32];
 	bool have_key;
+	struct beat_page *page; /* NULL: nobody looks */
 
 	struct actions out;
 	bool storing;  /* actions wait for M_STORED */
@@ -431,6 +433,8 @@ drain(void)
 	unsigned link, round, got;
 
 	engine.draining = true;
+	if (engine.page != NULL)
+		engine.page->rounds++;
 	for (round = 0; round < DRAIN_BATCHES; round++) {
 		got = 0;
 		for (link = 0; link < engine.conf->nlinks; link++)
@@ -600,11 +604,24 @@ take_peer(int fd)
 }
 
 static void
+take_page(int fd)
+{
+	void *p = mmap(NULL, sizeof(*engine.page), PROT_READ | PROT_WRITE,
+	    MAP_SHARED, fd, 0);
+
+	close(fd);
+	if (p == MAP_FAILED || engine.page != NULL)
+		fatalx("parent: the shared page cannot be used");
+	engine.page = p;
+}
+
+static void
 parent_message(void *arg, const struct msg *m)
 {
 	struct rbuf r;
 	bool takes_fd = m->type == M_LINK_FD || m->type == M_CONTROL_FD ||
-	    m->type == M_OBSERVE_FD || m->type == M_PEER_FD;
+	    m->type == M_OBSERVE_FD || m->type == M_PEER_FD ||
+	    m->type == M_PAGE_FD;
 
 	if ((m->fd != -1) != takes_fd)
 		fatalx("parent: message %u: descriptor %d", m->type, m->fd);
@@ -628,6 +645,9 @@ parent_message(void *arg, const struct msg *m)
 		break;
 	case M_PEER_FD:
 		take_peer(m->fd);
+		break;
+	case M_PAGE_FD:
+		take_page(m->fd);
 		break;
 	case M_START:
 		start(&r);

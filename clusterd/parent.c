@@ -26,6 +26,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "beat_child.h"
 #include "log.h"
 #include "mounts.h"
 #include "parent.h"
@@ -70,6 +71,7 @@ static struct parent {
 	struct loop *loop;
 	struct mounts *mounts;
 	struct child engine, fence;
+	struct beat_child *beat;
 	struct loop_timer *engine_again, *fence_again, *links_again;
 	struct loop_timer *store_again, *stop_limit;
 	uint64_t engine_wait; /* us before the next start */
@@ -183,6 +185,7 @@ links_open(void)
 				continue;
 			}
 			number = (uint8_t)link;
+			beat_child_link(parent.beat, link, fd);
 			tell(&parent.engine, M_LINK_FD, &number, 1, fd);
 			parent.linked[link] = true;
 		}
@@ -382,6 +385,13 @@ engine_end(void)
 	char how[128];
 
 	e->state = CHILD_DOWN;
+	/* First of all: the others need not wait for its silence. */
+	if (WIFSIGNALED(e->status))
+		beat_child_ended(parent.beat, WE_SIGNAL,
+		    (uint32_t)WTERMSIG(e->status));
+	else
+		beat_child_ended(parent.beat, WE_EXIT,
+		    (uint32_t)WEXITSTATUS(e->status));
 	loop_timer_stop(parent.store_again);
 	loop_timer_stop(parent.links_again);
 	describe(e, how, sizeof(how));
@@ -466,7 +476,7 @@ engine_start(void *arg)
 	struct child *e = &parent.engine;
 	uint64_t incarnation;
 	uint8_t verbose = 1;
-	int fd;
+	int fd, page;
 
 	if (next_incarnation(&incarnation) == -1) {
 		log_warn("state file: the new incarnation cannot be stored");
@@ -491,6 +501,9 @@ engine_start(void *arg)
 	if (conf_deliver(e->ipc, parent.set->conf, false) == -1)
 		log_warn("engine: the configuration cannot be sent");
 	tell(e, M_KEY, parent.set->key, sizeof(parent.set->key), -1);
+	page = beat_child_start(parent.beat, parent.set, incarnation);
+	if (page != -1)
+		tell(e, M_PAGE_FD, NULL, 0, page);
 	links_retry(NULL);
 	control_sockets();
 	introduce();
@@ -676,6 +689,7 @@ on_child(void *arg)
 {
 	reap(&parent.engine);
 	reap(&parent.fence);
+	beat_child_reap(parent.beat);
 	engine_maybe_ended();
 	fence_maybe_ended();
 }
@@ -688,6 +702,7 @@ init(struct parent_setup *set)
 	parent.loop = loop_new();
 	if (parent.loop == NULL)
 		fatal("loop");
+	parent.beat = beat_child_new(parent.loop, &set->opts);
 	parent.mounts = mounts_new(parent.loop, mounts_ended, NULL);
 	parent.engine_again = loop_timer_new(parent.loop, engine_start, NULL);
 	parent.fence_again = loop_timer_new(parent.loop, fence_start, NULL);
@@ -714,5 +729,6 @@ parent_run(struct parent_setup *set)
 	if (parent.fence.state != CHILD_OFF && !parent.fence.reaped)
 		kill(parent.fence.pid, SIGKILL);
 	mounts_free(parent.mounts);
+	beat_child_free(parent.beat);
 	return parent.status;
 }

@@ -34,8 +34,16 @@ proc_role_name(enum proc_role role)
 		return "engine";
 	case ROLE_FENCE:
 		return "fence";
+	case ROLE_BEAT:
+		return "beat";
 	}
 	return "unknown";
+}
+
+static const char *
+proc_role_flag(enum proc_role role)
+{
+	return role == ROLE_ENGINE ? "-E" : role == ROLE_FENCE ? "-F" : "-B";
 }
 
 int
@@ -55,7 +63,7 @@ child_exec(enum proc_role role, const struct proc_opts *o, int fd)
 	char var[128];
 
 	argv[n++] = "clusterd";
-	argv[n++] = role == ROLE_ENGINE ? "-E" : "-F";
+	argv[n++] = proc_role_flag(role);
 	if (o->foreground)
 		argv[n++] = "-d";
 	if (o->verbose)

@@ -15,14 +15,14 @@
 #define PROC_FD		3
 #define PROC_USER	"_clusterd"
 
-enum proc_role { ROLE_PARENT = 0, ROLE_ENGINE, ROLE_FENCE };
+enum proc_role { ROLE_PARENT = 0, ROLE_ENGINE, ROLE_FENCE, ROLE_BEAT };
 
 /* What a child is told on its command line: nothing that is secret. */
 struct proc_opts {
 	bool		 foreground;	/* log to standard error */
 	bool		 verbose;
-	const char	*user;		/* engine: becomes this user */
-	const char	*empty;		/* engine: an empty directory to chroot to */
+	const char	*user;		/* engine and beat become this user */
+	const char	*empty;		/* an empty directory for them to chroot to */
 };
 
 const char *proc_role_name(enum proc_role);

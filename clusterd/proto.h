@@ -3,7 +3,7 @@
 
 /*
  * Every message type of every local channel (msg.h), with its payload as
- * buf.h fields in order.  Channels: P parent, E engine, F fence, C client.
+ * buf.h fields in order.
  * A receiver checks, in this order: allowed on this channel, allowed for
  * this peer, length, content.  Unknown types from a client are answered with
  * M_RESULT EPROTONOSUPPORT; from our own processes they are fatal.
@@ -29,6 +29,11 @@ enum msg_type {
 	M_STOP,			/* leave cleanly, then exit */
 	M_VERBOSE,		/* u8 */
 	M_MOUNT_REFUSED,	/* u64 client; str why: it cannot be kept */
+	M_PAGE_FD,		/* fd: struct beat_page, to engine and beat */
+
+	/* parent -> beat; M_CONF, M_LINK_FD, M_PAGE_FD as above */
+	M_BEAT_START = 50,	/* u16 node id; u64 incarnation; 32 bytes: key */
+	M_ENGINE_ENDED,		/* u8 enum wire_end; u32 number: say so, exit */
 
 	/* engine -> parent */
 	M_READY = 100,		/* - */

@@ -457,8 +457,8 @@ fencing_note(struct fencing *f, const struct note *note, struct bus *bus)
 		break;
 	case NOTE_SYNCED:
 		/* One that is delivered as its view ends is too late. */
-		f->synced = f->primary && !f->wedged &&
-		    note->seq == f->view.epoch;
+		f->synced =
+		    f->primary && !f->wedged && note->seq == f->view.epoch;
 		break;
 	case NOTE_ORDERED:
 		ordered(f, note, bus);

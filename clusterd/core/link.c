@@ -21,9 +21,12 @@
  * L5	Between NOTE_PEER_UP and the next NOTE_PEER_DOWN or NOTE_PEER_GONE of a
  *	node, its messages are delivered in order, each once; none outside.
  * L6	Our own lateness moves every deadline of liveness by as much.
+ * L7	The beat process of a peer can end its session and put off its end, up
+ *	to the stall limit, and nothing else.
  *
  * This file: datagrams in and out, time.  link_path.c: one link of one peer.
- * link_session.c: handshake, sessions and what they carry.
+ * link_session.c: handshake, sessions and what they carry.  link_beat.c: what
+ * a peer's beat process says.
  */
 
 #include <stdarg.h>
@@ -56,7 +59,7 @@ link_new(const struct conf *conf, uint16_t self, uint64_t inc,
 	l->self = self;
 	l->inc = inc;
 	memcpy(l->cluster_key, key, sizeof(l->cluster_key));
-	seal_derive(&l->key, key, self, inc);
+	seal_derive(&l->key, key, SEAL_ENGINE, self, inc);
 	l->cluster = wire_cluster(conf->cluster);
 	wbuf_init(&l->plain, WIRE_PLAIN_MAX);
 	wbuf_init(&l->out, WIRE_DATAGRAM_MAX);
@@ -88,6 +91,7 @@ link_free(struct link_layer *l)
 	for (i = 0; i < l->npeers; i++) {
 		seal_forget(&l->peers[i].cur.key);
 		seal_forget(&l->peers[i].cand.key);
+		seal_forget(&l->peers[i].cur.beat_key);
 		stream_free(l->peers[i].stream);
 	}
 	free(l->peers);
@@ -171,6 +175,19 @@ enter(struct link_layer *l, struct bus *bus)
 	}
 }
 
+void
+link_heard(struct link_layer *l, struct peer *p, unsigned link, struct bus *bus)
+{
+	if (p->stalled && p->up)
+		bus_event(bus, EVK_NODE, EVL_INFO,
+		    "node %u: its engine runs again, after %llu ms", p->id,
+		    (unsigned long long)(bus->now - p->last_heard) / 1000);
+	p->stalled = false;
+	p->last_heard = bus->now;
+	p->fail_at = bus->now + l->conf->failure_timeout_us;
+	path_heard(l, p, link, bus);
+}
+
 /* Says so in a way that tells a dead peer from a slow machine of our own. */
 static void
 peer_silent(struct link_layer *l, struct peer *p, struct bus *bus)
@@ -178,6 +195,14 @@ peer_silent(struct link_layer *l, struct peer *p, struct bus *bus)
 	uint64_t late = MAX(l->late, l->late_before);
 	char why[160];
 
+	if (p->stalled) {
+		snprintf(why, sizeof(why),
+		    "its engine has not run for %llu ms, although its machine "
+		    "answers",
+		    (unsigned long long)(bus->now - p->last_heard) / 1000);
+		session_drop(l, p, why, bus);
+		return;
+	}
 	snprintf(why, sizeof(why),
 	    "silent on %u link%s for %llu ms; we were scheduled %s (max gap "
 	    "%llu ms)",
@@ -314,7 +339,7 @@ claimed_life(struct link_layer *l, struct peer *p, uint64_t inc,
 		return NULL;
 	memset(fresh, 0, sizeof(*fresh));
 	fresh->inc = inc;
-	seal_derive(&fresh->key, l->cluster_key, p->id, inc);
+	seal_derive(&fresh->key, l->cluster_key, SEAL_ENGINE, p->id, inc);
 	return fresh;
 }
 
@@ -407,7 +432,7 @@ link_packet(struct link_layer *l, unsigned link, const uint8_t *data,
 	enter(l, bus);
 	if (l->leaving)
 		return;
-	if (len < WIRE_HEADER_LEN + WIRE_TAG_LEN + WIRE_PREAMBLE_LEN) {
+	if (len < WIRE_HEADER_LEN + WIRE_TAG_LEN) {
 		link_refuse(l, NULL, LR_SHORT, bus, NULL);
 		return;
 	}
@@ -420,6 +445,10 @@ link_packet(struct link_layer *l, unsigned link, const uint8_t *data,
 	p = check_header(l, &h, ours, link, bus);
 	if (p == NULL)
 		return;
+	if (h.voice != WV_ENGINE) {
+		link_beat(l, p, &h, link, data, len, bus);
+		return;
+	}
 	life = open_datagram(l, p, &h, data, len, plain, bus);
 	if (life == NULL)
 		return;
@@ -512,6 +541,14 @@ link_session(const struct link_layer *l, uint16_t node, uint64_t *inc)
 	if (inc != NULL)
 		*inc = p->cur.inc;
 	return true;
+}
+
+bool
+link_stalled(const struct link_layer *l, uint16_t node)
+{
+	const struct peer *p = link_peer(l, node);
+
+	return p != NULL && p->up && p->stalled;
 }
 
 uint64_t

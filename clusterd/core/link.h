@@ -43,6 +43,8 @@ struct link_info {
 void	 link_get(const struct link_layer *, uint16_t node, unsigned link,
 	    struct link_info *);
 bool	 link_session(const struct link_layer *, uint16_t node, uint64_t *inc);
+/* Its engine does not run, says its beat process. */
+bool	 link_stalled(const struct link_layer *, uint16_t node);
 /* Datagrams refused, by reason; names by link_reject_name(). */
 enum link_reject {
 	LR_SHORT = 0, LR_VERSION, LR_CLUSTER, LR_UNKNOWN_NODE, LR_SELF,

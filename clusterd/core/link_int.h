@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* Copyright (c) 2026 The clusterd authors */
 
-/* Shared by link.c, link_path.c and link_session.c, and by nobody else. */
+/* Shared by link*.c, and by nobody else. */
 
 #ifndef CORE_LINK_INT_H
 #define CORE_LINK_INT_H
@@ -37,6 +37,10 @@ struct life {
 	uint32_t	 seq;		/* newest of its sessions with us */
 	uint64_t	 nonce;		/* of that one, told by a good HELLO; or 0 */
 	bool		 bye;		/* it left: never again */
+	/* Its beat process: derived when first needed. */
+	bool		 has_beat;
+	struct seal_key	 beat_key;
+	struct seal_window beat_window;
 };
 
 struct peer {
@@ -51,6 +55,7 @@ struct peer {
 	struct path	 paths[CONF_LINKS_MAX];
 	uint64_t	 beat_at;
 	uint64_t	 fail_at;	/* silence until then ends the session */
+	bool		 stalled;	/* only its beat process is heard */
 	uint64_t	 last_heard;
 	uint64_t	 reply_at;	/* earliest next answer to a HELLO */
 	uint64_t	 double_until;	/* data goes over two links */
@@ -88,7 +93,12 @@ void	 link_begin(struct link_layer *, const struct peer *, uint64_t echo);
 void	 link_send(struct link_layer *, struct peer *, unsigned link,
 	    struct bus *);
 
+/* The life that proved itself spoke: its silence counts from now on. */
+void	 link_heard(struct link_layer *, struct peer *, unsigned link,
+	    struct bus *);
+
 /* link_path.c */
+/* Something authentic of the peer came this way. */
 void	 path_heard(struct link_layer *, struct peer *, unsigned link,
 	    struct bus *);
 void	 path_beat(struct link_layer *, struct peer *, unsigned link,
@@ -100,6 +110,10 @@ void	 path_expire(struct link_layer *, struct peer *, struct bus *);
 /* The link that data goes over, and a second one for times of loss. */
 unsigned path_best(const struct link_layer *, const struct peer *);
 int	 path_second(const struct link_layer *, const struct peer *);
+
+/* link_beat.c: a datagram of the peer's beat process, header checked. */
+void	 link_beat(struct link_layer *, struct peer *, const struct wire_header *,
+	    unsigned link, const uint8_t *, size_t len, struct bus *);
 
 /* link_session.c */
 void	 session_datagram(struct link_layer *, struct peer *, struct life *,

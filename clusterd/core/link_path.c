@@ -26,8 +26,6 @@ path_heard(struct link_layer *l, struct peer *p, unsigned link, struct bus *bus)
 {
 	struct path *path = &p->paths[link];
 
-	p->last_heard = bus->now;
-	p->fail_at = bus->now + l->conf->failure_timeout_us;
 	path->last_heard = bus->now;
 	path->down_at = bus->now + patience(l);
 	if (path->up)

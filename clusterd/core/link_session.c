@@ -108,6 +108,7 @@ session_up(struct link_layer *l, struct peer *p, struct bus *bus)
 	struct note *n;
 
 	p->up = p->was_up = true;
+	p->stalled = false;
 	p->double_until = 0;
 	p->last_heard = bus->now;
 	p->fail_at = bus->now + l->conf->failure_timeout_us;
@@ -137,6 +138,7 @@ promote(struct peer *p, struct bus *bus)
 	p->up = false;
 	stream_reset(p->stream);
 	seal_forget(&p->cur.key);
+	seal_forget(&p->cur.beat_key);
 	p->cur = p->cand;
 	memset(&p->cand, 0, sizeof(p->cand));
 	for (i = 0; i < CONF_LINKS_MAX; i++) {
@@ -317,7 +319,7 @@ session_datagram(struct link_layer *l, struct peer *p, struct life *life,
 	}
 	/* Only a proven life can be alive: old records must not count. */
 	if (life == &p->cur)
-		path_heard(l, p, link, bus);
+		link_heard(l, p, link, bus);
 	if (pre.seq < life->seq)
 		return;
 	if (life == &p->cur && p->up && pre.seq > life->seq)
@@ -334,7 +336,7 @@ session_datagram(struct link_layer *l, struct peer *p, struct life *life,
 	if (proven && life == &p->cand) {
 		promote(p, bus);
 		life = &p->cur;
-		path_heard(l, p, link, bus);
+		link_heard(l, p, link, bus);
 	}
 	if (proven && !p->up)
 		session_up(l, p, bus);

@@ -34,11 +34,12 @@ put(uint8_t *p, uint64_t v, unsigned bytes)
 }
 
 void
-seal_derive(struct seal_key *k, const uint8_t cluster_key[32], uint16_t node,
-    uint64_t incarnation)
+seal_derive(struct seal_key *k, const uint8_t cluster_key[32],
+    enum seal_use use, uint16_t node, uint64_t incarnation)
 {
 	uint8_t msg[16 + 2 + 8] = "clusterd sender";
 
+	msg[15] = (uint8_t)use;
 	put(msg + 16, node, 2);
 	put(msg + 18, incarnation, 8);
 	crypto_generichash(k->key, sizeof(k->key), msg, sizeof(msg),

@@ -19,9 +19,12 @@ struct seal_key {
 	uint8_t	 key[SEAL_KEY_LEN];
 };
 
+/* What a key of an incarnation is for; see enum wire_voice. */
+enum seal_use { SEAL_ENGINE = 0, SEAL_BEAT };
+
 /* The key that this incarnation of a node seals with, for every receiver. */
 void	 seal_derive(struct seal_key *, const uint8_t cluster_key[32],
-	    uint16_t node, uint64_t incarnation);
+	    enum seal_use, uint16_t node, uint64_t incarnation);
 void	 seal_forget(struct seal_key *);	/* overwrites it */
 
 /*

@@ -231,9 +231,11 @@ node_state(const struct node *nd, uint16_t id)
 	struct fencing_info info;
 	uint64_t inc;
 
-	if (v != NULL && view_find(v, id) != NULL)
-		return nd->state == NODE_LEAVING && id == nd->self ? "leaving" :
-								     "up";
+	if (v != NULL && view_find(v, id) != NULL) {
+		if (nd->state == NODE_LEAVING && id == nd->self)
+			return "leaving";
+		return link_stalled(nd->link, id) ? "stalled" : "up";
+	}
 	if (fence_of(nd, id, &info) && info.state != FS_DONE)
 		return "lost";
 	if (link_session(nd->link, id, &inc))

@@ -32,7 +32,7 @@ wire_put_header(struct wbuf *w, const struct wire_header *h)
 	wbuf_u8(w, h->version);
 	wbuf_u8(w, h->keyid);
 	wbuf_u8(w, h->link);
-	wbuf_u8(w, 0);
+	wbuf_u8(w, h->voice);
 	wbuf_u64(w, h->cluster);
 	wbuf_u16(w, h->from);
 	wbuf_u16(w, h->to);
@@ -48,7 +48,7 @@ wire_get_header(struct rbuf *r, struct wire_header *h)
 	h->version = rbuf_u8(r);
 	h->keyid = rbuf_u8(r);
 	h->link = rbuf_u8(r);
-	(void)rbuf_u8(r);
+	h->voice = rbuf_u8(r);
 	h->cluster = rbuf_u64(r);
 	h->from = rbuf_u16(r);
 	h->to = rbuf_u16(r);
@@ -127,6 +127,21 @@ wire_put_bye(struct wbuf *w)
 	put_frame(w, WF_BYE, 0);
 }
 
+void
+wire_put_stall(struct wbuf *w, const struct wire_stall *s)
+{
+	put_frame(w, WF_STALL, 8);
+	wbuf_u64(w, s->age);
+}
+
+void
+wire_put_dead(struct wbuf *w, const struct wire_dead *d)
+{
+	put_frame(w, WF_DEAD, 1 + 4);
+	wbuf_u8(w, d->how);
+	wbuf_u32(w, d->number);
+}
+
 bool
 wire_next(struct rbuf *r, uint8_t *type, struct rbuf *body)
 {
@@ -184,4 +199,19 @@ wire_get_ack(struct rbuf *r, struct wire_ack *a)
 	a->nsack = rbuf_u8(r);
 	a->sack = rbuf_take(r, a->nsack);
 	return !r->err && a->next != 0 && a->nsack <= WIRE_SACK_MAX;
+}
+
+bool
+wire_get_stall(struct rbuf *r, struct wire_stall *s)
+{
+	s->age = rbuf_u64(r);
+	return !r->err;
+}
+
+bool
+wire_get_dead(struct rbuf *r, struct wire_dead *d)
+{
+	d->how = rbuf_u8(r);
+	d->number = rbuf_u32(r);
+	return !r->err;
 }

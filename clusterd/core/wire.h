@@ -35,17 +35,27 @@
 #define WIRE_SEGMENT_MAX 1024		/* bytes of the stream in one frame */
 #define WIRE_SACK_MAX	64		/* bytes of bitmap in an ACK frame */
 
+/* Whose words these are.  Each voice of an incarnation has a key of its own. */
+enum wire_voice {
+	WV_ENGINE = 0,	/* preamble, then frames of a session */
+	WV_BEAT		/* of the beat process: frames without a preamble */
+};
+
 struct wire_header {
 	uint8_t		 version;
 	uint8_t		 keyid;		/* generation of the cluster key */
 	uint8_t		 link;		/* the link it was sent on */
+	uint8_t		 voice;		/* enum wire_voice */
 	uint64_t	 cluster;	/* wire_cluster() of the name */
 	uint16_t	 from, to;	/* node ids */
 	uint64_t	 incarnation;	/* of the sender */
 	uint64_t	 counter;	/* per sender incarnation and receiver */
 };
 
-enum wire_frame { WF_HELLO = 1, WF_BEAT, WF_DATA, WF_ACK, WF_BYE };
+enum wire_frame {
+	WF_HELLO = 1, WF_BEAT, WF_DATA, WF_ACK, WF_BYE,
+	WF_STALL, WF_DEAD	/* WV_BEAT only */
+};
 
 /*
  * In front of the frames of every datagram: the sender's nonce of its session
@@ -83,6 +93,23 @@ struct wire_ack {
 	const uint8_t	*sack;		/* bit i: segment next + 1 + i has come */
 };
 
+/* The engine does not run, but its machine does. */
+struct wire_stall {
+	uint64_t	 age;		/* us since it was last seen to run */
+};
+
+enum wire_end {
+	WE_EXIT = 1,	/* number: its exit status */
+	WE_SIGNAL,	/* number: the signal that ended it */
+	WE_PARENT	/* it ends because its parent is gone */
+};
+
+/* The engine has ended. */
+struct wire_dead {
+	uint8_t		 how;		/* enum wire_end */
+	uint32_t	 number;
+};
+
 /* A tag that keeps clusters apart which share a network; no secret. */
 uint64_t wire_cluster(const char *name);
 /* Writes WIRE_HEADER_LEN bytes. */
@@ -97,6 +124,8 @@ void	 wire_put_beat(struct wbuf *, const struct wire_beat *);
 void	 wire_put_data(struct wbuf *, const struct wire_data *);
 void	 wire_put_ack(struct wbuf *, const struct wire_ack *);
 void	 wire_put_bye(struct wbuf *);
+void	 wire_put_stall(struct wbuf *, const struct wire_stall *);
+void	 wire_put_dead(struct wbuf *, const struct wire_dead *);
 /*
  * The next frame: its type, and its body as a reader of its own.  False at
  * the end and on a malformed frame; then r->err tells them apart.
@@ -107,5 +136,7 @@ bool	 wire_get_hello(struct rbuf *, struct wire_hello *);
 bool	 wire_get_beat(struct rbuf *, struct wire_beat *);
 bool	 wire_get_data(struct rbuf *, struct wire_data *);
 bool	 wire_get_ack(struct rbuf *, struct wire_ack *);
+bool	 wire_get_stall(struct rbuf *, struct wire_stall *);
+bool	 wire_get_dead(struct rbuf *, struct wire_dead *);
 
 #endif /* CORE_WIRE_H */

@@ -55,9 +55,11 @@ includes_body() {
 		grep -nE '#include "(\.\./)+' clusterd/core/*.[ch] |
 		    grep -vE '"\.\./(buf|conf|proto|compat)\.h"'
 		grep -nE '#include "(log|msg|engine|control|net|proc|store)\.h"' clusterd/core/*.[ch]
-		# outside core, only the engine, its sockets and the simulator see it.
+		# outside core, only the engine, its sockets and the simulator see it;
+		# the beat process sees its own words alone.
 		grep -rnE '#include "(clusterd/)?core/' clusterd/*.[ch] libgfs fence shell |
-		    grep -vE '^clusterd/(engine|control|net)[a-z_]*\.[ch]:'
+		    grep -vE '^clusterd/(engine|control|net)[a-z_]*\.[ch]:' |
+		    grep -vE '^clusterd/beat[a-z_]*\.[ch]:[0-9]*:.*core/(beat|seal|wire)\.h"'
 		# libgfs knows the cluster only through its lock backend.
 		grep -nE 'libclusterd/clusterd.h|<clusterd.h>' libgfs/*.[ch] |
 		    grep -vE '^libgfs/(lock_cluster[a-z_]*|mount_gfs)\.[ch]:'

@@ -9,114 +9,8 @@
 
 SRC=@SRC@
 O=@O@
-C=$O/sbin/clusterd
 PORT=5790
-
-head() {
-	atf_set require.user root
-	atf_set require.progs "pgrep unshare ip ss jq"
-	atf_set timeout 120
-}
-
-# conf NODES: writes c.yaml for nodes n1.. on the loopback device.
-conf() {
-	echo "cluster: daemontest"
-	echo "transport: {port: $PORT}"
-	echo "fencing: manual"
-	echo "nodes:"
-	for i in $(seq "$1"); do
-		echo "  n$i: {id: $i, links: [127.77.0.$i, 127.77.1.$i]}"
-	done
-}
-
-setup() {
-	conf "$1" >c.yaml
-	(umask 077; command head -c 32 /dev/urandom >key)
-	for i in $(seq "$1"); do
-		start $i
-	done
-	for i in $(seq "$1"); do
-		members $i "$1"
-	done
-}
-
-start() {
-	mkdir -p s$1 r$1
-	$C -d -f c.yaml -k key -N n$1 -S s$1 -R r$1 >>log$1 2>&1 &
-	echo $! >pid$1
-	seen $1 "engine: in service"
-}
-
-# eventually SECONDS CMD...
-eventually() {
-	end=$(($(date +%s) + $1))
-	shift
-	until "$@" >/dev/null 2>&1; do
-		[ $(date +%s) -le $end ] || return 1
-		sleep 0.02
-	done
-}
-
-# seen NODE TEXT [LINE]: the log has it, after line LINE.
-seen() {
-	eventually 30 sh -c "tail -n +${3:-1} log$1 | grep -q -- '$2'" || {
-		cat log* >&2
-		atf_fail "node $1 never said '$2'"
-	}
-}
-
-# ask NODE COMMAND FILTER: what the node's own engine says.
-ask() {
-	$O/bin/clustershell -s r$1/observe.sock --json -c "$2" | jq -r "$3"
-}
-
-has_members() {
-	[ "$(ask $1 status '.data[0] | select(.quorate) | .nodes_up')" = $2 ]
-}
-
-# members NODE N: its view has N members and is quorate.
-members() {
-	eventually 30 has_members $1 $2 || {
-		cat log* >&2
-		atf_fail "node $1 has no view of $2 nodes with quorum"
-	}
-}
-
-# The incarnation of node 2 as the node sees it.
-incarnation() {
-	ask $1 nodes '.data[] | select(.node == "n2") | .incarnation'
-}
-
-engine() {
-	pgrep -P $(cat pid$1) -f '^clusterd: engine'
-}
-
-fence() {
-	pgrep -P $(cat pid$1) -f '^clusterd: fence'
-}
-
-gone() {
-	eventually 30 sh -c "! kill -0 $1" || atf_fail "process $1 does not end"
-}
-
-stop_all() {
-	for f in pid*; do
-		[ -e $f ] || continue
-		p=$(cat $f)
-		kill -CONT $p $(pgrep -P $p) 2>/dev/null
-		kill -TERM $p 2>/dev/null
-	done
-	for f in pid* mnt*; do
-		[ -e $f ] || continue
-		eventually 20 sh -c "! kill -0 $(cat $f)" || kill -9 $(cat $f)
-	done
-	ip netns del dm-daemontest 2>/dev/null
-	true
-}
-
-status_of() {
-	awk -v k="$2:" '$1 == k { print $2 }' /proc/$1/status
-}
+. $SRC/regress/net/daemons.sh
 
 atf_test_case confined cleanup
 confined_head() { head; }
@@ -133,6 +27,11 @@ confined_body() {
 	# Nothing but sockets, its loop, and where its log goes.
 	atf_check -s exit:1 -o empty sh -c "ls -l /proc/$e/fd | grep -v ' [012] -> ' |
 	    grep -- '->' | grep -vE 'socket:|anon_inode:|pipe:'"
+	b=$(beat 1)
+	atf_check_equal 2 $(status_of $b Seccomp)
+	atf_check_equal 1 $(status_of $b NoNewPrivs)
+	atf_check_equal "$(id -u _clusterd)" $(status_of $b Uid)
+	atf_check_equal 0000000000000000 $(status_of $b CapEff)
 	f=$(fence 1)
 	atf_check_equal 1 $(status_of $f NoNewPrivs)
 	# The fence process holds no socket of the network or of clients.
@@ -349,6 +248,7 @@ settings_body() {
 	# Roles are not for the command line.
 	atf_check -s exit:1 -e match:"started by hand" $C -F -d -C r </dev/null
 	atf_check -s exit:1 -e match:"started by hand" $C -E -d -C r </dev/null
+	atf_check -s exit:1 -e match:"started by hand" $C -B -d -C r </dev/null
 	[ ! -e r/clusterd.pid ] || atf_fail "a pid file was made for nothing"
 }
 
@@ -372,7 +272,11 @@ late_address_body() {
 	eventually 30 sh -c "ip netns exec dm-daemontest ss -Hnlu | grep -q 10.77.1.1:$PORT" ||
 	    atf_fail "the link was not opened"
 }
-late_address_cleanup() { stop_all; }
+late_address_cleanup() {
+	stop_all
+	ip netns del dm-daemontest 2>/dev/null
+	true
+}
 
 atf_test_case incarnation cleanup
 incarnation_head() {

@@ -28,7 +28,7 @@ make_box(struct box *b)
 	static const uint8_t cluster_key[32] = { 1, 2, 3 };
 	unsigned i;
 
-	seal_derive(&b->key, cluster_key, 3, 1000);
+	seal_derive(&b->key, cluster_key, SEAL_ENGINE, 3, 1000);
 	for (i = 0; i < sizeof(b->head); i++)
 		b->head[i] = (uint8_t)i;
 	for (i = 0; i < LEN; i++)
@@ -103,13 +103,13 @@ ATF_TC_BODY(keys_differ, tc)
 	struct box b;
 
 	make_box(&b);
-	seal_derive(&k, mine, 3, 1000);
+	seal_derive(&k, mine, SEAL_ENGINE, 3, 1000);
 	ATF_CHECK(opens(&b, &k, 5, 77));
-	seal_derive(&k, other, 3, 1000);
+	seal_derive(&k, other, SEAL_ENGINE, 3, 1000);
 	ATF_CHECK(!opens(&b, &k, 5, 77));
-	seal_derive(&k, mine, 4, 1000);
+	seal_derive(&k, mine, SEAL_ENGINE, 4, 1000);
 	ATF_CHECK(!opens(&b, &k, 5, 77));
-	seal_derive(&k, mine, 3, 1001);
+	seal_derive(&k, mine, SEAL_ENGINE, 3, 1001);
 	ATF_CHECK(!opens(&b, &k, 5, 77));
 	seal_forget(&k);
 	ATF_CHECK(sodium_is_zero(k.key, sizeof(k.key)));

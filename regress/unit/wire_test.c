@@ -15,8 +15,8 @@
 ATF_TC_WITHOUT_HEAD(header_round_trip);
 ATF_TC_BODY(header_round_trip, tc)
 {
-	struct wire_header in = { 1, 2, 3, 0x1122334455667788, 7, 65535,
-		0xfedcba9876543210, 42 };
+	struct wire_header in = { 1, 2, 3, WV_BEAT, 0x1122334455667788, 7,
+		65535, 0xfedcba9876543210, 42 };
 	struct wire_header out;
 	struct wbuf w;
 	struct rbuf r;

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: ISC */
+/* Copyright (c) 2026 The clusterd authors */
+
+/*
+ * The beat process: looks at the engine's count of rounds every heartbeat and
+ * says what core/beat.c has to say.  It reads nothing from the network, holds
+ * a key for this purpose alone, and lives in the engine's sandbox.
+ */
+
+#include <sys/mman.h>
+
+#include <errno.h>
+#include <sodium.h>
+#include <unistd.h>
+
+#include "clusterd.h"
+#include "core/beat.h"
+#include "log.h"
+#include "net.h"
+#include "proto.h"
+#include "sandbox.h"
+
+static struct {
+	struct loop *loop;
+	struct ipc *parent;
+	struct loop_timer *timer;
+	struct wbuf conf_bytes;
+	struct conf *conf;
+	struct net *net;
+	struct beat *beat; /* NULL until M_BEAT_START */
+	const struct beat_page *page;
+	struct actions out;
+} self;
+
+static void
+send_all(void)
+{
+	struct action *act;
+
+	while ((act = actions_take(&self.out)) != NULL)
+		net_send(self.net, act);
+	net_flush(self.net);
+}
+
+static void
+tick(void *arg)
+{
+	beat_tick(self.beat, clock_boot_us(), self.page->rounds, &self.out);
+	send_all();
+	loop_timer_set(self.timer, self.conf->heartbeat_us);
+}
+
+static void NORETURN
+last_word(enum wire_end how, uint32_t number)
+{
+	if (self.beat != NULL) {
+		beat_ended(self.beat, how, number, &self.out);
+		send_all();
+	}
+	_exit(0);
+}
+
+static void
+take_conf(const struct msg *m)
+{
+	int rc;
+
+	if (self.conf != NULL)
+		fatalx("parent: a second configuration");
+	rc = conf_collect(&self.conf_bytes, m->data, m->len, &self.conf);
+	if (rc == -1)
+		fatalx("parent: malformed configuration");
+	if (rc == 0)
+		return;
+	self.net = net_new(self.conf);
+	if (self.net == NULL)
+		fatalx("parent: the configuration has no usable addresses");
+}
+
+static void
+take_start(struct rbuf *r)
+{
+	uint16_t node = rbuf_u16(r);
+	uint64_t incarnation = rbuf_u64(r);
+	struct seal_key key;
+
+	rbuf_bytes(r, key.key, sizeof(key.key));
+	if (!rbuf_done(r) || self.conf == NULL || self.page == NULL ||
+	    self.beat != NULL || conf_node(self.conf, node) == NULL)
+		fatalx("parent: malformed M_BEAT_START");
+	self.beat = beat_new(self.conf, node, incarnation, &key);
+	seal_forget(&key);
+	if (self.beat == NULL)
+		fatalx("no memory");
+	tick(NULL);
+}
+
+static void
+take_page(int fd)
+{
+	void *p = mmap(NULL, sizeof(*self.page), PROT_READ, MAP_SHARED, fd, 0);
+
+	close(fd);
+	if (p == MAP_FAILED)
+		fatalx("parent: the shared page cannot be used");
+	self.page = p;
+}
+
+static void
+take_link(struct rbuf *r, int fd)
+{
+	unsigned link = rbuf_u8(r);
+
+	if (!rbuf_done(r) || self.net == NULL ||
+	    !net_socket(self.net, link, fd))
+		fatalx("parent: malformed M_LINK_FD");
+}
+
+static void
+take_ended(struct rbuf *r)
+{
+	unsigned how = rbuf_u8(r);
+	uint32_t number = rbuf_u32(r);
+
+	if (!rbuf_done(r))
+		fatalx("parent: malformed M_ENGINE_ENDED");
+	last_word((enum wire_end)how, number);
+}
+
+static void
+message(void *arg, const struct msg *m)
+{
+	bool takes_fd = m->type == M_LINK_FD || m->type == M_PAGE_FD;
+	struct rbuf r;
+
+	if ((m->fd != -1) != takes_fd)
+		fatalx("parent: message %u: descriptor %d", m->type, m->fd);
+	rbuf_init(&r, m->data, m->len);
+	switch (m->type) {
+	case M_CONF:
+		take_conf(m);
+		break;
+	case M_LINK_FD:
+		take_link(&r, m->fd);
+		break;
+	case M_PAGE_FD:
+		take_page(m->fd);
+		break;
+	case M_BEAT_START:
+		take_start(&r);
+		break;
+	case M_ENGINE_ENDED:
+		take_ended(&r);
+		break;
+	default:
+		fatalx("parent: unexpected message %u", m->type);
+	}
+}
+
+/* The engine exits when this happens; if it cannot, it is of no use either. */
+static void
+parent_lost(void *arg, int error)
+{
+	last_word(WE_PARENT, 0);
+}
+
+static const struct ipc_ops parent_ops = { .message = message,
+	.lost = parent_lost };
+
+void
+beat_main(const struct proc_opts *o)
+{
+	proc_child_init(ROLE_BEAT, o);
+	if (sodium_init() == -1)
+		fatalx("libsodium cannot be used");
+	self.loop = loop_new();
+	if (self.loop == NULL)
+		fatal("loop");
+	proc_prompt();
+	proc_drop(o->user, o->empty);
+	if (sandbox_engine() == -1)
+		fatal("seccomp");
+	actions_init(&self.out);
+	wbuf_init(&self.conf_bytes, CONF_BYTES_MAX);
+	self.timer = loop_timer_new(self.loop, tick, NULL);
+	self.parent =
+	    ipc_new(self.loop, PROC_FD, ENGINE_QUEUE, &parent_ops, NULL);
+	loop_run(self.loop);
+	fatalx("the loop ended");
+}
