@@ -1,16 +1,27 @@
 /* SPDX-License-Identifier: ISC */
 /* Copyright (c) 2026 The clusterd authors */
 
+/*
+ * Data comes in runs: many datagrams of one size for one node.  The kernel
+ * takes such a run in one piece and cuts it (UDP_SEGMENT), and gives several
+ * that arrived together in one buffer (UDP_GRO); on the wire each is a
+ * datagram of its own.  Where it cannot, they are sent one by one.
+ */
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <unistd.h>
 
 #include "net.h"
 
 enum {
-	DATAGRAM_MAX = 65536,
-	SEND_BATCH = 64
+	BUFFER_MAX = 65536,
+	SEND_BATCH = 256,
+	RUN_MAX = 60,	   /* datagrams; the kernel's limit is 64 */
+	RUN_BYTES = 60000, /* and that of one IP packet */
+	CONTROL_MAX = 64
 };
 
 struct address {
@@ -28,12 +39,14 @@ struct net {
 	struct mmsghdr in[NET_BATCH];
 	struct iovec in_iov[NET_BATCH];
 	struct sockaddr_storage from[NET_BATCH];
-	uint8_t *space; /* NET_BATCH * DATAGRAM_MAX */
+	char control[NET_BATCH][CONTROL_MAX];
+	uint8_t *space; /* NET_BATCH * BUFFER_MAX */
 
-	/* one batch out, of one link */
-	struct action *out[SEND_BATCH];
-	unsigned nout;
-	unsigned out_link;
+	struct {
+		struct action *act[SEND_BATCH];
+		unsigned n;
+	} out[CONF_LINKS_MAX];
+	bool plain[CONF_LINKS_MAX]; /* the kernel takes no runs */
 
 	struct net_stats stats;
 };
@@ -73,7 +86,7 @@ net_new(const struct conf *conf)
 	n->nlinks = conf->nlinks;
 	for (l = 0; l < CONF_LINKS_MAX; l++)
 		n->fds[l] = -1;
-	n->space = calloc(NET_BATCH, DATAGRAM_MAX);
+	n->space = calloc(NET_BATCH, BUFFER_MAX);
 	if (n->space == NULL) {
 		free(n);
 		return NULL;
@@ -95,15 +108,16 @@ net_new(const struct conf *conf)
 void
 net_free(struct net *n)
 {
-	unsigned i;
+	unsigned i, k;
 
 	if (n == NULL)
 		return;
-	for (i = 0; i < n->nout; i++)
-		free(n->out[i]);
-	for (i = 0; i < CONF_LINKS_MAX; i++)
+	for (i = 0; i < CONF_LINKS_MAX; i++) {
+		for (k = 0; k < n->out[i].n; k++)
+			free(n->out[i].act[k]);
 		if (n->fds[i] != -1)
 			close(n->fds[i]);
+	}
 	free(n->space);
 	free(n);
 }
@@ -116,6 +130,7 @@ net_socket(struct net *n, unsigned link, int fd)
 	if (n->fds[link] != -1)
 		close(n->fds[link]);
 	n->fds[link] = fd;
+	n->plain[link] = false;
 	return true;
 }
 
@@ -158,6 +173,40 @@ known(const struct net *n, unsigned link, const struct sockaddr_storage *from)
 	return false;
 }
 
+/* The size that the kernel joined datagrams of; 0: it is a single one. */
+static size_t
+joined(struct msghdr *mh)
+{
+	struct cmsghdr *c;
+	int size;
+
+	for (c = CMSG_FIRSTHDR(mh); c != NULL; c = CMSG_NXTHDR(mh, c)) {
+		if (c->cmsg_level != IPPROTO_UDP || c->cmsg_type != UDP_GRO)
+			continue;
+		memcpy(&size, CMSG_DATA(c), sizeof(size));
+		return size > 0 ? (size_t)size : 0;
+	}
+	return 0;
+}
+
+static void
+hand_over(struct net *n, unsigned link, unsigned i,
+    void (*fn)(void *, unsigned, const uint8_t *, size_t), void *arg)
+{
+	const uint8_t *p = n->in_iov[i].iov_base;
+	size_t left = n->in[i].msg_len, size = joined(&n->in[i].msg_hdr), len;
+
+	if (size == 0)
+		size = left;
+	do {
+		len = MIN(size, left);
+		n->stats.received++;
+		fn(arg, link, p, len);
+		p += len;
+		left -= len;
+	} while (left > 0);
+}
+
 unsigned
 net_receive(struct net *n, unsigned link,
     void (*fn)(void *, unsigned, const uint8_t *, size_t), void *arg)
@@ -167,29 +216,152 @@ net_receive(struct net *n, unsigned link,
 	if (link >= n->nlinks || n->fds[link] == -1)
 		return 0;
 	for (i = 0; i < NET_BATCH; i++) {
-		n->in_iov[i].iov_base = n->space + (size_t)i * DATAGRAM_MAX;
-		n->in_iov[i].iov_len = DATAGRAM_MAX;
+		n->in_iov[i].iov_base = n->space + (size_t)i * BUFFER_MAX;
+		n->in_iov[i].iov_len = BUFFER_MAX;
 		memset(&n->in[i], 0, sizeof(n->in[i]));
 		n->in[i].msg_hdr.msg_iov = &n->in_iov[i];
 		n->in[i].msg_hdr.msg_iovlen = 1;
 		n->in[i].msg_hdr.msg_name = &n->from[i];
 		n->in[i].msg_hdr.msg_namelen = sizeof(n->from[i]);
+		n->in[i].msg_hdr.msg_control = n->control[i];
+		n->in[i].msg_hdr.msg_controllen = sizeof(n->control[i]);
 	}
 	got = recvmmsg(n->fds[link], n->in, NET_BATCH, MSG_DONTWAIT, NULL);
 	/* An error that a network reported is taken by this very call. */
 	if (got <= 0)
 		return 0;
 	for (i = 0; i < got; i++) {
-		n->stats.received++;
 		if ((n->in[i].msg_hdr.msg_flags & MSG_TRUNC) != 0) {
+			n->stats.received++;
 			n->stats.truncated++;
 			continue;
 		}
 		if (!known(n, link, &n->from[i]))
 			n->stats.stranger++;
-		fn(arg, link, n->in_iov[i].iov_base, n->in[i].msg_len);
+		hand_over(n, link, (unsigned)i, fn, arg);
 	}
 	return (unsigned)got;
+}
+
+/* ---- out -------------------------------------------------------------------- */
+
+/* What one system call sends: messages, each of one or more datagrams. */
+struct volley {
+	unsigned n;
+	struct mmsghdr mm[SEND_BATCH];
+	unsigned count[SEND_BATCH]; /* datagrams of each */
+	struct iovec iov[SEND_BATCH];
+	union {
+		struct cmsghdr head; /* for its alignment */
+		char space[CMSG_SPACE(sizeof(uint16_t))];
+	} control[SEND_BATCH];
+};
+
+/* Datagrams from the first on that the kernel can cut from one piece. */
+static unsigned
+run_length(const struct net *n, unsigned link, unsigned first)
+{
+	struct action *const *act = n->out[link].act + first;
+	unsigned i, max = MIN(n->out[link].n - first, (unsigned)RUN_MAX);
+	size_t bytes = act[0]->len;
+
+	if (n->plain[link])
+		return 1;
+	for (i = 1; i < max; i++) {
+		bytes += act[i]->len;
+		/* The last one may be shorter, and then is the last. */
+		if (act[i]->node != act[0]->node || bytes > RUN_BYTES ||
+		    act[i]->len > act[0]->len || act[i - 1]->len != act[0]->len)
+			break;
+	}
+	return i;
+}
+
+static void
+add_message(struct net *n, unsigned link, struct volley *v, unsigned first,
+    unsigned count)
+{
+	struct action *const *act = n->out[link].act + first;
+	struct address *a =
+	    &n->addrs[conf_node_index(n->conf, act[0]->node)][link];
+	struct msghdr *mh = &v->mm[v->n].msg_hdr;
+	struct cmsghdr *c;
+	uint16_t size = (uint16_t)act[0]->len;
+	unsigned i;
+
+	memset(&v->mm[v->n], 0, sizeof(v->mm[v->n]));
+	for (i = 0; i < count; i++) {
+		v->iov[first + i].iov_base = act[i]->data;
+		v->iov[first + i].iov_len = act[i]->len;
+	}
+	mh->msg_iov = &v->iov[first];
+	mh->msg_iovlen = count;
+	mh->msg_name = &a->sa;
+	mh->msg_namelen = a->len;
+	if (count > 1) {
+		mh->msg_control = &v->control[v->n];
+		mh->msg_controllen = sizeof(v->control[v->n].space);
+		c = CMSG_FIRSTHDR(mh);
+		c->cmsg_level = IPPROTO_UDP;
+		c->cmsg_type = UDP_SEGMENT;
+		c->cmsg_len = CMSG_LEN(sizeof(size));
+		memcpy(CMSG_DATA(c), &size, sizeof(size));
+	}
+	v->count[v->n++] = count;
+}
+
+/*
+ * Sends from datagram `from` on; returns the first one that was not tried.
+ * What the kernel did not take is lost, unless it was for being a run: then
+ * this link sends without runs from now on.
+ */
+static unsigned
+send_from(struct net *n, unsigned link, unsigned from)
+{
+	struct volley v;
+	unsigned i, k, done = 0;
+	int rc;
+
+	v.n = 0;
+	for (i = from; i < n->out[link].n; i += k) {
+		k = run_length(n, link, i);
+		add_message(n, link, &v, i, k);
+	}
+	while (done < v.n) {
+		rc = sendmmsg(n->fds[link], v.mm + done, v.n - done,
+		    MSG_DONTWAIT | MSG_NOSIGNAL);
+		if (rc == -1 && errno == EINTR)
+			continue;
+		for (k = 0; rc > 0 && k < (unsigned)rc; k++, done++) {
+			n->stats.sent += v.count[done];
+			n->stats.runs += v.count[done] > 1;
+			from += v.count[done];
+		}
+		if (rc > 0)
+			continue;
+		if (v.count[done] > 1 &&
+		    (errno == EIO || errno == EINVAL || errno == EMSGSIZE ||
+			errno == ENOPROTOOPT || errno == EOPNOTSUPP)) {
+			n->plain[link] = true;
+			return from;
+		}
+		/* This one is lost; the next may go elsewhere. */
+		n->stats.unsendable += v.count[done];
+		from += v.count[done++];
+	}
+	return from;
+}
+
+static void
+flush_link(struct net *n, unsigned link)
+{
+	unsigned i = 0;
+
+	while (i < n->out[link].n)
+		i = send_from(n, link, i);
+	for (i = 0; i < n->out[link].n; i++)
+		free(n->out[link].act[i]);
+	n->out[link].n = 0;
 }
 
 void
@@ -201,50 +373,19 @@ net_send(struct net *n, struct action *act)
 		free(act);
 		return;
 	}
-	if (n->nout == SEND_BATCH || (n->nout > 0 && n->out_link != act->link))
-		net_flush(n);
-	n->out_link = act->link;
-	n->out[n->nout++] = act;
+	if (n->out[act->link].n == SEND_BATCH)
+		flush_link(n, act->link);
+	n->out[act->link].act[n->out[act->link].n++] = act;
 }
 
 void
 net_flush(struct net *n)
 {
-	struct mmsghdr mm[SEND_BATCH];
-	struct iovec iov[SEND_BATCH];
-	unsigned i, done = 0;
-	int rc;
+	unsigned link;
 
-	memset(mm, 0, sizeof(mm));
-	for (i = 0; i < n->nout; i++) {
-		struct action *act = n->out[i];
-		int node = conf_node_index(n->conf, act->node);
-		struct address *a = &n->addrs[node][n->out_link];
-
-		iov[i].iov_base = act->data;
-		iov[i].iov_len = act->len;
-		mm[i].msg_hdr.msg_iov = &iov[i];
-		mm[i].msg_hdr.msg_iovlen = 1;
-		mm[i].msg_hdr.msg_name = &a->sa;
-		mm[i].msg_hdr.msg_namelen = a->len;
-	}
-	while (done < n->nout) {
-		rc = sendmmsg(n->fds[n->out_link], mm + done, n->nout - done,
-		    MSG_DONTWAIT | MSG_NOSIGNAL);
-		if (rc > 0) {
-			n->stats.sent += (unsigned)rc;
-			done += (unsigned)rc;
-		} else if (rc == -1 && errno == EINTR)
-			continue;
-		else {
-			/* This one is lost; the next may go elsewhere. */
-			n->stats.unsendable++;
-			done++;
-		}
-	}
-	for (i = 0; i < n->nout; i++)
-		free(n->out[i]);
-	n->nout = 0;
+	for (link = 0; link < n->nlinks; link++)
+		if (n->out[link].n > 0)
+			flush_link(n, link);
 }
 
 const struct net_stats *

@@ -15,13 +15,15 @@
 #include "conf.h"
 #include "core/event.h"
 
-#define NET_BATCH	32	/* datagrams per system call */
+#define NET_BATCH	16	/* buffers per system call in; each may have
+				   many datagrams in it */
 
 struct net;
 
 struct net_stats {
 	uint64_t received, truncated, stranger;	/* stranger: from no link address */
 	uint64_t sent, unsendable;
+	uint64_t runs;		/* of equal datagrams, sent as one */
 };
 
 /* conf outlives it. NULL: no memory, or an address cannot be read. */
@@ -31,13 +33,17 @@ void	 net_free(struct net *);
 bool	 net_socket(struct net *, unsigned link, int fd);
 int	 net_fd(const struct net *, unsigned link);	/* or -1 */
 /*
- * Hands up to NET_BATCH waiting datagrams of a link to fn; returns how many
- * were read (fewer than NET_BATCH: nothing more waits).
+ * Hands what waits in up to NET_BATCH buffers of a link to fn, datagram by
+ * datagram; returns how many buffers (fewer than NET_BATCH: nothing more
+ * waits).
  */
 unsigned net_receive(struct net *, unsigned link,
 	    void (*fn)(void *arg, unsigned link, const uint8_t *, size_t),
 	    void *arg);
-/* Takes over an ACT_SEND; it leaves at the next net_flush() or before. */
+/*
+ * Takes over an ACT_SEND; it leaves at the next net_flush() or before, after
+ * those that were given earlier for the same link.
+ */
 void	 net_send(struct net *, struct action *);
 void	 net_flush(struct net *);
 const struct net_stats *net_stats(const struct net *);

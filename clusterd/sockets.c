@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <unistd.h>
 
 #include "net.h"
@@ -45,6 +46,8 @@ sock_link(const char *addr, uint16_t port)
 	if (fd == -1)
 		return -1;
 	buffers(fd);
+	/* Datagrams that come together may come in one piece; see net.c. */
+	(void)setsockopt(fd, IPPROTO_UDP, UDP_GRO, &on, sizeof(on));
 	if (ss.ss_family == AF_INET6)
 		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on,
 		    sizeof(on));

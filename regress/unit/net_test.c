@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: ISC */
+/* Copyright (c) 2026 The clusterd authors */
+
+/*
+ * Proves that datagrams arrive as they were sent, in their order and with
+ * their borders, however the kernel joins and cuts them on the way; and that
+ * runs of them do go in one piece.
+ */
+
+#include <atf-c.h>
+#include <poll.h>
+#include <stdio.h>
+
+#include "net.h"
+#include "sockets.h"
+
+#define PORT 5793
+
+struct world {
+	struct conf *conf;
+	struct net *net[2]; /* of node 1 and node 2 */
+};
+
+struct got {
+	unsigned n;
+	unsigned next[2]; /* number expected, by link */
+};
+
+static struct world
+setup(void)
+{
+	struct world w;
+	unsigned i, l;
+	int fd;
+
+	w.conf = conf_new();
+	ATF_REQUIRE(w.conf != NULL);
+	w.conf->nnodes = 2;
+	w.conf->nlinks = 2;
+	w.conf->port = PORT;
+	for (i = 0; i < 2; i++) {
+		w.conf->nodes[i].id = (uint16_t)(i + 1);
+		w.conf->nodes[i].nlinks = 2;
+		for (l = 0; l < 2; l++)
+			snprintf(w.conf->nodes[i].links[l], CONF_ADDR_LEN,
+			    "127.78.%u.%u", l, i + 1);
+	}
+	for (i = 0; i < 2; i++) {
+		w.net[i] = net_new(w.conf);
+		ATF_REQUIRE(w.net[i] != NULL);
+		for (l = 0; l < 2; l++) {
+			fd = sock_link(w.conf->nodes[i].links[l], PORT);
+			ATF_REQUIRE(fd != -1);
+			ATF_REQUIRE(net_socket(w.net[i], l, fd));
+		}
+	}
+	return w;
+}
+
+static void
+teardown(struct world *w)
+{
+	net_free(w->net[0]);
+	net_free(w->net[1]);
+	conf_free(w->conf);
+}
+
+/* The content tells number and length. */
+static void
+give(struct world *w, unsigned link, unsigned number, size_t len)
+{
+	struct actions out;
+	struct action *act;
+	uint8_t data[2000];
+
+	ATF_REQUIRE(len >= 6 && len <= sizeof(data));
+	memset(data, (int)number, len);
+	data[0] = (uint8_t)(number >> 8);
+	data[1] = (uint8_t)number;
+	data[2] = (uint8_t)(len >> 8);
+	data[3] = (uint8_t)len;
+	actions_init(&out);
+	act = actions_add(&out, ACT_SEND, data, len);
+	act->node = 2;
+	act->link = link;
+	net_send(w->net[0], actions_take(&out));
+}
+
+static void
+take(void *arg, unsigned link, const uint8_t *data, size_t len)
+{
+	struct got *g = arg;
+	size_t i;
+
+	ATF_REQUIRE(len >= 6);
+	ATF_REQUIRE_EQ(g->next[link], (unsigned)data[0] << 8 | data[1]);
+	ATF_REQUIRE_EQ(len, (size_t)data[2] << 8 | data[3]);
+	for (i = 4; i < len; i++)
+		ATF_REQUIRE_EQ(data[1], data[i]);
+	g->next[link]++;
+	g->n++;
+}
+
+static void
+receive(struct world *w, struct got *g, unsigned want)
+{
+	struct pollfd p[2] = { { net_fd(w->net[1], 0), POLLIN, 0 },
+		{ net_fd(w->net[1], 1), POLLIN, 0 } };
+	unsigned l;
+
+	memset(g, 0, sizeof(*g));
+	while (g->n < want) {
+		ATF_REQUIRE_MSG(poll(p, 2, 5000) > 0, "%u of %u came", g->n,
+		    want);
+		for (l = 0; l < 2; l++)
+			(void)net_receive(w->net[1], l, take, g);
+	}
+	ATF_CHECK_EQ(want, net_stats(w->net[0])->sent);
+	ATF_CHECK_EQ(want, net_stats(w->net[1])->received);
+	ATF_CHECK_EQ(0, net_stats(w->net[0])->unsendable);
+}
+
+ATF_TC_WITHOUT_HEAD(runs);
+ATF_TC_BODY(runs, tc)
+{
+	struct world w = setup();
+	struct got g;
+	unsigned i;
+
+	/* More than one run can have, then what ends one, then others. */
+	for (i = 0; i < 130; i++)
+		give(&w, 0, i, 1100);
+	give(&w, 0, i++, 300);
+	give(&w, 0, i++, 1200);
+	for (; i < 140; i++)
+		give(&w, 0, i, 70);
+	net_flush(w.net[0]);
+	receive(&w, &g, 140);
+	if (net_stats(w.net[0])->runs == 0)
+		atf_tc_skip("this kernel takes no runs");
+	ATF_CHECK(net_stats(w.net[0])->runs >= 4);
+	teardown(&w);
+}
+
+/* Alternating links do not take runs apart, and lengths stay what they are. */
+ATF_TC_WITHOUT_HEAD(mixed);
+ATF_TC_BODY(mixed, tc)
+{
+	struct world w = setup();
+	struct got g;
+	unsigned i;
+
+	for (i = 0; i < 600; i++) {
+		give(&w, 0, i, 6 + i * 7919 % 1194);
+		give(&w, 1, i, 800);
+		if (i % 100 == 99)
+			net_flush(w.net[0]);
+	}
+	net_flush(w.net[0]);
+	receive(&w, &g, 1200);
+	teardown(&w);
+}
+
+/* Who cannot be reached costs what was sent to it, and nothing else. */
+ATF_TC_WITHOUT_HEAD(unsendable);
+ATF_TC_BODY(unsendable, tc)
+{
+	struct world w = setup();
+	struct actions out;
+	struct action *act;
+	struct got g;
+
+	actions_init(&out);
+	act = actions_add(&out, ACT_SEND, "nobody", 6);
+	act->node = 3;
+	net_send(w.net[0], actions_take(&out));
+	act = actions_add(&out, ACT_SEND, "nowhere", 7);
+	act->node = 2;
+	act->link = 2;
+	net_send(w.net[0], actions_take(&out));
+	ATF_CHECK_EQ(2, net_stats(w.net[0])->unsendable);
+	give(&w, 1, 0, 100);
+	net_flush(w.net[0]);
+	memset(&g, 0, sizeof(g));
+	while (net_receive(w.net[1], 1, take, &g) == 0)
+		;
+	ATF_CHECK_EQ(1, g.n);
+	teardown(&w);
+}
+
+ATF_TP_ADD_TCS(tp)
+{
+	ATF_TP_ADD_TC(tp, runs);
+	ATF_TP_ADD_TC(tp, mixed);
+	ATF_TP_ADD_TC(tp, unsendable);
+	return atf_no_error();
+}
