@@ -56,7 +56,8 @@ enum msg_type {
 	M_SHOW,			/* str what; str arg              [observer] */
 	M_COMMAND,		/* str cmd; str arg               [admin] */
 	M_WATCH_VIEWS,		/* -                              [observer] */
-	M_GROUP_JOIN,		/* u32 gid (client's number); str name */
+	M_GROUP_JOIN,		/* u32 gid (client's number); str name;
+				   u8 flags, if any (GROUP_STATE) */
 	M_GROUP_SEND,		/* u32 gid; blob */
 	M_GROUP_LEAVE,		/* u32 gid */
 	M_LS_JOIN,		/* u32 lsid (client's number); u8 lvblen; str name */
@@ -70,6 +71,8 @@ enum msg_type {
 	M_MOUNT,		/* u32 pid; str fs; str dir       [root] */
 	M_MOUNT_SAYS,		/* str text: an event of this client's mount;
 				   no answer                      [root] */
+	M_GROUP_GIVE,		/* u32 gid; u16 node; u64 client; u32 round;
+				   u8 last; blob: a piece of the state */
 
 	/* engine -> client */
 	M_WELCOME = 2000,	/* u32 version; u16 node; str cluster; u8 rights;
@@ -89,11 +92,33 @@ enum msg_type {
 	M_LS_LEFT,		/* u32 lsid */
 	M_AST,			/* u32 lsid; u32 lkid; u32 status; u8 mode;
 				   u8 sbflags; u8 unlocked; u8 haslvb; 32 bytes */
-	M_BAST			/* u32 lsid; u32 lkid; u8 mode */
+	M_BAST,			/* u32 lsid; u32 lkid; u8 mode */
+	M_VIEW_CHANGE,		/* u64 epoch; u16 n; n x { u16 node;
+				   u64 incarnation; str name } joined; u16 n;
+				   n x { the same; u8 enum left_why; str cause }
+				   left: just before the M_VIEW it is about */
+	M_GROUP_CHANGE,		/* u32 gid; u16 n; n x { u16 node; u64 client }
+				   joined; u16 n; n x { the same;
+				   u8 enum group_why } left: just before the
+				   M_GROUP_VIEW it is about */
+	M_GROUP_WANTED,		/* u32 gid; u16 node; u64 client; u32 round:
+				   give it the state as of here */
+	M_GROUP_SYNC,		/* u32 gid; u32 round: a state as of here will
+				   come */
+	M_GROUP_PIECE,		/* u32 gid; u32 round; u8 last; blob; round 0:
+				   there is no state, begin with a new one */
+	M_GROUP_TAKEN,		/* u32 gid; u32 bytes of a piece, ordered */
+	M_GROUP_SYNCED		/* u32 gid; u16 node; u64 client: has state */
 };
 
 /* Action of M_FENCE_START. */
 enum fence_action { FENCE_OFF = 1 };
+
+/* Flags of M_GROUP_JOIN. */
+#define GROUP_STATE	0x01	/* it takes, keeps and gives the state */
+
+/* Why a member is not in its group any more. */
+enum group_why { GROUP_LEAVES = 1, GROUP_CLIENT_DIED, GROUP_NODE_LOST };
 
 /* Types of a field in M_ROW; libclusterd calls them CL_F_STR and so on. */
 enum field_type { FIELD_STR = 1, FIELD_U64, FIELD_BOOL, FIELD_NULL, FIELD_ID };

@@ -14,6 +14,7 @@
  */
 
 #include "../proto.h"
+#include "changes.h"
 #include "client.h"
 
 struct client {
@@ -33,6 +34,7 @@ struct client_layer {
 	struct client_tree clients;
 	unsigned nclients;
 	struct view view;
+	struct changes *changes;
 	bool have_view;
 	bool quorate;
 	unsigned nmounts;
@@ -60,6 +62,7 @@ static const struct {
 	{ M_GROUP_JOIN, RIGHT_USE },
 	{ M_GROUP_SEND, RIGHT_USE },
 	{ M_GROUP_LEAVE, RIGHT_USE },
+	{ M_GROUP_GIVE, RIGHT_USE },
 	{ M_LS_JOIN, RIGHT_USE },
 	{ M_LS_LEAVE, RIGHT_USE },
 	{ M_LOCK, RIGHT_USE },
@@ -98,6 +101,11 @@ client_new(const struct conf *conf, uint16_t self)
 	cl->conf = conf;
 	cl->self = self;
 	RB_INIT(&cl->clients);
+	cl->changes = changes_new(conf);
+	if (cl->changes == NULL) {
+		free(cl);
+		return NULL;
+	}
 	return cl;
 }
 
@@ -112,6 +120,7 @@ client_free(struct client_layer *cl)
 		RB_REMOVE(client_tree, &cl->clients, c);
 		free(c);
 	}
+	changes_free(cl->changes);
 	free(cl);
 }
 
@@ -323,6 +332,28 @@ tell_watchers(struct client_layer *cl, struct bus *bus)
 	}
 }
 
+/* A new view; what changed is said just before the view itself. */
+static void
+new_view(struct client_layer *cl, const struct view *v, struct bus *bus)
+{
+	struct client *c;
+	struct wbuf w;
+
+	wbuf_init(&w, 32768);
+	if (changes_view(cl->changes, v, &w)) {
+		ASSERT(!w.err);
+		RB_FOREACH(c, client_tree, &cl->clients) {
+			if (c->watches)
+				bus_client_send(bus, c->id, M_VIEW_CHANGE, 0,
+				    &w);
+		}
+	}
+	wbuf_free(&w);
+	cl->view = *v;
+	cl->have_view = true;
+	tell_watchers(cl, bus);
+}
+
 static void
 mounted(struct client_layer *cl, const struct note *note, struct bus *bus)
 {
@@ -406,9 +437,12 @@ client_note(struct client_layer *cl, const struct note *note, struct bus *bus)
 
 	switch (note->type) {
 	case NOTE_VIEW:
-		cl->view = *(const struct view *)note->ref;
-		cl->have_view = true;
-		tell_watchers(cl, bus);
+		new_view(cl, note->ref, bus);
+		break;
+	case NOTE_PEER_UP:
+	case NOTE_PEER_DOWN:
+	case NOTE_PEER_GONE:
+		changes_peer(cl->changes, note);
 		break;
 	case NOTE_QUORUM:
 		if (cl->quorate == note->ok)
@@ -440,6 +474,7 @@ client_note(struct client_layer *cl, const struct note *note, struct bus *bus)
 void
 client_check(const struct client_layer *cl)
 {
+	changes_check(cl->changes);
 	ASSERT(cl->nclients <= CLIENTS_MAX); /* C4 */
 	ASSERT(cl->nmounts <= MOUNTS_MAX);   /* C4 */
 }

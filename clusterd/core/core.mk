@@ -1,6 +1,6 @@
 # The pure core.  Every part adds its line here once its sources compile.
 CORE_SRCS += clusterd/core/bus.c clusterd/core/rng.c
-CORE_SRCS += clusterd/core/client.c
+CORE_SRCS += clusterd/core/client.c clusterd/core/changes.c
 CORE_SRCS += clusterd/core/node.c clusterd/core/member.c \
 	     clusterd/core/member_graph.c clusterd/core/member_part.c \
 	     clusterd/core/member_round.c clusterd/core/member_wire.c \
@@ -8,7 +8,8 @@ CORE_SRCS += clusterd/core/node.c clusterd/core/member.c \
 	     clusterd/core/order_view.c clusterd/core/order_wire.c \
 	     clusterd/core/fencing.c clusterd/core/fencing_cmd.c \
 	     clusterd/core/fencing_run.c clusterd/core/fencing_table.c \
-	     clusterd/core/group.c clusterd/core/group_client.c
+	     clusterd/core/group.c clusterd/core/group_client.c \
+	     clusterd/core/group_state.c
 CORE_SRCS += clusterd/core/dlm.c clusterd/core/dlm_dir.c \
 	     clusterd/core/dlm_grant.c clusterd/core/dlm_master.c \
 	     clusterd/core/dlm_mode.c clusterd/core/dlm_proc.c \

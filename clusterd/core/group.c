@@ -12,13 +12,14 @@
  *   G2  a local client is told of a group only between its own join and its
  *       own leave, both in the order;
  *   G3  no group is empty; at most GROUPS_MAX groups of GROUP_MEMBERS_MAX;
- *   G4  what a client has under way is bounded.
+ *   G4  what a client has under way is bounded;
+ *   G5  if anybody in a group takes part in its state, somebody has it, and
+ *       who wants it has a giver in the group that has it (group_state.c).
  *
  *   client's entry: JOINING -own join ordered-> IN -asked-> LEAVING
  *   -own leave ordered-> gone
  */
 
-#include "../proto.h"
 #include "group_internal.h"
 
 static int
@@ -135,8 +136,7 @@ local_by_name(struct group_layer *gl, uint64_t client, const char *name)
 	return NULL;
 }
 
-/* The local entry a member's news go to, or NULL. */
-static struct local *
+struct local *
 local_of(struct group_layer *gl, const struct gmember *m, const char *name)
 {
 	if (m->node != gl->self || m->inc != gl->inc)
@@ -144,30 +144,7 @@ local_of(struct group_layer *gl, const struct gmember *m, const char *name)
 	return local_by_name(gl, m->client, name);
 }
 
-static void
-tell_members(struct group_layer *gl, const struct group *g, struct bus *bus)
-{
-	struct wbuf w;
-	struct local *l;
-	unsigned i, k;
-
-	for (i = 0; i < g->n; i++) {
-		l = local_of(gl, &g->m[i], g->name);
-		if (l == NULL)
-			continue;
-		wbuf_init(&w, 8192);
-		wbuf_u32(&w, l->gid);
-		wbuf_u16(&w, (uint16_t)g->n);
-		for (k = 0; k < g->n; k++) {
-			wbuf_u16(&w, g->m[k].node);
-			wbuf_u64(&w, g->m[k].client);
-		}
-		bus_client_send(bus, l->client, M_GROUP_VIEW, 0, &w);
-		wbuf_free(&w);
-	}
-}
-
-static int
+int
 member_index(const struct group *g, uint16_t node, uint64_t inc,
     uint64_t client)
 {
@@ -228,11 +205,13 @@ ordered_join(struct group_layer *gl, const char *name, const struct gmember *m,
 {
 	int error = add_member(gl, name, m);
 	struct local *l = local_of(gl, m, name);
+	struct gchange ch = { .nleft = 0 };
 
 	if (error == 0) {
 		if (l != NULL && l->state == LOCAL_JOINING)
 			l->state = LOCAL_IN;
-		tell_members(gl, find_group(gl, name), bus);
+		ch.joined = m;
+		group_changed(gl, find_group(gl, name), &ch, bus);
 		return;
 	}
 	if (l == NULL)
@@ -250,6 +229,7 @@ ordered_leave(struct group_layer *gl, const char *name, const struct gmember *m,
 {
 	struct group *g = find_group(gl, name);
 	struct local *l = local_of(gl, m, name);
+	struct gchange ch = { .why = GROUP_LEAVES };
 	int i;
 
 	if (g == NULL)
@@ -261,16 +241,18 @@ ordered_leave(struct group_layer *gl, const char *name, const struct gmember *m,
 		local_say_left(l, bus);
 		local_free(gl, l);
 	}
+	ch.left[ch.nleft++] = g->m[i];
 	remove_member(g, (unsigned)i);
 	if (g->n == 0)
 		free_group(gl, g);
 	else
-		tell_members(gl, g, bus);
+		group_changed(gl, g, &ch, bus);
 }
 
 static void
 ordered_gone(struct group_layer *gl, const struct gmember *m, struct bus *bus)
 {
+	struct gchange ch = { .why = GROUP_CLIENT_DIED };
 	struct group *g, *next;
 	int i;
 
@@ -278,11 +260,13 @@ ordered_gone(struct group_layer *gl, const struct gmember *m, struct bus *bus)
 		i = member_index(g, m->node, m->inc, m->client);
 		if (i < 0)
 			continue;
+		ch.nleft = 1;
+		ch.left[0] = g->m[i];
 		remove_member(g, (unsigned)i);
 		if (g->n == 0)
 			free_group(gl, g);
 		else
-			tell_members(gl, g, bus);
+			group_changed(gl, g, &ch, bus);
 	}
 }
 
@@ -314,12 +298,35 @@ ordered_send(struct group_layer *gl, const char *name, const struct gmember *m,
 	}
 }
 
+/* The giver is told even if nobody wants the piece any more. */
+static void
+ordered_give(struct group_layer *gl, const char *name, struct group *g,
+    const struct gmember *m, struct rbuf *r, struct bus *bus)
+{
+	struct local *l = local_of(gl, m, name);
+	size_t len = rbuf_left(r);
+	struct wbuf w;
+
+	if (l != NULL) {
+		len -= MIN(len, (size_t)GROUP_GIVE_HEAD);
+		l->inflight -= MIN(l->inflight, len + 1);
+		wbuf_init(&w, 16);
+		wbuf_u32(&w, l->gid);
+		wbuf_u32(&w, (uint32_t)len);
+		bus_client_send(bus, l->client, M_GROUP_TAKEN, 0, &w);
+		wbuf_free(&w);
+	}
+	if (g != NULL && member_index(g, m->node, m->inc, m->client) >= 0)
+		group_given(gl, g, m, r, bus);
+}
+
 static void
 ordered(struct group_layer *gl, const struct note *note, struct bus *bus)
 {
 	char name[GROUP_NAME_MAX + 1];
 	struct gmember m = { .node = note->node, .inc = note->inc };
 	const uint8_t *data;
+	struct group *g;
 	struct rbuf r;
 	unsigned type;
 	size_t len;
@@ -335,6 +342,15 @@ ordered(struct group_layer *gl, const struct note *note, struct bus *bus)
 		return;
 	}
 	rbuf_str(&r, name, sizeof(name));
+	if (type == GM_GIVE) {
+		g = find_group(gl, name);
+		if (!r.err)
+			ordered_give(gl, name, g, &m, &r, bus);
+		return;
+	}
+	/* A node that knows nothing of states says no more than the name. */
+	if (type == GM_JOIN && rbuf_left(&r) > 0)
+		m.state = (rbuf_u8(&r) & GROUP_STATE) != 0 ? GS_WANTS : GS_NONE;
 	if (type == GM_SEND) {
 		data = rbuf_blob(&r, &len, GROUP_MSG_MAX);
 		if (rbuf_done(&r))
@@ -353,6 +369,7 @@ ordered(struct group_layer *gl, const struct note *note, struct bus *bus)
 static void
 new_view(struct group_layer *gl, const struct view *v, struct bus *bus)
 {
+	struct gchange ch = { .why = GROUP_NODE_LOST };
 	struct group *g, *next;
 	unsigned i;
 
@@ -362,8 +379,7 @@ new_view(struct group_layer *gl, const struct view *v, struct bus *bus)
 	if (!gl->has_state)
 		return;
 	RB_FOREACH_SAFE(g, group_tree, &gl->groups, next) {
-		bool changed = false;
-
+		ch.nleft = 0;
 		for (i = 0; i < g->n;) {
 #if MUTANT == 501
 			if (true) {
@@ -373,13 +389,13 @@ new_view(struct group_layer *gl, const struct view *v, struct bus *bus)
 				i++;
 				continue;
 			}
+			ch.left[ch.nleft++] = g->m[i];
 			remove_member(g, i);
-			changed = true;
 		}
 		if (g->n == 0)
 			free_group(gl, g);
-		else if (changed)
-			tell_members(gl, g, bus);
+		else if (ch.nleft > 0)
+			group_changed(gl, g, &ch, bus);
 	}
 }
 
@@ -402,6 +418,8 @@ give_snapshot(struct group_layer *gl, struct bus *bus)
 			wbuf_u64(&w, g->m[i].client);
 		}
 	}
+	RB_FOREACH(g, group_tree, &gl->groups)
+		group_state_put(g, &w);
 	ASSERT(!w.err);
 	n = bus_note(bus, NOTE_SNAP, w.data, w.len);
 	n->service = SVC_GROUP;
@@ -413,7 +431,8 @@ load_snapshot(struct group_layer *gl, const struct note *note, struct bus *bus)
 {
 	static const char why[] = "the groups sent to it are torn";
 	char name[GROUP_NAME_MAX + 1];
-	struct gmember m;
+	struct gmember m = { .state = GS_NONE };
+	struct group *g;
 	struct rbuf r;
 	unsigned i, k, n, members;
 
@@ -431,6 +450,11 @@ load_snapshot(struct group_layer *gl, const struct note *note, struct bus *bus)
 			if (!r.err && add_member(gl, name, &m) != 0)
 				r.err = true;
 		}
+	}
+	/* A leader that knows nothing of states ends here. */
+	RB_FOREACH(g, group_tree, &gl->groups) {
+		if (!r.err && rbuf_left(&r) > 0)
+			group_state_get(g, &r);
 	}
 	if (!rbuf_done(&r))
 		bus_note(bus, NOTE_DIE, why, sizeof(why));
@@ -474,6 +498,7 @@ group_check(const struct group_layer *gl)
 
 	RB_FOREACH(g, group_tree, &w->groups) {
 		ASSERT(g->n > 0 && g->n <= GROUP_MEMBERS_MAX); /* G3 */
+		group_state_check(g);
 		n++;
 	}
 	ASSERT(n == gl->ngroups && n <= GROUPS_MAX); /* G3 */
@@ -495,9 +520,12 @@ group_info(const struct group_layer *gl, unsigned i, struct group_info *gi)
 		strlcpy(gi->name, g->name, sizeof(gi->name));
 		gi->nmembers = g->n;
 		gi->messages = g->messages;
-		for (k = 0; k < g->n; k++)
+		for (k = 0; k < g->n; k++) {
 			gi->nlocal +=
 			    g->m[k].node == gl->self && g->m[k].inc == gl->inc;
+			gi->nstate += g->m[k].state == GS_HAS;
+			gi->nwaiting += g->m[k].state == GS_WANTS;
+		}
 		return true;
 	}
 	return false;

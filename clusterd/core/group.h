@@ -31,6 +31,8 @@ struct group_info {
 	char		 name[GROUP_NAME_MAX + 1];
 	unsigned	 nmembers;
 	unsigned	 nlocal;	/* of them on this node */
+	unsigned	 nstate;	/* of them with the group's state */
+	unsigned	 nwaiting;	/* and those who wait for it */
 	uint64_t	 messages;	/* delivered here */
 };
 bool	 group_info(const struct group_layer *, unsigned i,

@@ -7,7 +7,6 @@
  * when that comes back (group.c).
  */
 
-#include "../proto.h"
 #include "group_internal.h"
 
 static void
@@ -56,11 +55,14 @@ request_join(struct group_layer *gl, const struct note *note, struct bus *bus)
 	struct rbuf r;
 	struct wbuf w;
 	uint32_t gid;
-	unsigned n = 0;
+	unsigned n = 0, flags = 0;
 
 	rbuf_init(&r, note->data, note->len);
 	gid = rbuf_u32(&r);
 	rbuf_str(&r, name, sizeof(name));
+	/* A program that knows nothing of states says no more. */
+	if (rbuf_left(&r) > 0)
+		flags = rbuf_u8(&r);
 	if (!rbuf_done(&r) || name[0] == '\0') {
 		refuse(note, ERR_INVAL, "malformed request", bus);
 		return;
@@ -88,6 +90,61 @@ request_join(struct group_layer *gl, const struct note *note, struct bus *bus)
 	strlcpy(l->name, name, sizeof(l->name));
 	local_insert(gl, l);
 	put_head(&w, GM_JOIN, note->client, name);
+	if (flags != 0)
+		wbuf_u8(&w, (uint8_t)flags);
+	give_order(bus, &w);
+}
+
+/* Charges what is under way to the client, or refuses it (G4). */
+static bool
+charge(struct local *l, const struct note *note, size_t len, struct bus *bus)
+{
+	if (l == NULL || l->state == LOCAL_LEAVING) {
+		refuse(note, ERR_NOENT, "not in this group", bus);
+		return false;
+	}
+	/* Each message costs at least one, or empty ones would be free. */
+	if (l->inflight + len + 1 > GROUP_CLIENT_BYTES) { /* G4 */
+		refuse(note, ERR_AGAIN,
+		    "too much is under way: wait for own messages", bus);
+		return false;
+	}
+	l->inflight += len + 1;
+	return true;
+}
+
+static void
+request_give(struct group_layer *gl, const struct note *note, struct bus *bus)
+{
+	const uint8_t *data;
+	struct local *l;
+	struct rbuf r;
+	struct wbuf w;
+	uint64_t client;
+	uint32_t round;
+	uint16_t node;
+	unsigned last;
+	size_t len;
+
+	rbuf_init(&r, note->data, note->len);
+	l = local_find(gl, note->client, rbuf_u32(&r));
+	node = rbuf_u16(&r);
+	client = rbuf_u64(&r);
+	round = rbuf_u32(&r);
+	last = rbuf_u8(&r);
+	data = rbuf_blob(&r, &len, GROUP_MSG_MAX);
+	if (!rbuf_done(&r)) {
+		refuse(note, ERR_INVAL, "malformed request", bus);
+		return;
+	}
+	if (!charge(l, note, len, bus))
+		return;
+	put_head(&w, GM_GIVE, note->client, l->name);
+	wbuf_u16(&w, node);
+	wbuf_u64(&w, client);
+	wbuf_u32(&w, round);
+	wbuf_u8(&w, last != 0);
+	wbuf_blob(&w, data, len);
 	give_order(bus, &w);
 }
 
@@ -107,17 +164,8 @@ request_send(struct group_layer *gl, const struct note *note, struct bus *bus)
 		refuse(note, ERR_INVAL, "malformed request", bus);
 		return;
 	}
-	if (l == NULL || l->state == LOCAL_LEAVING) {
-		refuse(note, ERR_NOENT, "not in this group", bus);
+	if (!charge(l, note, len, bus))
 		return;
-	}
-	/* Each message costs at least one, or empty ones would be free. */
-	if (l->inflight + len + 1 > GROUP_CLIENT_BYTES) { /* G4 */
-		refuse(note, ERR_AGAIN,
-		    "too much is under way: wait for own messages", bus);
-		return;
-	}
-	l->inflight += len + 1;
 	put_head(&w, GM_SEND, note->client, l->name);
 	wbuf_blob(&w, data, len);
 	give_order(bus, &w);
@@ -169,6 +217,8 @@ group_request(struct group_layer *gl, const struct note *note, struct bus *bus)
 		request_join(gl, note, bus);
 	else if (note->msgtype == M_GROUP_SEND)
 		request_send(gl, note, bus);
+	else if (note->msgtype == M_GROUP_GIVE)
+		request_give(gl, note, bus);
 	else if (note->msgtype == M_GROUP_LEAVE)
 		request_leave(gl, note, bus);
 }

@@ -38,6 +38,7 @@ struct view {
 		uint64_t inc;
 		bool	 clean;		/* it left with goodbye */
 	}		 lost[CONF_NODES_MAX];
+	char		 cause[160];	/* why it was formed, for people */
 };
 
 const struct view_member *view_find(const struct view *, uint16_t node);

@@ -362,6 +362,7 @@ enter(struct member *m, struct bus *bus)
 		return;
 	ASSERT(in->view.epoch > m->view.epoch || !m->have_view); /* M1 */
 	m->view = in->view;
+	strlcpy(m->view.cause, in->cause, sizeof(m->view.cause));
 	m->have_view = true;
 	/* Whatever we had against them is over. */
 	for (i = 0; i < m->npeers; i++) {

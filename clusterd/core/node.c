@@ -265,6 +265,7 @@ handle_request(struct node *n, const struct note *note)
 	case M_GROUP_JOIN:
 	case M_GROUP_SEND:
 	case M_GROUP_LEAVE:
+	case M_GROUP_GIVE:
 		group_note(n->group, note, b);
 		break;
 	case M_LS_JOIN:
@@ -315,6 +316,7 @@ handle_peer(struct node *n, const struct note *note)
 {
 	member_note(n->member, note, &n->bus);
 	fencing_note(n->fencing, note, &n->bus);
+	client_note(n->client, note, &n->bus);
 }
 
 /* The table of who receives what. */

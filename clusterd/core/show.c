@@ -537,6 +537,8 @@ show_groups(struct show *s)
 		row_str(s, "group", g.name);
 		row_u64(s, "members", g.nmembers);
 		row_u64(s, "local", g.nlocal);
+		row_u64(s, "with_state", g.nstate);
+		row_u64(s, "wait_for_state", g.nwaiting);
 		row_u64(s, "messages", g.messages);
 		if (!row_end(s))
 			break;

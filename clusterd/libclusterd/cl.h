@@ -43,11 +43,27 @@ struct cl_lockspace {
 	void			*arg;
 };
 
+/* A state that is being given to a member. */
+struct cl_giving {
+	STAILQ_ENTRY(cl_giving)	 entry;
+	struct cl_group_request	 to;
+	size_t			 len, off;	/* sent up to off */
+	uint8_t			 data[];
+};
+
 struct cl_group {
 	LIST_ENTRY(cl_group)	 entry;
 	struct cl		*cl;
 	uint32_t		 gid;
 	size_t			 inflight;	/* sent and not seen in the order */
+	struct wbuf		 change;	/* of the view that comes next */
+	/* Until the state is here, what comes after it is held. */
+	bool			 syncing;
+	uint32_t		 round;
+	struct wbuf		 state;
+	STAILQ_HEAD(, cl_deferred) held;
+	size_t			 heldbytes;
+	STAILQ_HEAD(, cl_giving) giving;
 	struct cl_group_ops	 ops;
 	void			*arg;
 };
@@ -68,6 +84,7 @@ struct cl {
 	LIST_HEAD(, cl_group)	 groups;
 	void			(*lost)(void *, const char *);
 	void			*lost_arg;
+	struct cl_view		*change;	/* its lists; or NULL */
 	void			(*views)(void *, const struct cl_view *);
 	void			*views_arg;
 };
@@ -93,6 +110,15 @@ bool	 cl_member_message(struct cl *, const struct msg *);
 bool	 cl_group_message(struct cl *, const struct msg *);
 bool	 cl_lock_message(struct cl *, const struct msg *);
 void	 cl_group_free_all(struct cl *);
+
+/* cl_group.c: a message about a group, when its turn has come. */
+void	 cl_group_handle(struct cl_group *, uint32_t type, struct rbuf *);
+/* Above this the daemon refuses what a client sends to one group. */
+#define CL_GROUP_INFLIGHT_MAX (256 * 1024)
+
+/* cl_state.c: true: it was about the state, or it has been put aside. */
+bool	 cl_state_message(struct cl_group *, const struct msg *, struct rbuf *);
+void	 cl_state_free(struct cl_group *);
 void	 cl_lock_free_all(struct cl *);
 
 #endif /* CL_H */

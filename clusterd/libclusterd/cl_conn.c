@@ -186,6 +186,7 @@ cl_close(struct cl *cl)
 		return;
 	cl_group_free_all(cl);
 	cl_lock_free_all(cl);
+	free(cl->change);
 	while ((d = STAILQ_FIRST(&cl->deferred)) != NULL) {
 		STAILQ_REMOVE_HEAD(&cl->deferred, entry);
 		free(d);

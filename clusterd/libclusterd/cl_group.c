@@ -8,11 +8,7 @@
 #include "cl.h"
 
 #define GROUP_MEMBERS_MAX 1024
-/*
- * Above this the daemon refuses a client's messages.  Counting here as it
- * does turns that into a plain EAGAIN before anything is lost.
- */
-#define GROUP_INFLIGHT_MAX (256 * 1024)
+#define GROUP_CHANGE_MAX  256 /* who joined or left at once */
 
 static struct cl_group *
 group_find(struct cl *cl, uint32_t gid)
@@ -30,6 +26,8 @@ static void
 group_free(struct cl_group *g)
 {
 	LIST_REMOVE(g, entry);
+	cl_state_free(g);
+	wbuf_free(&g->change);
 	free(g);
 }
 
@@ -40,9 +38,9 @@ cl_group_free_all(struct cl *cl)
 		group_free(LIST_FIRST(&cl->groups));
 }
 
-int
-cl_group_join(struct cl *cl, const char *name, const struct cl_group_ops *ops,
-    void *arg, struct cl_group **out)
+static int
+join(struct cl *cl, const char *name, unsigned flags,
+    const struct cl_group_ops *ops, void *arg, struct cl_group **out)
 {
 	struct cl_group *g;
 	struct wbuf w;
@@ -58,10 +56,16 @@ cl_group_join(struct cl *cl, const char *name, const struct cl_group_ops *ops,
 	g->gid = cl_new_id(cl);
 	g->ops = *ops;
 	g->arg = arg;
+	wbuf_init(&g->change, MSG_MAX);
+	wbuf_init(&g->state, CL_STATE_MAX);
+	STAILQ_INIT(&g->held);
+	STAILQ_INIT(&g->giving);
 	LIST_INSERT_HEAD(&cl->groups, g, entry);
 	wbuf_init(&w, 256);
 	wbuf_u32(&w, g->gid);
 	wbuf_str(&w, name);
+	if (flags != 0)
+		wbuf_u8(&w, (uint8_t)flags);
 	error = cl_send(cl, M_GROUP_JOIN, g->gid, &w);
 	if (error != 0) {
 		group_free(g);
@@ -72,6 +76,21 @@ cl_group_join(struct cl *cl, const char *name, const struct cl_group_ops *ops,
 }
 
 int
+cl_group_join(struct cl *cl, const char *name, const struct cl_group_ops *ops,
+    void *arg, struct cl_group **out)
+{
+	return join(cl, name, 0, ops, arg, out);
+}
+
+int
+cl_group_join_state(struct cl *cl, const char *name,
+    const struct cl_group_ops *ops, void *arg, struct cl_group **out)
+{
+	return join(cl, name, GROUP_STATE, ops, arg, out);
+}
+
+/* Counting as the daemon does makes its refusal a plain EAGAIN. */
+int
 cl_group_send(struct cl_group *g, const void *data, size_t len)
 {
 	struct wbuf w;
@@ -79,7 +98,7 @@ cl_group_send(struct cl_group *g, const void *data, size_t len)
 
 	if (len > CL_MSG_MAX)
 		return EMSGSIZE;
-	if (!g->cl->dead && g->inflight + len + 1 > GROUP_INFLIGHT_MAX)
+	if (!g->cl->dead && g->inflight + len + 1 > CL_GROUP_INFLIGHT_MAX)
 		return EAGAIN;
 	wbuf_init(&w, CL_MSG_MAX + 16);
 	wbuf_u32(&w, g->gid);
@@ -101,6 +120,37 @@ cl_group_leave(struct cl_group *g)
 }
 
 static void
+get_member(struct rbuf *r, struct cl_group_member *m)
+{
+	m->node = rbuf_u16(r);
+	m->client = rbuf_u64(r);
+}
+
+/* What was said just before a view. */
+static void
+group_change(struct cl_group *g)
+{
+	struct cl_group_member joined[GROUP_CHANGE_MAX];
+	struct cl_group_left left[GROUP_CHANGE_MAX];
+	struct cl_group_change ch = { .joined = joined, .left = left };
+	struct rbuf r;
+	unsigned i;
+
+	rbuf_init(&r, g->change.data, g->change.len);
+	ch.njoined = rbuf_u16(&r);
+	for (i = 0; i < ch.njoined && ch.njoined <= GROUP_CHANGE_MAX; i++)
+		get_member(&r, &joined[i]);
+	ch.nleft = rbuf_u16(&r);
+	for (i = 0; i < ch.nleft && ch.nleft <= GROUP_CHANGE_MAX; i++) {
+		get_member(&r, &left[i].member);
+		left[i].why = rbuf_u8(&r);
+	}
+	wbuf_reset(&g->change);
+	if (rbuf_done(&r) && g->ops.change != NULL)
+		g->ops.change(g->arg, &ch);
+}
+
+static void
 group_view(struct cl_group *g, struct rbuf *r)
 {
 	struct cl_group_member *list;
@@ -111,12 +161,14 @@ group_view(struct cl_group *g, struct rbuf *r)
 	list = calloc(n + 1, sizeof(*list));
 	if (list == NULL)
 		return;
-	for (i = 0; i < n; i++) {
-		list[i].node = rbuf_u16(r);
-		list[i].client = rbuf_u64(r);
+	for (i = 0; i < n; i++)
+		get_member(r, &list[i]);
+	if (rbuf_done(r)) {
+		if (g->change.len > 0)
+			group_change(g);
+		if (g->ops.view != NULL)
+			g->ops.view(g->arg, list, n);
 	}
-	if (rbuf_done(r) && g->ops.view != NULL)
-		g->ops.view(g->arg, list, n);
 	free(list);
 }
 
@@ -131,8 +183,6 @@ group_deliver(struct cl_group *g, struct rbuf *r)
 	data = rbuf_blob(r, &len, CL_MSG_MAX);
 	if (!rbuf_done(r))
 		return;
-	if (from.node == g->cl->node && from.client == g->cl->client)
-		g->inflight -= MIN(g->inflight, len + 1);
 	if (g->ops.message != NULL)
 		g->ops.message(g->arg, &from, data, len);
 }
@@ -167,6 +217,48 @@ group_result(struct cl *cl, const struct msg *m)
 	return true;
 }
 
+/* A message of our own is back: it makes room, also if it is held then. */
+static void
+make_room(struct cl_group *g, struct rbuf r)
+{
+	unsigned node = rbuf_u16(&r);
+	uint64_t client = rbuf_u64(&r);
+	size_t len;
+
+	(void)rbuf_blob(&r, &len, CL_MSG_MAX);
+	if (rbuf_done(&r) && node == g->cl->node && client == g->cl->client)
+		g->inflight -= MIN(g->inflight, len + 1);
+}
+
+void
+cl_group_handle(struct cl_group *g, uint32_t type, struct rbuf *r)
+{
+	struct cl_group_member m;
+
+	switch (type) {
+	case M_GROUP_VIEW:
+		group_view(g, r);
+		break;
+	case M_GROUP_MSG:
+		group_deliver(g, r);
+		break;
+	case M_GROUP_CHANGE:
+		wbuf_reset(&g->change);
+		wbuf_bytes(&g->change, r->data + r->off, rbuf_left(r));
+		break;
+	case M_GROUP_SYNCED:
+		get_member(r, &m);
+		if (rbuf_done(r) && g->ops.synced != NULL)
+			g->ops.synced(g->arg, &m);
+		break;
+	case M_GROUP_LEFT:
+		group_left(g, r);
+		break;
+	default:
+		break;
+	}
+}
+
 bool
 cl_group_message(struct cl *cl, const struct msg *m)
 {
@@ -175,18 +267,16 @@ cl_group_message(struct cl *cl, const struct msg *m)
 
 	if (m->type == M_RESULT)
 		return group_result(cl, m);
-	if (m->type != M_GROUP_VIEW && m->type != M_GROUP_MSG &&
-	    m->type != M_GROUP_LEFT)
+	if ((m->type < M_GROUP_VIEW || m->type > M_GROUP_LEFT) &&
+	    (m->type < M_GROUP_CHANGE || m->type > M_GROUP_SYNCED))
 		return false;
 	rbuf_init(&r, m->data, m->len);
 	g = group_find(cl, rbuf_u32(&r));
 	if (r.err || g == NULL)
 		return true;
-	if (m->type == M_GROUP_VIEW)
-		group_view(g, &r);
-	else if (m->type == M_GROUP_MSG)
-		group_deliver(g, &r);
-	else
-		group_left(g, &r);
+	if (m->type == M_GROUP_MSG)
+		make_room(g, r);
+	if (!cl_state_message(g, m, &r))
+		cl_group_handle(g, m->type, &r);
 	return true;
 }

@@ -23,6 +23,7 @@
 #define CL_NAME_MAX	64	/* bytes of a lockspace, group, resource name */
 #define CL_LVB_LEN	32
 #define CL_MSG_MAX	49152	/* bytes of one group message */
+#define CL_STATE_MAX	4194304	/* bytes of the state of a group */
 #define CL_NODES_MAX	64
 
 struct cl;		/* a connection */
@@ -56,12 +57,30 @@ struct cl_member {
 	char		 name[33];
 };
 
+/* Why a node is not in a view any more. */
+enum cl_why {
+	CL_WHY_CLEAN = 1,	/* it said goodbye */
+	CL_WHY_LOST,		/* it is not heard any more */
+	CL_WHY_REPLACED		/* a newer incarnation of it came */
+};
+
+struct cl_left {
+	struct cl_member member;
+	enum cl_why	 why;
+	char		 cause[160];	/* a sentence for people */
+};
+
 struct cl_view {
 	uint64_t	 epoch;		/* grows with every view */
 	uint32_t	 leader;
 	bool		 quorate;
 	unsigned	 nmembers;
 	struct cl_member members[CL_NODES_MAX];	/* ascending by node */
+	/* Since the view before; both are empty when only the quorum changed. */
+	unsigned	 njoined;
+	struct cl_member joined[CL_NODES_MAX];
+	unsigned	 nleft;
+	struct cl_left	 left[CL_NODES_MAX];
 };
 
 /* Now, and again at each new view or change of quorum. */
@@ -73,6 +92,26 @@ int	 cl_watch_views(struct cl *, void (*fn)(void *arg,
 struct cl_group_member {
 	uint32_t	 node;
 	uint64_t	 client;	/* the member's number on that node */
+};
+
+/* Why a member is not in its group any more. */
+enum cl_group_why { CL_GROUP_LEFT = 1, CL_GROUP_DIED, CL_GROUP_NODE_LOST };
+
+struct cl_group_left {
+	struct cl_group_member member;
+	enum cl_group_why why;
+};
+
+struct cl_group_change {
+	unsigned	 njoined, nleft;
+	const struct cl_group_member *joined;
+	const struct cl_group_left *left;
+};
+
+/* A member that wants the state. */
+struct cl_group_request {
+	struct cl_group_member to;
+	uint32_t	 round;
 };
 
 struct cl_group_ops {
@@ -87,6 +126,18 @@ struct cl_group_ops {
 	void	(*left)(void *arg);
 	/* A request was refused; left() follows if it was the join. */
 	void	(*failed)(void *arg, int error, const char *why);
+	/* Who came and who went with the view() that is called next. */
+	void	(*change)(void *arg, const struct cl_group_change *);
+	/* For cl_group_join_state() alone: see cl_group_state(3). */
+	/* Somebody wants the state as it is now: cl_group_give(). */
+	void	(*wanted)(void *arg, const struct cl_group_request *);
+	/*
+	 * The whole state; views and messages since then follow.  NULL:
+	 * nobody has one, begin with a new one.
+	 */
+	void	(*state)(void *arg, const void *data, size_t len);
+	/* From this place of the sequence on, this member has the state. */
+	void	(*synced)(void *arg, const struct cl_group_member *);
 };
 
 int	 cl_group_join(struct cl *, const char *name,
@@ -97,6 +148,15 @@ int	 cl_group_join(struct cl *, const char *name,
  */
 int	 cl_group_send(struct cl_group *, const void *data, size_t len);
 int	 cl_group_leave(struct cl_group *);	/* freed before left() */
+/* Like cl_group_join(), as one that takes, keeps and gives the state. */
+int	 cl_group_join_state(struct cl *, const char *name,
+	    const struct cl_group_ops *, void *arg, struct cl_group **);
+/*
+ * From within wanted(): the state as it is now, at most CL_STATE_MAX bytes,
+ * copied, and sent as fast as the group takes it.
+ */
+int	 cl_group_give(struct cl_group *, const struct cl_group_request *,
+	    const void *data, size_t len);
 
 /* ---- locks: cl_lock.c --------------------------------------------------- */
 

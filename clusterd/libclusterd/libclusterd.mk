@@ -1,6 +1,7 @@
 # libclusterd: an archive for our own programs, a shared library for others.
 CL_SRCS := clusterd/libclusterd/cl_conn.c clusterd/libclusterd/cl_member.c \
-	clusterd/libclusterd/cl_group.c clusterd/libclusterd/cl_lock.c \
+	clusterd/libclusterd/cl_group.c clusterd/libclusterd/cl_state.c \
+	clusterd/libclusterd/cl_lock.c \
 	clusterd/libclusterd/cl_fence.c clusterd/libclusterd/cl_show.c \
 	clusterd/msg.c clusterd/buf.c
 $(call archive,clusterd/libclusterd.a,$(CL_SRCS))

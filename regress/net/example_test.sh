@@ -85,10 +85,13 @@ views_body() {
 	run alpha cl_show >show.out || atf_fail "cl_show failed"
 	atf_check -o match:'^gamma is (lost|fenced|absent)$' cat show.out
 	$L start gamma
-	eventually sh -c "tail -n 1 views.out |
+	eventually sh -c "grep ^view views.out | tail -n 1 |
 	    grep -qE '^view [0-9]+, quorate: alpha beta gamma$'"
+	# Who came and went is said, with the reason.
+	atf_check -o match:'^  gamma left: .*(silent|incarnation|ended)' cat views.out
+	eventually grep -q '^  gamma joined$' views.out
 	# Numbers of views only grow.
-	atf_check -o empty awk '{ if ($2 + 0 < last) print; last = $2 + 0 }' \
+	atf_check -o empty awk '/^view/ { if ($2 + 0 < last) print; last = $2 + 0 }' \
 	    views.out
 }
 views_cleanup() { cleanup; }
@@ -119,6 +122,31 @@ groups_body() {
 	atf_check -s exit:1 grep -E '^[34] here' after
 }
 groups_cleanup() { cleanup; }
+
+# The last number that this one counted up to.
+counted() {
+	[ "$(sed -n 's/^message //p' $1.out | tail -n 1)" = $2 ]
+}
+
+atf_test_case state cleanup
+state_head() { head; }
+state_body() {
+	up x-state
+	run alpha cl_group_state >alpha.out 2>&1 &
+	eventually counted alpha 1
+	run beta cl_group_state >beta.out 2>&1 &
+	eventually counted beta 2
+	atf_check -o inline:'begin with 0\n' head -n 1 alpha.out
+	atf_check -o inline:'go on with 1\n' head -n 1 beta.out
+	# The one that had it first goes away; the other one gives it on.
+	atf_check -o ignore $L kill alpha
+	run gamma cl_group_state >gamma.out 2>&1 &
+	eventually counted gamma 3
+	eventually counted beta 3
+	atf_check -o inline:'go on with 2\n' head -n 1 gamma.out
+	atf_check -o match:'"with_state": *2' $L sh beta -- $CS --json -c groups
+}
+state_cleanup() { cleanup; }
 
 atf_test_case locks cleanup
 locks_head() { head; }
@@ -151,6 +179,7 @@ loss_cleanup() { cleanup; }
 atf_init_test_cases() {
 	atf_add_test_case views
 	atf_add_test_case groups
+	atf_add_test_case state
 	atf_add_test_case locks
 	atf_add_test_case loss
 }

@@ -245,6 +245,8 @@ chk_group_effective(struct sim *s, unsigned node)
 			take(s, node, c, t);
 			free(t);
 		}
+		if (c->open)
+			service_effective(s, node, c);
 	}
 }
 

@@ -127,7 +127,8 @@ chk_live(struct sim *s, bool over)
 		for (j = 0; j < SIM_CLIENTS; j++) {
 			c = &s->nodes[i].clients[j];
 			if (!locks_done(s, i, c, over) ||
-			    !group_done(s, i, c, &place, over))
+			    !group_done(s, i, c, &place, over) ||
+			    !service_done(s, i, c, over))
 				return false;
 			no_ghosts(s, i, c);
 		}

@@ -70,6 +70,7 @@ forget(struct sim *s, struct sim_client *c)
 {
 	locks_forget(s, c);
 	chk_group_forget(c);
+	service_forget(c);
 	memset(c, 0, sizeof(*c));
 }
 
@@ -141,6 +142,7 @@ start(struct sim *s, unsigned node, struct sim_client *c)
 	wbuf_str(&w, "sim");
 	wbuf_u32(&w, 1);
 	client_tell(s, node, c, M_HELLO, 0, &w);
+	service_open(s, node, c);
 }
 
 static void
@@ -160,6 +162,7 @@ join(struct sim *s, unsigned node, struct sim_client *c)
 	c->group_asked = true;
 	wbuf_u32(&w, GID);
 	wbuf_str(&w, "talk");
+	wbuf_u8(&w, GROUP_STATE);
 	client_tell(s, node, c, M_GROUP_JOIN, 0, &w);
 }
 
@@ -219,7 +222,9 @@ act(struct sim *s, unsigned node, struct sim_client *c)
 			join(s, node, c);
 		return;
 	}
-	if (c->joined && (drain || chance(s, 80)))
+	if (service_hurry(c) || (!drain && chance(s, 10)))
+		service_act(s, node, c);
+	else if (c->joined && (drain || chance(s, 80)))
 		locks_act(s, node, c);
 	else if (!drain && chance(s, 70))
 		talk(s, node, c);
@@ -342,7 +347,10 @@ client_message(struct sim *s, unsigned node, const struct action *a)
 	rbuf_init(&r, a->data, a->len);
 	switch (a->msgtype) {
 	case M_RESULT:
-		result(s, node, c, &r);
+		if (a->msgid >= SERVICE_IDS)
+			service_message(s, node, c, a);
+		else
+			result(s, node, c, &r);
 		break;
 	case M_LS_PREP:
 	case M_LS_SLOT:
@@ -355,6 +363,7 @@ client_message(struct sim *s, unsigned node, const struct action *a)
 	case M_GROUP_MSG:
 	case M_GROUP_LEFT:
 		group(s, node, c, a->msgtype, &r);
+		service_message(s, node, c, a);
 		break;
 	case M_AST:
 		locks_answer(s, node, c, &r);
@@ -363,6 +372,7 @@ client_message(struct sim *s, unsigned node, const struct action *a)
 		locks_blocking(s, node, c, &r);
 		break;
 	default:
+		service_message(s, node, c, a);
 		break;
 	}
 	if (r.err)

@@ -36,7 +36,8 @@ inv_name(enum invariant inv)
 		"view-order", "primary-quorum", "primary-one", "group-order",
 		"group-fifo", "lock-exclude", "lock-value", "lock-answer",
 		"slots", "fence-first", "fence-quorum", "nonce", "live-view",
-		"live-locks", "live-groups" };
+		"live-locks", "live-groups", "view-change", "group-state",
+		"live-services" };
 
 	return names[inv];
 }
@@ -213,6 +214,7 @@ sim_init(struct sim *s)
 	chk_view_init(s);
 	chk_group_init(s);
 	chk_lock_init(s);
+	service_init(s);
 	for (i = 0; i < s->n; i++) {
 		s->nodes[i].id = (uint16_t)(i + 1);
 		STAILQ_INIT(&s->nodes[i].held);
@@ -241,6 +243,7 @@ sim_free(struct sim *s)
 	chk_view_free(s);
 	chk_group_free(s);
 	chk_lock_free(s);
+	service_free(s);
 	conf_free(s->conf);
 }
 

@@ -48,6 +48,9 @@ enum invariant {
 	INV_LIVE_VIEW,		/* calm: one primary view of all, in time */
 	INV_LIVE_LOCKS,		/* calm: every request is answered, in time */
 	INV_LIVE_GROUPS,	/* calm: every message is delivered, in time */
+	INV_VIEW_CHANGE,	/* new view = old one - left + joined, with reasons */
+	INV_GROUP_STATE,	/* whoever takes a group's state has what all have */
+	INV_LIVE_SERVICES,	/* calm: every other service answers, in time */
 	INV_MAX
 };
 
@@ -152,6 +155,7 @@ struct sim_client {
 	uint32_t	 sent, delivered; /* own messages */
 	uint64_t	 sent_at;
 	uint64_t	 next_at;
+	struct sim_service *svc;	/* owned; see service.c */
 };
 
 /* ---- nodes: node.c ----------------------------------------------------- */
@@ -266,6 +270,7 @@ struct sim {
 	struct chk_view	*chk_view;
 	struct chk_group *chk_group;
 	struct chk_lock	*chk_lock;
+	struct chk_service *chk_service;
 	uint64_t	 counters[SIM_NODES_MAX][SIM_NODES_MAX];
 	uint64_t	 counter_life[SIM_NODES_MAX];
 	/* statistics of the run, printed at its end */
@@ -324,6 +329,23 @@ void	 client_kill(struct sim *, unsigned node, unsigned i);
 void	 client_message(struct sim *, unsigned node, const struct action *);
 void	 client_closed(struct sim *, unsigned node, uint64_t client);
 void	 client_wake(struct sim *, unsigned node, unsigned i, uint64_t in);
+
+/* service.c: what else a client does; its requests have these numbers. */
+#define SERVICE_IDS	UINT32_C(0x80000000)
+void	 service_init(struct sim *);
+void	 service_free(struct sim *);
+void	 service_open(struct sim *, unsigned node, struct sim_client *);
+void	 service_act(struct sim *, unsigned node, struct sim_client *);
+/* Something is to be done soon, without waiting for its turn. */
+bool	 service_hurry(const struct sim_client *);
+void	 service_message(struct sim *, unsigned node, struct sim_client *,
+	    const struct action *);
+/* The node's view is in effect: what the client was told counts. */
+void	 service_effective(struct sim *, unsigned node, struct sim_client *);
+void	 service_forget(struct sim_client *);
+/* Has everything its answer?  Fails the run when not, and time is over. */
+bool	 service_done(struct sim *, unsigned node, const struct sim_client *,
+	    bool over);
 
 /* The oracles.  None looks into the core beyond node.h. */
 void	 chk_view_init(struct sim *);

@@ -217,6 +217,10 @@ client_told(struct fix *fx, struct fix_node *fn, const struct action *act)
 	struct rbuf r;
 	size_t len;
 
+	if (fx->hear != NULL)
+		fx->hear(fx->hear_arg, fn->id, act);
+	if (act->client != CLIENT)
+		return;
 	rbuf_init(&r, act->data, act->len);
 	switch (act->msgtype) {
 	case M_GROUP_VIEW:
@@ -410,18 +414,52 @@ give_client(struct fix *fx, uint16_t id, enum event_type type, uint32_t msgtype,
 	step(fx, &fx->nodes[id], &ev);
 }
 
-static void
-open_client(struct fix *fx, uint16_t id)
+void
+fixture_ask(struct fix *fx, uint16_t id, uint64_t client, uint32_t type,
+    uint32_t msgid, struct wbuf *w)
 {
+	struct event ev = { .type = EV_CLIENT_DATA,
+		.client = client,
+		.msgtype = type,
+		.msgid = msgid,
+		.data = w->data,
+		.len = w->len };
+
+	if (fx->nodes[id].node != NULL)
+		step(fx, &fx->nodes[id], &ev);
+	wbuf_free(w);
+}
+
+void
+fixture_open(struct fix *fx, uint16_t id, uint64_t client)
+{
+	struct event ev = { .type = EV_CLIENT_OPEN,
+		.client = client,
+		.rights = RIGHT_OBSERVE | RIGHT_USE | RIGHT_ADMIN };
 	struct wbuf w;
 
 	wbuf_init(&w, 128);
 	wbuf_u32(&w, PROTO_VERSION);
 	wbuf_str(&w, "story");
 	wbuf_u32(&w, 1);
-	give_client(fx, id, EV_CLIENT_OPEN, 0, NULL);
-	give_client(fx, id, EV_CLIENT_DATA, M_HELLO, &w);
-	wbuf_free(&w);
+	step(fx, &fx->nodes[id], &ev);
+	fixture_ask(fx, id, client, M_HELLO, 1, &w);
+}
+
+void
+fixture_close(struct fix *fx, uint16_t id, uint64_t client)
+{
+	struct event ev = { .type = EV_CLIENT_CLOSE, .client = client };
+
+	step(fx, &fx->nodes[id], &ev);
+}
+
+void
+fixture_hear(struct fix *fx,
+    void (*fn)(void *, uint16_t, const struct action *), void *arg)
+{
+	fx->hear = fn;
+	fx->hear_arg = arg;
 }
 
 static void
@@ -459,7 +497,7 @@ fixture_start(struct fix *fx, uint16_t id)
 	fn->node = node_new(&nc);
 	ATF_REQUIRE(fn->node != NULL);
 	step(fx, fn, &ev);
-	open_client(fx, id);
+	fixture_open(fx, id, CLIENT);
 	plan_sessions(fx, id);
 }
 

@@ -94,6 +94,14 @@ void	 fixture_leave(struct fix *, uint16_t id);
 void	 fixture_client_dies(struct fix *, uint16_t id);
 void	 fixture_request(struct fix *, uint16_t id, uint32_t type,
 	    const struct wbuf *);
+/* More clients: opened on a node, asking, gone. */
+void	 fixture_open(struct fix *, uint16_t id, uint64_t client);
+void	 fixture_ask(struct fix *, uint16_t id, uint64_t client, uint32_t type,
+	    uint32_t msgid, struct wbuf *);	/* frees the payload */
+void	 fixture_close(struct fix *, uint16_t id, uint64_t client);
+/* fn hears every message to a client. */
+void	 fixture_hear(struct fix *, void (*fn)(void *arg, uint16_t id,
+	    const struct action *), void *arg);
 void	 fixture_command(struct fix *, uint16_t id, const char *cmd,
 	    const char *arg);
 /* Random faults and messages, with calm at the end. */

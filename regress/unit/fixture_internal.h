@@ -51,6 +51,8 @@ struct fix {
 	uint64_t messages;
 	uint32_t msgs; /* numbers given to random messages */
 	enum fix_device device;
+	void (*hear)(void *, uint16_t, const struct action *);
+	void *hear_arg;
 	struct fix_node nodes[FIX_NODES + 1];
 	struct pair pairs[FIX_NODES + 1][FIX_NODES + 1];
 	struct fev_list events;
