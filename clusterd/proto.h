@@ -58,7 +58,7 @@ enum msg_type {
 	M_WATCH_VIEWS,		/* -                              [observer] */
 	M_GROUP_JOIN,		/* u32 gid (client's number); str name;
 				   u8 flags, if any (GROUP_STATE) */
-	M_GROUP_SEND,		/* u32 gid; blob */
+	M_GROUP_SEND,		/* u32 gid; blob; u8 flags, if any (GROUP_SAFE) */
 	M_GROUP_LEAVE,		/* u32 gid */
 	M_LS_JOIN,		/* u32 lsid (client's number); u8 lvblen; str name */
 	M_LS_LEAVE,		/* u32 lsid */
@@ -116,6 +116,9 @@ enum fence_action { FENCE_OFF = 1 };
 
 /* Flags of M_GROUP_JOIN. */
 #define GROUP_STATE	0x01	/* it takes, keeps and gives the state */
+
+/* Of M_GROUP_SEND. */
+#define GROUP_SAFE	0x01	/* delivered once every member's node holds it */
 
 /* Why a member is not in its group any more. */
 enum group_why { GROUP_LEAVES = 1, GROUP_CLIENT_DIED, GROUP_NODE_LOST };

@@ -24,7 +24,8 @@ void	 client_free(struct client_layer *);
 void	 client_event(struct client_layer *, const struct event *,
 	    struct bus *);
 /* NOTE_VIEW, NOTE_QUORUM (told to watchers), NOTE_EVENT (kept),
-   NOTE_PEER_* (the reasons of later views), and NOTE_REQUEST for M_WATCH_VIEWS, M_MOUNT and M_MOUNT_SAYS. */
+   NOTE_PEER_* (the reasons of later views), and NOTE_REQUEST for
+   M_WATCH_VIEWS, M_MOUNT and M_MOUNT_SAYS. */
 void	 client_note(struct client_layer *, const struct note *, struct bus *);
 /* The node leaves: every client is closed and gone. */
 void	 client_close_all(struct client_layer *, const char *why, struct bus *);

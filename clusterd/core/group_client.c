@@ -20,13 +20,14 @@ put_head(struct wbuf *w, enum group_msg type, uint64_t client, const char *name)
 }
 
 static void
-give_order(struct bus *bus, struct wbuf *w)
+give_order(struct bus *bus, struct wbuf *w, enum order_kind kind)
 {
 	struct note *n;
 
 	ASSERT(!w->err);
 	n = bus_note(bus, NOTE_ORDER, w->data, w->len);
 	n->service = SVC_GROUP;
+	n->code = kind;
 	wbuf_free(w);
 }
 
@@ -92,7 +93,7 @@ request_join(struct group_layer *gl, const struct note *note, struct bus *bus)
 	put_head(&w, GM_JOIN, note->client, name);
 	if (flags != 0)
 		wbuf_u8(&w, (uint8_t)flags);
-	give_order(bus, &w);
+	give_order(bus, &w, ORDER_SAFE);
 }
 
 /* Charges what is under way to the client, or refuses it (G4). */
@@ -145,7 +146,7 @@ request_give(struct group_layer *gl, const struct note *note, struct bus *bus)
 	wbuf_u32(&w, round);
 	wbuf_u8(&w, last != 0);
 	wbuf_blob(&w, data, len);
-	give_order(bus, &w);
+	give_order(bus, &w, ORDER_SAFE);
 }
 
 static void
@@ -155,11 +156,14 @@ request_send(struct group_layer *gl, const struct note *note, struct bus *bus)
 	struct local *l;
 	struct rbuf r;
 	struct wbuf w;
+	unsigned flags = 0;
 	size_t len;
 
 	rbuf_init(&r, note->data, note->len);
 	l = local_find(gl, note->client, rbuf_u32(&r));
 	data = rbuf_blob(&r, &len, GROUP_MSG_MAX);
+	if (rbuf_left(&r) > 0)
+		flags = rbuf_u8(&r);
 	if (!rbuf_done(&r)) {
 		refuse(note, ERR_INVAL, "malformed request", bus);
 		return;
@@ -168,7 +172,8 @@ request_send(struct group_layer *gl, const struct note *note, struct bus *bus)
 		return;
 	put_head(&w, GM_SEND, note->client, l->name);
 	wbuf_blob(&w, data, len);
-	give_order(bus, &w);
+	give_order(bus, &w,
+	    (flags & GROUP_SAFE) != 0 ? ORDER_SAFE : ORDER_AGREED);
 }
 
 static void
@@ -190,7 +195,7 @@ request_leave(struct group_layer *gl, const struct note *note, struct bus *bus)
 	}
 	l->state = LOCAL_LEAVING;
 	put_head(&w, GM_LEAVE, note->client, l->name);
-	give_order(bus, &w);
+	give_order(bus, &w, ORDER_SAFE);
 }
 
 void
@@ -207,7 +212,7 @@ group_client_gone(struct group_layer *gl, uint64_t client, struct bus *bus)
 	if (!any)
 		return;
 	put_head(&w, GM_GONE, client, NULL);
-	give_order(bus, &w);
+	give_order(bus, &w, ORDER_SAFE);
 }
 
 void

@@ -8,6 +8,7 @@
 
 #include "../proto.h"
 #include "group.h"
+#include "order.h"
 
 #define LOCAL_MAX 64 /* groups of one client */
 #define GROUP_GIVE_HEAD 19 /* bytes of GM_GIVE between its name and its data */

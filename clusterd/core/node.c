@@ -595,6 +595,7 @@ node_deadline(const struct node *n)
 		return UINT64_MAX;
 	d = link_deadline(n->link);
 	d = MIN(d, member_deadline(n->member));
+	d = MIN(d, order_deadline(n->order));
 	d = MIN(d, fencing_deadline(n->fencing));
 	d = MIN(d, dlm_deadline(n->dlm));
 	if (n->state == NODE_LEAVING)

@@ -5,16 +5,19 @@
  * Total order by a fixed sequencer, the leader of the primary view.  A sender
  * submits to the leader; the leader gives positions and tells all members;
  * they say up to where they hold; the leader says up to where everybody
- * holds, and up to there it is delivered.  The streams between two nodes are
- * reliable and in order, so what a member holds never has a gap, and a
- * broken stream means a new view.
+ * holds: that is stable.  The streams between two nodes are reliable and in
+ * order, so what a member holds never has a gap, and a broken stream means a
+ * new view.
  *
- * Delivery waits for every member because what a service does on delivery
- * (grant, fence, recover) must never be undone by a view that has not heard
- * of it: what one member delivered, every later primary view delivers too.
+ * A safe message is delivered when it is stable, because what a service does
+ * on delivery (grant, fence, recover) must never be undone by a view that has
+ * not heard of it: what one member delivered, every later primary view
+ * delivers too.  An agreed one is delivered when it is here and everything
+ * before it is delivered.  Then nobody waits for acknowledgements, which are
+ * gathered.
  *
  * Invariants:
- *   O1  delivered <= held, and the log is exactly (delivered, held];
+ *   O1  stable <= delivered <= held, and the log is exactly (stable, held];
  *   O2  positions are delivered without gap and never twice;
  *   O3  only members of the view, in their incarnation, are heard, and only
  *       in the view's own epoch;
@@ -23,7 +26,8 @@
  *   O5  a submitted message is delivered exactly once, in its sender's
  *       order, as long as its sender lives;
  *   O6  what others can make us keep is bounded: the window, what is parked,
- *       what is in flight; services bound what they give us.
+ *       what is in flight; services bound what they give us;
+ *   O7  a safe message that is delivered is stable.
  *
  *   closed -NOTE_QUORUM(primary)-> open -NOTE_WEDGE-> closed
  *   open, leader: snapshots wanted -all given-> SYNC sequenced -> submits
@@ -49,6 +53,7 @@ order_new(uint16_t self, uint64_t inc)
 	for (i = 0; i < SVC_MAX; i++)
 		wbuf_init(&o->snap[i], ORDER_SNAP_MAX);
 	wbuf_init(&o->batch, ORDER_WINDOW * 2);
+	o->tell_at = UINT64_MAX;
 	return o;
 }
 
@@ -110,9 +115,25 @@ order_append(struct order *o, struct omsg *m)
 	ASSERT(m->pos == o->held + 1); /* O2 */
 	o->held++;
 	o->logbytes += m->len + OMSG_OVERHEAD;
+	o->unacked += m->len + OMSG_OVERHEAD;
 	if (m->kind == OK_SYNC)
 		o->sync_pos = m->pos;
+	if (m->kind != OK_AGREED)
+		o->safe_pos = m->pos;
+	if (o->next == NULL)
+		o->next = m;
 	STAILQ_INSERT_TAIL(&o->log, m, entry);
+}
+
+/* We have no past that the others share: it begins at pos. */
+void
+order_forget_log(struct order *o, uint64_t pos)
+{
+	omsg_clear(&o->log);
+	o->next = NULL;
+	o->logbytes = 0;
+	o->sync_pos = 0;
+	o->held = o->delivered = o->stable = o->safe_pos = pos;
 }
 
 /* Ours has come back: it is done. */
@@ -157,6 +178,7 @@ deliver_one(struct order *o, struct omsg *m, struct bus *bus)
 
 	switch (m->kind) {
 	case OK_MSG:
+	case OK_AGREED:
 		if (m->node == o->self && m->inc == o->inc)
 			forget_mine(o, m->sseq, bus);
 		if (o->fresh)
@@ -183,20 +205,35 @@ deliver_one(struct order *o, struct omsg *m, struct bus *bus)
 	}
 }
 
-void
-order_deliver(struct order *o, uint64_t upto, struct bus *bus)
+/* Whatever may be delivered now is. */
+static void
+advance(struct order *o, struct bus *bus)
 {
 	struct omsg *m;
 
-	while (o->delivered < upto) {
-		m = STAILQ_FIRST(&o->log);
-		ASSERT(m != NULL && m->pos == o->delivered + 1); /* O1, O2 */
-		STAILQ_REMOVE_HEAD(&o->log, entry);
-		o->logbytes -= m->len + OMSG_OVERHEAD;
+	while ((m = o->next) != NULL) {
+		ASSERT(m->pos == o->delivered + 1); /* O2 */
+#if MUTANT != 203
+		if (m->pos > o->stable && m->kind != OK_AGREED) /* O7 */
+			break;
+#endif
+		o->next = STAILQ_NEXT(m, entry);
 		o->delivered++;
 		deliver_one(o, m, bus);
+	}
+	while ((m = STAILQ_FIRST(&o->log)) != NULL && m->pos <= o->stable) {
+		STAILQ_REMOVE_HEAD(&o->log, entry);
+		o->logbytes -= m->len + OMSG_OVERHEAD;
 		free(m);
 	}
+}
+
+void
+order_stable(struct order *o, uint64_t upto, struct bus *bus)
+{
+	ASSERT(upto <= o->held); /* O1 */
+	o->stable = MAX(o->stable, upto);
+	advance(o, bus);
 }
 
 /*
@@ -210,13 +247,10 @@ advance_stable(struct order *o, struct bus *bus)
 	unsigned i;
 
 	for (i = 0; i < o->n; i++) {
-		if (o->members[i].node == o->self)
-			continue;
-#if MUTANT != 203
-		stable = MIN(stable, o->members[i].acked);
-#endif
+		if (o->members[i].node != o->self)
+			stable = MIN(stable, o->members[i].acked);
 	}
-	order_deliver(o, stable, bus);
+	order_stable(o, stable, bus);
 }
 
 static struct omsg *
@@ -339,7 +373,8 @@ queue_mine(struct order *o, const struct note *note)
 	struct omsg *m;
 
 	ASSERT(note->len <= ORDER_MSG_MAX && note->service < SVC_MAX);
-	m = omsg_new(OK_MSG, note->service, note->data, note->len);
+	m = omsg_new(note->code == ORDER_AGREED ? OK_AGREED : OK_MSG,
+	    note->service, note->data, note->len);
 	m->node = o->self;
 	m->inc = o->inc;
 	m->sseq = ++o->sseq;
@@ -361,8 +396,9 @@ got_submit(struct order *o, struct omember *om, struct rbuf *r, struct bus *bus)
 		if (m == NULL)
 			break;
 		/* Each sender numbers its own, without going back (O5). */
-		if (m->kind != OK_MSG || m->node != om->node ||
-		    m->inc != om->inc || m->sseq <= om->sseq) {
+		if ((m->kind != OK_MSG && m->kind != OK_AGREED) ||
+		    m->node != om->node || m->inc != om->inc ||
+		    m->sseq <= om->sseq) {
 			r->err = true;
 			free(m);
 			break;
@@ -393,7 +429,7 @@ got_seq(struct order *o, struct rbuf *r, struct bus *bus)
 	if (stable > o->held)
 		r->err = true;
 	if (!r->err)
-		order_deliver(o, stable, bus);
+		order_stable(o, stable, bus);
 }
 
 static void
@@ -563,43 +599,90 @@ tell_all(struct order *o, const struct wbuf *w, struct bus *bus)
 	}
 }
 
-void
-order_flush(struct order *o, struct bus *bus)
+/* Does anybody wait for what we have not said yet, or has it waited enough? */
+static bool
+owed(struct order *o, bool news, bool awaited, uint64_t now)
+{
+	if (!news) {
+		o->tell_at = UINT64_MAX;
+		return false;
+	}
+	if (awaited || o->unacked >= ORDER_ACK_BYTES || o->tell_at <= now) {
+		o->tell_at = UINT64_MAX;
+		return true;
+	}
+	if (o->tell_at == UINT64_MAX)
+		o->tell_at = now + ORDER_ACK_US;
+	return false;
+}
+
+static void
+flush_leader(struct order *o, struct bus *bus)
+{
+	struct wbuf w;
+
+	if (!owed(o, o->told_stable != o->stable, o->told_stable < o->safe_pos,
+		bus->now) &&
+	    o->batch.len == 0)
+		return;
+	wbuf_init(&w, ORDER_WINDOW * 3);
+	wbuf_u8(&w, OM_SEQ);
+	wbuf_u64(&w, o->epoch);
+	wbuf_u64(&w, o->stable);
+	wbuf_bytes(&w, o->batch.data, o->batch.len);
+	ASSERT(!w.err);
+	tell_all(o, &w, bus);
+	wbuf_free(&w);
+	wbuf_reset(&o->batch);
+	o->told_stable = o->stable;
+	o->unacked = 0;
+}
+
+static void
+flush_member(struct order *o, struct bus *bus)
 {
 	struct note *n;
 	struct wbuf w;
 
+	if (!owed(o, o->told_held != o->held, o->told_held < o->safe_pos,
+		bus->now))
+		return;
+	wbuf_init(&w, 32);
+	wbuf_u8(&w, OM_ACK);
+	wbuf_u64(&w, o->epoch);
+	wbuf_u64(&w, o->held);
+	n = bus_note(bus, NOTE_SEND, w.data, w.len);
+	n->node = o->leader;
+	n->chan = CHAN_ORDER;
+	wbuf_free(&w);
+	o->told_held = o->held;
+	o->unacked = 0;
+}
+
+void
+order_flush(struct order *o, struct bus *bus)
+{
 	submit(o, bus);
 	if (!o->open)
 		return;
-	wbuf_init(&w, ORDER_WINDOW * 3);
-	if (leading(o) &&
-	    (o->batch.len > 0 || o->told_stable != o->delivered)) {
-		wbuf_u8(&w, OM_SEQ);
-		wbuf_u64(&w, o->epoch);
-		wbuf_u64(&w, o->delivered);
-		wbuf_bytes(&w, o->batch.data, o->batch.len);
-		ASSERT(!w.err);
-		tell_all(o, &w, bus);
-		wbuf_reset(&o->batch);
-		o->told_stable = o->delivered;
-	} else if (!leading(o) && o->told_held != o->held) {
-		wbuf_u8(&w, OM_ACK);
-		wbuf_u64(&w, o->epoch);
-		wbuf_u64(&w, o->held);
-		n = bus_note(bus, NOTE_SEND, w.data, w.len);
-		n->node = o->leader;
-		n->chan = CHAN_ORDER;
-		o->told_held = o->held;
-	}
-	wbuf_free(&w);
+	if (leading(o))
+		flush_leader(o, bus);
+	else
+		flush_member(o, bus);
+}
+
+uint64_t
+order_deadline(const struct order *o)
+{
+	return o->open ? o->tell_at : UINT64_MAX;
 }
 
 void
 order_get(const struct order *o, struct order_info *oi)
 {
 	oi->held = o->held;
-	oi->stable = o->delivered;
+	oi->stable = o->stable;
+	oi->delivered = o->delivered;
 	oi->waiting = o->minebytes;
 	oi->wedged = !o->open;
 	oi->synced = o->synced && o->open;
@@ -609,11 +692,18 @@ void
 order_check(const struct order *o)
 {
 	const struct omsg *m;
-	uint64_t pos = o->delivered;
+	uint64_t pos = o->stable;
 
-	STAILQ_FOREACH(m, &o->log, entry)
+	ASSERT(o->stable <= o->delivered); /* O1 */
+	STAILQ_FOREACH(m, &o->log, entry) {
 		ASSERT(m->pos == ++pos); /* O1 */
-	ASSERT(pos == o->held);		 /* O1 */
+		ASSERT((m->pos > o->delivered) ==
+		    (o->next != NULL && m->pos >= o->next->pos));
+#if MUTANT != 203
+		ASSERT(m->pos > o->delivered || m->kind == OK_AGREED); /* O7 */
+#endif
+	}
+	ASSERT(pos == o->held); /* O1 */
 	if (leading(o)) {
 		for (unsigned i = 0; i < o->n; i++)
 			ASSERT(o->members[i].acked <= o->held);

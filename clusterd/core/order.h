@@ -3,8 +3,14 @@
 
 /*
  * Total order: what services give with NOTE_ORDER is delivered to all
- * members of a primary view with NOTE_ORDERED, in one sequence, and only
- * once every member holds it (so none can be delivered here and lost there).
+ * members of a primary view with NOTE_ORDERED, in one sequence.
+ *
+ *	safe	only once every member holds it, so that none can be delivered
+ *		here and lost there.  What services do is of this kind.
+ *	agreed	as soon as its place in the sequence is known here; NOTE_ORDER
+ *		with code ORDER_AGREED.  Members that go on together have
+ *		delivered the same; one that dies, or is cut off for good, may
+ *		have been ahead of the others.
  */
 
 #ifndef CORE_ORDER_H
@@ -15,6 +21,8 @@
 #define ORDER_MSG_MAX	57344		/* bytes of one ordered message */
 #define ORDER_WINDOW	(512 * 1024)	/* bytes sequenced and not yet stable */
 
+enum order_kind { ORDER_SAFE = 0, ORDER_AGREED };
+
 struct order;
 
 struct order *order_new(uint16_t self, uint64_t inc);
@@ -24,11 +32,14 @@ void	 order_free(struct order *);
 void	 order_note(struct order *, const struct note *, struct bus *);
 /* Says what this step gathered; node.c calls it when no note is left. */
 void	 order_flush(struct order *, struct bus *);
+/* When order_flush() has something to say that could wait; or UINT64_MAX. */
+uint64_t order_deadline(const struct order *);
 void	 order_check(const struct order *);
 
 struct order_info {
 	uint64_t	 held;		/* position of the last message here */
-	uint64_t	 stable;	/* delivered up to here */
+	uint64_t	 stable;	/* every member holds up to here */
+	uint64_t	 delivered;
 	size_t		 waiting;	/* bytes of ours without a position */
 	bool		 wedged;
 	bool		 synced;

@@ -19,7 +19,8 @@ enum omsg_kind {
 	OK_MSG = 1,	/* of a service */
 	OK_SNAP,	/* a piece of a service's snapshot, for joiners */
 	OK_SNAP_END,	/* the last piece of that service */
-	OK_SYNC		/* every member has state from here on */
+	OK_SYNC,	/* every member has state from here on */
+	OK_AGREED	/* of a service that wants it soon rather than safe */
 };
 
 /* What each costs in the window and in queues besides its data. */
@@ -28,6 +29,9 @@ enum omsg_kind {
 #define ORDER_SNAP_MAX	(16 * 1024 * 1024)
 #define ORDER_PARK_MAX	(16 * 1024 * 1024)
 #define ORDER_INFLIGHT	(256 * 1024)	/* submitted, not seen in the order */
+/* What nobody waits for is acknowledged, and told stable, so late. */
+#define ORDER_ACK_US	UINT64_C(10000)
+#define ORDER_ACK_BYTES	(64 * 1024)
 
 struct omsg {
 	STAILQ_ENTRY(omsg)	 entry;
@@ -69,9 +73,12 @@ struct order {
 
 	/* The log of the last primary view we were in. */
 	uint64_t		 held;		/* no gap up to here */
-	uint64_t		 delivered;	/* and freed */
-	struct omsg_list	 log;		/* (delivered, held] */
+	uint64_t		 stable;	/* every member holds up to here */
+	uint64_t		 delivered;
+	struct omsg_list	 log;		/* (stable, held] */
+	struct omsg		*next;		/* first not delivered, or NULL */
 	size_t			 logbytes;
+	uint64_t		 safe_pos;	/* newest that waits to be stable */
 	uint64_t		 sync_pos;	/* OK_SYNC in the log; 0: none */
 
 	/* The view. */
@@ -108,6 +115,8 @@ struct order {
 	struct wbuf		 batch;		/* records */
 	uint64_t		 told_stable;
 	uint64_t		 told_held;
+	size_t			 unacked;	/* bytes since told_held */
+	uint64_t		 tell_at;	/* UINT64_MAX: nothing is owed */
 };
 
 /* order_wire.c */
@@ -122,7 +131,9 @@ bool	 order_log_get(struct order *, const void *, size_t, uint64_t cut);
 
 /* order.c */
 void	 order_append(struct order *, struct omsg *);
-void	 order_deliver(struct order *, uint64_t upto, struct bus *);
+/* Every member holds up to here: delivers, and forgets, up to there. */
+void	 order_stable(struct order *, uint64_t upto, struct bus *);
+void	 order_forget_log(struct order *, uint64_t pos);
 void	 order_reset_peer(struct bus *, uint16_t node, const char *why);
 
 /* order_view.c */

@@ -91,19 +91,13 @@ order_trim(struct order *o, const struct note *note, struct bus *bus)
 		return;
 	}
 	if (!note->ok) {
-		/* We have no past that the others share. */
-		omsg_clear(&o->log);
-		o->logbytes = 0;
-		o->sync_pos = 0;
-		o->held = o->delivered = note->seq;
+		order_forget_log(o, note->seq);
 	} else {
 #if MUTANT == 201
 		/* Forgets to deliver what was held and not yet stable. */
-		omsg_clear(&o->log);
-		o->logbytes = 0;
-		o->delivered = note->seq;
+		order_forget_log(o, note->seq);
 #endif
-		order_deliver(o, note->seq, bus);
+		order_stable(o, note->seq, bus);
 	}
 	drop_leader_state(o);
 	trimmed(note, bus);
@@ -136,6 +130,8 @@ order_view(struct order *o, const struct view *v)
 			o->joiners = true;
 	}
 	o->told_stable = o->told_held = o->held;
+	o->unacked = 0;
+	o->tell_at = UINT64_MAX;
 	o->inflight = 0;
 #if MUTANT != 202
 	STAILQ_FOREACH(m, &o->mine, entry)

@@ -90,8 +90,8 @@ cl_group_join_state(struct cl *cl, const char *name,
 }
 
 /* Counting as the daemon does makes its refusal a plain EAGAIN. */
-int
-cl_group_send(struct cl_group *g, const void *data, size_t len)
+static int
+send_flags(struct cl_group *g, const void *data, size_t len, unsigned flags)
 {
 	struct wbuf w;
 	int error;
@@ -103,10 +103,25 @@ cl_group_send(struct cl_group *g, const void *data, size_t len)
 	wbuf_init(&w, CL_MSG_MAX + 16);
 	wbuf_u32(&w, g->gid);
 	wbuf_blob(&w, data, len);
+	/* A daemon that knows no flags delivers everything safe. */
+	if (flags != 0)
+		wbuf_u8(&w, (uint8_t)flags);
 	error = cl_send(g->cl, M_GROUP_SEND, g->gid, &w);
 	if (error == 0)
 		g->inflight += len + 1;
 	return error;
+}
+
+int
+cl_group_send(struct cl_group *g, const void *data, size_t len)
+{
+	return send_flags(g, data, len, 0);
+}
+
+int
+cl_group_send_safe(struct cl_group *g, const void *data, size_t len)
+{
+	return send_flags(g, data, len, GROUP_SAFE);
 }
 
 int

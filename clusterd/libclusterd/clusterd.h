@@ -143,10 +143,18 @@ struct cl_group_ops {
 int	 cl_group_join(struct cl *, const char *name,
 	    const struct cl_group_ops *, void *arg, struct cl_group **);
 /*
- * Delivered to every member, ourselves included.  EAGAIN when too many of our
- * own have not come back yet: go on when one has.
+ * Delivered to every member, ourselves included, in one sequence.  EAGAIN when
+ * too many of our own have not come back yet: go on when one has.
+ *
+ * cl_group_send() is agreed delivery: as soon as the place is known.  Members
+ * that go on together have been given the same; a node that dies, or is cut
+ * off and excluded, may have been given messages that nobody else ever is.
+ * cl_group_send_safe() is safe, or uniform, delivery: no member anywhere is
+ * given the message before the nodes of all members hold it, so what one was
+ * given every later view knows.  It takes one more exchange.
  */
 int	 cl_group_send(struct cl_group *, const void *data, size_t len);
+int	 cl_group_send_safe(struct cl_group *, const void *data, size_t len);
 int	 cl_group_leave(struct cl_group *);	/* freed before left() */
 /* Like cl_group_join(), as one that takes, keeps and gives the state. */
 int	 cl_group_join_state(struct cl *, const char *name,

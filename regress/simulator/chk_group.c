@@ -3,11 +3,12 @@
 
 /*
  * INV_GROUP_ORDER  there is one sequence of views and messages of the group,
- *	in the whole run.  Since a message is delivered only when every member
- *	of a view has it, this holds for nodes that are cut off as well.
- *	Messages are unique, so they are the joints of the sequence: whoever
- *	delivers a message delivers the same one next, with the same views
- *	between the two.
+ *	in the whole run.  Messages are unique, so they are the joints of the
+ *	sequence: whoever delivers a message delivers the same one next, with
+ *	the same views between the two.
+ * INV_GROUP_SAFE  the same for views and safe messages alone.  Since such a
+ *	one is delivered only when every member of a view has it, this holds
+ *	for nodes that are cut off, or die a moment later, as well.
  * INV_GROUP_FIFO	for each client the messages of a sender have consecutive
  *	numbers, from 1 if it saw the sender join: none is lost, doubled or
  *	invented.
@@ -17,14 +18,20 @@
  * then the rest of the cluster goes on from the same messages in its own way.
  * So what a client is told counts from when the node's view is in effect; if
  * that never comes, nobody has acted on it but programs that are dead.
+ *
+ * An agreed message may be known to a single node, which dies.  So everything
+ * that is not safe counts when the node has come to the next view, or to the
+ * end of the run.
  */
 
 #include "sim.h"
 
-/* What comes after a message. */
+/* What comes after a message, in each of the two sequences. */
 struct joint {
-	uint64_t next;	/* the next message; 0: not known yet */
-	uint64_t views; /* hash of the views between */
+	struct {
+		uint64_t next;	/* the next message; 0: not known yet */
+		uint64_t views; /* hash of the views between */
+	} in[2];
 };
 
 struct sender {
@@ -107,7 +114,7 @@ take_view(struct sim *s, unsigned node, struct sim_client *c, struct rbuf *r)
 	const uint8_t *data;
 	size_t len = rbuf_left(r);
 	struct rbuf v;
-	bool in = false, first = c->group_n == 0;
+	bool in = false;
 	unsigned n;
 
 	data = rbuf_take(r, len);
@@ -126,9 +133,6 @@ take_view(struct sim *s, unsigned node, struct sim_client *c, struct rbuf *r)
 		sim_fail(s, INV_GROUP_ORDER,
 		    "n%u client %llu: a view without it", s->nodes[node].id,
 		    (unsigned long long)c->id);
-	if (first)
-		c->group_last = 0;
-	c->group_views = mix(c->group_views, data, len);
 }
 
 static void
@@ -147,62 +151,82 @@ check_number(struct sim *s, unsigned node, struct sim_client *c, uint64_t from,
 }
 
 static void
-check_order(struct sim *s, unsigned node, struct sim_client *c, uint64_t id)
+check_order(struct sim *s, unsigned node, struct sim_client *c,
+    enum sim_sequence q, uint64_t id)
 {
+	struct sim_place *at = &c->places[q];
 	struct joint *j;
 
-	if (c->group_last != 0) {
-		j = joint(s, c->group_last);
-		if (j->next == 0) {
-			j->next = id;
-			j->views = c->group_views;
-		} else if (j->next != id || j->views != c->group_views)
-			sim_fail(s, INV_GROUP_ORDER,
+	if (at->last != 0) {
+		j = joint(s, at->last);
+		if (j->in[q].next == 0) {
+			j->in[q].next = id;
+			j->in[q].views = at->views;
+		} else if (j->in[q].next != id || j->in[q].views != at->views)
+			sim_fail(s,
+			    q == SEQ_SAFE ? INV_GROUP_SAFE : INV_GROUP_ORDER,
 			    "n%u client %llu: after message %llu.%llu comes "
 			    "%llu.%llu%s, for others %llu.%llu",
 			    s->nodes[node].id, (unsigned long long)c->id,
-			    (unsigned long long)(c->group_last >> 32),
-			    (unsigned long long)(c->group_last & UINT32_MAX),
+			    (unsigned long long)(at->last >> 32),
+			    (unsigned long long)(at->last & UINT32_MAX),
 			    (unsigned long long)(id >> 32),
 			    (unsigned long long)(id & UINT32_MAX),
-			    j->next == id ? " with other views between" : "",
-			    (unsigned long long)(j->next >> 32),
-			    (unsigned long long)(j->next & UINT32_MAX));
+			    j->in[q].next == id ? " with other views between" :
+						  "",
+			    (unsigned long long)(j->in[q].next >> 32),
+			    (unsigned long long)(j->in[q].next & UINT32_MAX));
 	}
-	c->group_last = id;
-	c->group_views = 1;
+	at->last = id;
+	at->views = 1;
 }
 
-static void
-take_message(struct sim *s, unsigned node, struct sim_client *c, uint64_t from,
-    struct rbuf *r)
+/* Its number, or 0 when nobody can have sent it. */
+static uint32_t
+number_of(struct sim *s, const struct told *t, bool *safe)
 {
 	const uint8_t *data;
-	struct rbuf m;
+	struct rbuf r, m;
 	size_t len;
 	uint64_t claimed;
 	uint32_t number;
 
-	data = rbuf_blob(r, &len, 65536);
+	rbuf_init(&r, t->data, t->len);
+	data = rbuf_blob(&r, &len, 65536);
 	if (data == NULL)
-		return;
+		return 0;
 	rbuf_init(&m, data, len);
 	claimed = rbuf_u64(&m);
 	number = rbuf_u32(&m);
-	if (m.err || claimed != from || from > s->next_client || number == 0)
-		sim_fail(s, INV_GROUP_FIFO,
-		    "a message of client %llu that nobody sent",
-		    (unsigned long long)from);
-	if (c->group_n == 0)
+	*safe = rbuf_u8(&m) != 0;
+	return m.err || claimed != t->from || t->from > s->next_client ? 0 :
+									 number;
+}
+
+/* One sequence: a view only counts between messages. */
+static void
+in_sequence(struct sim *s, unsigned node, struct sim_client *c,
+    const struct told *t, enum sim_sequence q)
+{
+	struct sim_place *at = &c->places[q];
+
+	if (t->view) {
+		if (!at->begun)
+			at->last = 0;
+		at->begun = true;
+		at->views = mix(at->views, t->data, t->len);
+		return;
+	}
+	if (!at->begun)
 		sim_fail(s, INV_GROUP_ORDER,
 		    "n%u client %llu: a message before the first view",
 		    s->nodes[node].id, (unsigned long long)c->id);
-	check_number(s, node, c, from, number);
-	check_order(s, node, c, from << 32 | number);
+	check_order(s, node, c, q, t->from << 32 | t->number);
 }
 
+/* It counts from now on, whatever happens to the node. */
 static void
-take(struct sim *s, unsigned node, struct sim_client *c, struct told *t)
+take(struct sim *s, unsigned node, struct sim_client *c, const struct told *t)
 {
 	struct rbuf r;
 
@@ -210,7 +234,8 @@ take(struct sim *s, unsigned node, struct sim_client *c, struct told *t)
 	if (t->view)
 		take_view(s, node, c, &r);
 	else
-		take_message(s, node, c, t->from, &r);
+		check_number(s, node, c, t->from, t->number);
+	in_sequence(s, node, c, t, SEQ_ALL);
 }
 
 void
@@ -220,38 +245,77 @@ chk_group_told(struct sim *s, unsigned node, struct sim_client *c, bool view,
 	size_t len = rbuf_left(r);
 	const uint8_t *data = rbuf_take(r, len);
 	struct told *t = calloc(1, sizeof(*t) + len);
+	struct node_view v;
 
 	ASSERT(t != NULL && data != NULL);
-	t->view = view;
+	node_get_view(s->nodes[node].core, &v);
+	t->epoch = v.epoch;
+	t->view = t->safe = view;
 	t->from = from;
 	t->len = len;
 	memcpy(t->data, data, len);
+	if (!view && (t->number = number_of(s, t, &t->safe)) == 0)
+		sim_fail(s, INV_GROUP_FIFO,
+		    "a message of client %llu that nobody sent",
+		    (unsigned long long)from);
 	STAILQ_INSERT_TAIL(&c->told, t, entry);
+	if (!view)
+		c->group_told = from << 32 | t->number;
 	/* Messages can be sent from the first view on, whatever it counts. */
 	c->group_in = true;
+}
+
+/* What was told up to a view, and what is safe in it. */
+static void
+count(struct sim *s, unsigned node, struct sim_client *c, uint64_t epoch,
+    bool over)
+{
+	struct told *t;
+
+	STAILQ_FOREACH(t, &c->told, entry) {
+		if (t->safe && !t->counted)
+			in_sequence(s, node, c, t, SEQ_SAFE);
+		t->counted = true;
+	}
+	while ((t = STAILQ_FIRST(&c->told)) != NULL &&
+	    (over || t->epoch < epoch)) {
+		STAILQ_REMOVE_HEAD(&c->told, entry);
+		take(s, node, c, t);
+		free(t);
+	}
+}
+
+static void
+count_all(struct sim *s, unsigned node, bool over)
+{
+	struct sim_client *c;
+	unsigned i;
+
+	for (i = 0; i < SIM_CLIENTS; i++) {
+		c = &s->nodes[node].clients[i];
+		if (c->open)
+			count(s, node, c, s->nodes[node].view.epoch, over);
+	}
 }
 
 void
 chk_group_effective(struct sim *s, unsigned node)
 {
-	struct sim_client *c;
-	struct told *t;
-	unsigned i;
-
-	for (i = 0; i < SIM_CLIENTS; i++) {
-		c = &s->nodes[node].clients[i];
-		while (c->open && (t = STAILQ_FIRST(&c->told)) != NULL) {
-			STAILQ_REMOVE_HEAD(&c->told, entry);
-			take(s, node, c, t);
-			free(t);
-		}
-		if (c->open)
-			service_effective(s, node, c);
-	}
+	count_all(s, node, false);
 }
 
 void
-chk_group_forget(struct sim_client *c)
+chk_group_end(struct sim *s)
+{
+	unsigned i;
+
+	for (i = 0; i < s->n; i++)
+		if (node_on(s, i))
+			count_all(s, i, true);
+}
+
+void
+chk_group_left(struct sim_client *c)
 {
 	struct told *t;
 
@@ -259,5 +323,13 @@ chk_group_forget(struct sim_client *c)
 		STAILQ_REMOVE_HEAD(&c->told, entry);
 		free(t);
 	}
+	memset(c->places, 0, sizeof(c->places));
+	c->group_n = 0;
+}
+
+void
+chk_group_forget(struct sim_client *c)
+{
+	chk_group_left(c);
 	free(c->last);
 }

@@ -102,9 +102,9 @@ group_done(struct sim *s, unsigned i, const struct sim_client *c,
 	if (!c->open || !c->group_asked)
 		return true;
 	if (c->group_in && c->delivered == c->sent &&
-	    (*place == 0 || c->group_last == 0 || c->group_last == *place)) {
-		if (c->group_last != 0)
-			*place = c->group_last;
+	    (*place == 0 || c->group_told == 0 || c->group_told == *place)) {
+		if (c->group_told != 0)
+			*place = c->group_told;
 		return true;
 	}
 	if (over)
@@ -130,9 +130,13 @@ chk_live(struct sim *s, bool over)
 			    !group_done(s, i, c, &place, over) ||
 			    !service_done(s, i, c, over))
 				return false;
-			no_ghosts(s, i, c);
 		}
 	}
+	/* Everybody has everything: from here on all of it counts. */
+	chk_group_end(s);
+	for (i = 0; i < s->n; i++)
+		for (j = 0; j < SIM_CLIENTS; j++)
+			no_ghosts(s, i, &s->nodes[i].clients[j]);
 	return true;
 }
 

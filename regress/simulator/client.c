@@ -185,7 +185,8 @@ leave(struct sim *s, unsigned node, struct sim_client *c)
 static void
 talk(struct sim *s, unsigned node, struct sim_client *c)
 {
-	uint8_t text[12 + 300] = { 0 };
+	uint8_t text[13 + 300] = { 0 };
+	bool safe = chance(s, 30);
 	struct wbuf w, m;
 
 	/* A few under way, or the daemon would rightly push back. */
@@ -194,13 +195,15 @@ talk(struct sim *s, unsigned node, struct sim_client *c)
 	wbuf_init(&m, sizeof(text));
 	wbuf_u64(&m, c->id);
 	wbuf_u32(&m, ++c->sent);
+	wbuf_u8(&m, safe);
 	if (c->sent - c->delivered == 1)
 		c->sent_at = s->now;
 	memcpy(text, m.data, m.len);
 	wbuf_free(&m);
 	wbuf_init(&w, 1024);
 	wbuf_u32(&w, GID);
-	wbuf_blob(&w, text, 12 + draw(s, 0, 300));
+	wbuf_blob(&w, text, 13 + draw(s, 0, 300));
+	wbuf_u8(&w, safe ? GROUP_SAFE : 0);
 	client_tell(s, node, c, M_GROUP_SEND, c->sent, &w);
 }
 
@@ -327,7 +330,7 @@ group(struct sim *s, unsigned node, struct sim_client *c, uint32_t type,
 		sim_trace(s, "n%u client %llu: out of the group",
 		    s->nodes[node].id, (unsigned long long)c->id);
 		c->group_in = c->group_asked = false;
-		c->group_n = 0;
+		chk_group_left(c);
 		break;
 	}
 }

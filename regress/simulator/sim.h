@@ -37,6 +37,7 @@ enum invariant {
 	INV_PRIMARY_QUORUM,	/* a primary view holds a majority of votes */
 	INV_PRIMARY_ONE,	/* one primary view at a time; see chk_view.c */
 	INV_GROUP_ORDER,	/* one sequence of views and messages for all */
+	INV_GROUP_SAFE,		/* ... of what is safe, also of those who die */
 	INV_GROUP_FIFO,		/* each message once, in its sender's order */
 	INV_LOCK_EXCLUDE,	/* no two incompatible locks at once */
 	INV_LOCK_VALUE,		/* a value block that is valid is the last one */
@@ -124,10 +125,22 @@ struct sim_lock {
 	uint64_t	 release_at;
 };
 
+/* The sequences that clients are told: of everything, and of what is safe. */
+enum sim_sequence { SEQ_ALL = 0, SEQ_SAFE };
+
+struct sim_place {
+	bool		 begun;		/* a view was told */
+	uint64_t	 last;		/* last message, sender << 32 | number */
+	uint64_t	 views;		/* hash of the views since */
+};
+
 struct told {
 	STAILQ_ENTRY(told) entry;
-	bool		 view;
+	bool		 view, safe;
+	bool		 counted;	/* in the sequence of what is safe */
+	uint64_t	 epoch;		/* of the node's view then */
 	uint64_t	 from;
+	uint32_t	 number;
 	size_t		 len;
 	uint8_t		 data[];
 };
@@ -144,11 +157,11 @@ struct sim_client {
 	struct sim_lock	 locks[SIM_LOCKS];
 	/* groups */
 	bool		 group_in;
-	uint64_t	 group_last;	/* the last message: sender, number */
-	uint64_t	 group_views;	/* hash of the views since */
+	uint64_t	 group_told;	/* the last message: sender, number */
 	unsigned	 group_n;	/* members as of the last view */
 	uint64_t	 group_ids[SIM_GROUP_MAX];
-	/* Told while the node's view was not in effect yet; see chk_group.c. */
+	struct sim_place places[2];
+	/* Told, and not yet counted; see chk_group.c. */
 	STAILQ_HEAD(, told) told;
 	uint32_t	*last;		/* numbers, by sender; owned */
 	size_t		 nlast;
@@ -358,8 +371,11 @@ void	 chk_group_free(struct sim *);
 /* A view (from 0) or a message of the group arrived. */
 void	 chk_group_told(struct sim *, unsigned node, struct sim_client *,
 	    bool view, uint64_t from, struct rbuf *);
-/* The node's view is in effect: what its clients were told counts. */
+/* The node's view is in effect: what its clients were told before counts. */
 void	 chk_group_effective(struct sim *, unsigned node);
+/* All is calm, or the run is over: everything counts. */
+void	 chk_group_end(struct sim *);
+void	 chk_group_left(struct sim_client *);	/* it is out of the group */
 void	 chk_group_forget(struct sim_client *);	/* the client is gone */
 
 void	 chk_lock_init(struct sim *);

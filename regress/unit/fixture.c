@@ -492,7 +492,8 @@ fixture_start(struct fix *fx, uint16_t id)
 	fn->restart_at = fn->paused_until = 0;
 	fn->stopped = false;
 	fn->views = fn->gmembers = 0;
-	fixture_keep_life(fx, &fn->log);
+	if (!fx->agreed)
+		fixture_keep_life(fx, &fn->log);
 	memset(&fn->log, 0, sizeof(fn->log));
 	fn->node = node_new(&nc);
 	ATF_REQUIRE(fn->node != NULL);
@@ -812,6 +813,12 @@ fixture_join(struct fix *fx, uint16_t id)
 }
 
 void
+fixture_agreed(struct fix *fx)
+{
+	fx->agreed = true;
+}
+
+void
 fixture_send(struct fix *fx, uint16_t id, uint32_t msg)
 {
 	struct wbuf w;
@@ -820,6 +827,7 @@ fixture_send(struct fix *fx, uint16_t id, uint32_t msg)
 	wbuf_u32(&w, GID);
 	wbuf_u32(&w, 4);
 	wbuf_u32(&w, msg);
+	wbuf_u8(&w, fx->agreed ? 0 : GROUP_SAFE);
 	give_client(fx, id, EV_CLIENT_DATA, M_GROUP_SEND, &w);
 	wbuf_free(&w);
 }

@@ -87,6 +87,11 @@ uint64_t fixture_now(const struct fix *);
 void	 fixture_settle(struct fix *, unsigned mask);
 bool	 fixture_settled(struct fix *, unsigned mask);
 
+/*
+ * Messages are agreed from now on, no longer safe: what a node read that died
+ * is not compared with what the others did.
+ */
+void	 fixture_agreed(struct fix *);
 /* The client of a node: joins group "g", sends number msg. */
 void	 fixture_join(struct fix *, uint16_t id);
 void	 fixture_send(struct fix *, uint16_t id, uint32_t msg);

@@ -52,7 +52,8 @@ fixture_compare(struct fix *fx)
 	unsigned i, k, x;
 
 	for (i = 1; i <= fx->n; i++)
-		fixture_keep_life(fx, &fx->nodes[i].log);
+		if (fx->nodes[i].node != NULL || !fx->agreed)
+			fixture_keep_life(fx, &fx->nodes[i].log);
 	for (i = 0; i < fx->nlives; i++) {
 		l = &fx->lives[i];
 		for (k = 0; k < l->n; k++) {

@@ -50,6 +50,7 @@ struct fix {
 	uint64_t gens;
 	uint64_t messages;
 	uint32_t msgs; /* numbers given to random messages */
+	bool agreed;   /* clients send so, from now on */
 	enum fix_device device;
 	void (*hear)(void *, uint16_t, const struct action *);
 	void *hear_arg;

@@ -4,8 +4,9 @@
 /*
  * Proves the total order: every client reads one sequence (compared by the
  * fixture at the end of each story), a message is delivered exactly once whatever
- * happens to the leader, nothing is delivered that a later primary view does
- * not know, large bursts and bad input are bounded.
+ * happens to the leader, nothing safe is delivered that a later primary view
+ * does not know, agreed messages wait for nobody, large bursts and bad input
+ * are bounded.
  */
 
 #include <stdio.h>
@@ -94,8 +95,8 @@ ATF_TC_BODY(senders_keep_their_order, tc)
  * what the survivors sent arrives exactly once, what the leader sent arrives
  * everywhere or nowhere.
  */
-ATF_TC_WITHOUT_HEAD(once_across_a_leader_crash);
-ATF_TC_BODY(once_across_a_leader_crash, tc)
+static void
+leader_crash(bool agreed)
 {
 	unsigned k, i;
 	uint64_t base, until;
@@ -103,6 +104,8 @@ ATF_TC_BODY(once_across_a_leader_crash, tc)
 
 	for (k = 0; k < 40; k++) {
 		fx = joined(3);
+		if (agreed)
+			fixture_agreed(fx);
 		base = fixture_messages(fx) + k;
 		for (i = 1; i <= 12; i++)
 			fixture_send(fx, (uint16_t)(1 + i % 3), i);
@@ -124,6 +127,13 @@ ATF_TC_BODY(once_across_a_leader_crash, tc)
 	}
 }
 
+ATF_TC_WITHOUT_HEAD(once_across_a_leader_crash);
+ATF_TC_BODY(once_across_a_leader_crash, tc)
+{
+	leader_crash(false);
+	leader_crash(true);
+}
+
 /* The leader alone must not deliver what nobody else has. */
 ATF_TC_WITHOUT_HEAD(isolated_leader_delivers_nothing);
 ATF_TC_BODY(isolated_leader_delivers_nothing, tc)
@@ -143,6 +153,70 @@ ATF_TC_BODY(isolated_leader_delivers_nothing, tc)
 	/* The incarnation that sent it is gone, and so is the message. */
 	ATF_CHECK_EQ(0, count(fx, 2, 1));
 	fixture_free(fx);
+}
+
+/* Agreed messages do not wait for others, unless a safe one is before them. */
+ATF_TC_WITHOUT_HEAD(agreed_waits_for_nobody);
+ATF_TC_BODY(agreed_waits_for_nobody, tc)
+{
+	struct fix *fx = joined(3);
+
+	fixture_agreed(fx);
+	fixture_split(fx, BIT(1));
+	fixture_send(fx, 1, 1);
+	ATF_CHECK_EQ(1, count(fx, 1, 1));
+	fixture_run(fx, 5 * SECOND);
+	fixture_heal_all(fx);
+	fixture_settle(fx, BIT(1) | BIT(2) | BIT(3));
+	/* Who was ahead of the others is not one of them any more. */
+	ATF_CHECK_EQ(1, fixture_node(fx, 1)->deaths);
+	ATF_CHECK_EQ(0, count(fx, 2, 1));
+	fixture_free(fx);
+
+	fx = joined(3);
+	fixture_split(fx, BIT(1));
+	fixture_send(fx, 1, 1);
+	fixture_agreed(fx);
+	fixture_send(fx, 1, 2);
+	fixture_run(fx, 100 * MS);
+	ATF_CHECK_EQ(0, count(fx, 1, 1));
+	ATF_CHECK_EQ(0, count(fx, 1, 2));
+	fixture_free(fx);
+}
+
+/* Messages between nodes for so many of a client's, a millisecond apart. */
+static uint64_t
+cost(bool agreed, unsigned n)
+{
+	struct fix *fx = joined(3);
+	uint64_t before, cost;
+	uint32_t i;
+
+	if (agreed)
+		fixture_agreed(fx);
+	before = fixture_messages(fx);
+	for (i = 1; i <= n; i++) {
+		fixture_send(fx, 2, i);
+		fixture_run(fx, 1 * MS);
+	}
+	fixture_run(fx, 100 * MS);
+	for (i = 1; i <= n; i++)
+		ATF_REQUIRE_EQ(1, count(fx, 3, i));
+	/* In the end nothing is kept, also if nobody says anything more. */
+	ATF_CHECK(STAILQ_EMPTY(&fixture_node(fx, 1)->node->order->log));
+	ATF_CHECK(STAILQ_EMPTY(&fixture_node(fx, 3)->node->order->log));
+	cost = fixture_messages(fx) - before;
+	fixture_free(fx);
+	return cost;
+}
+
+ATF_TC_WITHOUT_HEAD(acknowledgements_are_gathered);
+ATF_TC_BODY(acknowledgements_are_gathered, tc)
+{
+	/* Submit and two copies; the rest now and then. */
+	ATF_CHECK_MSG(cost(true, 100) < 3 * 100 + 100, "%llu",
+	    (unsigned long long)cost(true, 100));
+	ATF_CHECK(cost(false, 100) >= 6 * 100);
 }
 
 /* What waits in a side without quorum is sent when quorum returns. */
@@ -224,8 +298,8 @@ ATF_TC_BODY(leader_dies_while_joining, tc)
 	}
 }
 
-ATF_TC_WITHOUT_HEAD(chaos);
-ATF_TC_BODY(chaos, tc)
+static void
+stories(bool agreed)
 {
 	const char *env = getenv("FIXTURE_SEED");
 	unsigned long first = env == NULL ? 1 : strtoul(env, NULL, 10), s;
@@ -246,6 +320,8 @@ ATF_TC_BODY(chaos, tc)
 		fixture_conf(fx)->wait_for_all = s % 3 == 0;
 		for (i = 1; i <= fixture_conf(fx)->nnodes; i++)
 			fixture_node(fx, i)->used = s % 2 == 0;
+		if (agreed)
+			fixture_agreed(fx);
 		fixture_start_all(fx);
 		for (i = 1; i <= fixture_conf(fx)->nnodes; i++)
 			fixture_join(fx, i);
@@ -262,6 +338,18 @@ ATF_TC_BODY(chaos, tc)
 		}
 		fixture_free(fx);
 	}
+}
+
+ATF_TC_WITHOUT_HEAD(chaos);
+ATF_TC_BODY(chaos, tc)
+{
+	stories(false);
+}
+
+ATF_TC_WITHOUT_HEAD(chaos_agreed);
+ATF_TC_BODY(chaos_agreed, tc)
+{
+	stories(true);
 }
 
 /* Peers may say anything; the order stays whole. */
@@ -319,6 +407,9 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, joiner_reads_on);
 	ATF_TP_ADD_TC(tp, leader_dies_while_joining);
 	ATF_TP_ADD_TC(tp, chaos);
+	ATF_TP_ADD_TC(tp, chaos_agreed);
+	ATF_TP_ADD_TC(tp, agreed_waits_for_nobody);
+	ATF_TP_ADD_TC(tp, acknowledgements_are_gathered);
 	ATF_TP_ADD_TC(tp, garbage);
 	return atf_no_error();
 }
