@@ -222,7 +222,9 @@ peer_timer(struct link_layer *l, struct peer *p, struct bus *bus)
 	path_expire(l, p, bus);
 	if (p->up && p->fail_at <= bus->now)
 		peer_silent(l, p, bus);
-	if (p->up && stream_timer(p->stream, bus->now))
+	/* On a busy machine an answer may be late, and nothing be lost. */
+	if (p->up && stream_timer(p->stream, bus->now) &&
+	    path_doubtful(l, p, bus->now, LINK_QUIET_US))
 		p->double_until = bus->now + 2 * hb;
 	if (p->beat_at <= bus->now) {
 		session_beat(l, p, bus);

@@ -13,6 +13,8 @@
 #include "wire.h"
 
 #define LINK_MISSED_BEATS 4	/* until a link counts as down */
+#define LINK_LOSSY	655	/* in 1/65536: data may go over two links */
+#define LINK_QUIET_US	UINT64_C(20000)	/* an answer was due by then */
 
 /* One link to one peer. */
 struct path {
@@ -109,6 +111,12 @@ void	 path_put_beat(struct link_layer *, struct peer *, unsigned link,
 void	 path_expire(struct link_layer *, struct peer *, struct bus *);
 /* The link that data goes over, and a second one for times of loss. */
 unsigned path_best(const struct link_layer *, const struct peer *);
+/*
+ * Is there reason to believe that what goes over the best link gets lost: it
+ * is lossy, or was silent for so long?
+ */
+bool	 path_doubtful(const struct link_layer *, const struct peer *,
+	    uint64_t now, uint64_t silence);
 int	 path_second(const struct link_layer *, const struct peer *);
 
 /* link_beat.c: a datagram of the peer's beat process, header checked. */

@@ -139,6 +139,15 @@ path_best(const struct link_layer *l, const struct peer *p)
 	return 0;
 }
 
+bool
+path_doubtful(const struct link_layer *l, const struct peer *p, uint64_t now,
+    uint64_t silence)
+{
+	const struct path *path = &p->paths[path_best(l, p)];
+
+	return path->loss > LINK_LOSSY || now - path->last_heard > silence;
+}
+
 int
 path_second(const struct link_layer *l, const struct peer *p)
 {

@@ -278,8 +278,10 @@ frames(struct link_layer *l, struct peer *p, struct life *life, bool proven,
 			if (ok && life == &p->cur)
 				path_beat(l, p, link, &b, bus);
 		} else if (proven) {
-			/* It avoids our best link, so that one may be dead. */
-			if (type == WF_DATA && link != path_best(l, p))
+			/* It avoids our best link, so that one may be dead;
+			   a copy of what came over that one says nothing. */
+			if (type == WF_DATA && link != path_best(l, p) &&
+			    path_doubtful(l, p, bus->now, LINK_QUIET_US))
 				p->double_until =
 				    bus->now + 2 * l->conf->heartbeat_us;
 			ok = session_frame(l, p, type, &body, bus);
