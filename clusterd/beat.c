@@ -185,6 +185,6 @@ beat_main(const struct proc_opts *o)
 	self.timer = loop_timer_new(self.loop, tick, NULL);
 	self.parent =
 	    ipc_new(self.loop, PROC_FD, ENGINE_QUEUE, &parent_ops, NULL);
-	loop_run(self.loop);
+	loop_run(self.loop, NULL, NULL);
 	fatalx("the loop ended");
 }

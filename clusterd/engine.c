@@ -9,6 +9,10 @@
  * Datagrams are read before a due timer is told to the core, and in between
  * when clients keep us busy: our own lateness must not look like a peer's
  * silence.
+ *
+ * A turn of the loop handles everything that is ready.  What the core has to
+ * say to other nodes is put off to the end of the turn, so that the messages
+ * of many clients, and the answers to many datagrams, share datagrams.
  */
 
 #include <sys/mman.h>
@@ -50,6 +54,7 @@ static struct engine {
 	struct net *net;
 	struct loop_io *links[CONF_LINKS_MAX];
 	struct loop_timer *timer;
+	uint64_t armed; /* when it goes off; UINT64_MAX: not set */
 	struct control *control;
 	struct node *node; /* NULL until M_START */
 
@@ -64,6 +69,7 @@ static struct engine {
 	bool busy;     /* inside a step */
 	bool settling; /* telling the core what its actions led to */
 	bool draining;
+	bool put_off; /* EV_FLUSH is owed */
 	uint64_t now, drained;
 
 	struct job jobs[FENCE_JOBS_MAX];
@@ -363,21 +369,19 @@ run_actions(void)
 	if (engine.out.n > OWED_MAX)
 		fatalx("the state is not stored, and %u actions wait for it",
 		    engine.out.n);
-	/* Many datagrams in are answered by few system calls. */
-	if (!engine.draining)
-		net_flush(engine.net);
 }
 
+/* A timer that goes off too early costs less than setting it anew each time. */
 static void
 arm_timer(void)
 {
 	uint64_t deadline = node_deadline(engine.node);
 
-	if (deadline == UINT64_MAX)
-		loop_timer_stop(engine.timer);
-	else
-		loop_timer_set(engine.timer,
-		    deadline > engine.now ? deadline - engine.now : 0);
+	if (deadline >= engine.armed)
+		return;
+	engine.armed = deadline;
+	loop_timer_set(engine.timer,
+	    deadline > engine.now ? deadline - engine.now : 0);
 }
 
 static void drain(void);
@@ -392,6 +396,7 @@ input(struct event *ev)
 	ev->wall = clock_wall_us();
 	engine.busy = true;
 	node_step(engine.node, ev, &engine.out);
+	engine.put_off = ev->more;
 	run_actions();
 	engine.busy = false;
 	/* What the actions led to: lost clients, fences that cannot run. */
@@ -402,11 +407,29 @@ input(struct event *ev)
 			control_reap(engine.control);
 		engine.settling = false;
 	}
-	if (!engine.draining) {
-		if (engine.now - engine.drained > BREATH_US)
-			drain();
-		arm_timer();
-	}
+	if (!engine.draining && engine.now - engine.drained > BREATH_US)
+		drain();
+}
+
+/* Says what was put off, if anything was. */
+static void
+flush(void)
+{
+	struct event ev = { .type = EV_FLUSH };
+
+	if (engine.put_off)
+		input(&ev);
+	net_flush(engine.net);
+}
+
+/* The end of a turn of the loop. */
+static void
+turn_ends(void *arg)
+{
+	if (engine.node == NULL)
+		return;
+	flush();
+	arm_timer();
 }
 
 /* --- datagrams and time ---------------------------------------------------- */
@@ -415,6 +438,7 @@ static void
 packet(void *arg, unsigned link, const uint8_t *data, size_t len)
 {
 	struct event ev = { .type = EV_PACKET,
+		.more = true,
 		.link = link,
 		.data = data,
 		.len = len };
@@ -430,18 +454,24 @@ static void
 drain(void)
 {
 	struct event ev = { .type = EV_TIMER };
-	unsigned link, round, got;
+	bool full[CONF_LINKS_MAX], any = true;
+	unsigned link, round;
 
 	engine.draining = true;
 	if (engine.page != NULL)
 		engine.page->rounds++;
-	for (round = 0; round < DRAIN_BATCHES; round++) {
-		got = 0;
-		for (link = 0; link < engine.conf->nlinks; link++)
-			got |= net_receive(engine.net, link, packet, NULL);
-		if (got == 0)
-			break;
+	memset(full, true, sizeof(full));
+	for (round = 0; round < DRAIN_BATCHES && any; round++) {
+		any = false;
+		for (link = 0; link < engine.conf->nlinks; link++) {
+			if (!full[link])
+				continue;
+			full[link] = net_receive(engine.net, link, packet,
+					 NULL) == NET_BATCH;
+			any |= full[link];
+		}
 	}
+	flush();
 	engine.now = MAX(engine.now, clock_boot_us());
 	engine.drained = engine.now;
 	if (node_deadline(engine.node) <= engine.now)
@@ -454,19 +484,19 @@ static void
 link_ready(void *arg, unsigned what)
 {
 	drain();
-	arm_timer();
 }
 
 static void
 timer_due(void *arg)
 {
+	engine.armed = UINT64_MAX;
 	drain();
-	arm_timer();
 }
 
 static void
 client_input(void *arg, struct event *ev)
 {
+	ev->more = true;
 	input(ev);
 }
 
@@ -701,6 +731,7 @@ engine_main(const struct proc_opts *o)
 		fatal("control");
 	engine.parent =
 	    ipc_new(engine.loop, PROC_FD, ENGINE_QUEUE, &parent_ops, NULL);
-	loop_run(engine.loop);
+	engine.armed = UINT64_MAX;
+	loop_run(engine.loop, turn_ends, NULL);
 	fatalx("the loop ended");
 }

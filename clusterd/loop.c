@@ -11,6 +11,7 @@
 
 struct loop {
 	struct event_base *base;
+	bool stop;
 };
 
 struct loop_io {
@@ -73,9 +74,13 @@ loop_free(struct loop *l)
 }
 
 void
-loop_run(struct loop *l)
+loop_run(struct loop *l, void (*after)(void *), void *arg)
 {
-	event_base_dispatch(l->base);
+	l->stop = false;
+	while (!l->stop && event_base_loop(l->base, EVLOOP_ONCE) == 0) {
+		if (after != NULL)
+			after(arg);
+	}
 }
 
 void
@@ -87,6 +92,7 @@ loop_once(struct loop *l)
 void
 loop_stop(struct loop *l)
 {
+	l->stop = true;
 	event_base_loopbreak(l->base);
 }
 

@@ -24,7 +24,8 @@ struct loop_signal;
 /* NULL when the kernel refuses; everything the loop needs is open then. */
 struct loop *loop_new(void);
 void	 loop_free(struct loop *);
-void	 loop_run(struct loop *);	/* until loop_stop() */
+/* Until loop_stop(); after, if any, is called at the end of every turn. */
+void	 loop_run(struct loop *, void (*after)(void *arg), void *arg);
 /* One turn: waits for something and handles it. */
 void	 loop_once(struct loop *);
 void	 loop_stop(struct loop *);

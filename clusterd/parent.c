@@ -722,7 +722,7 @@ parent_run(struct parent_setup *set)
 	init(set);
 	fence_start(NULL);
 	engine_start(NULL);
-	loop_run(parent.loop);
+	loop_run(parent.loop, NULL, NULL);
 	/* Whoever did not end in time does now. */
 	if (parent.engine.state != CHILD_OFF && !parent.engine.reaped)
 		kill(parent.engine.pid, SIGKILL);

@@ -436,6 +436,6 @@ fence_main(const struct proc_opts *o)
 	wbuf_init(&fence.conf_bytes, CONF_BYTES_MAX);
 	loop_signal_new(fence.loop, SIGCHLD, on_child, NULL);
 	fence.parent = ipc_new(fence.loop, PROC_FD, QUEUE, &parent_ops, NULL);
-	loop_run(fence.loop);
+	loop_run(fence.loop, NULL, NULL);
 	fatalx("the loop ended");
 }

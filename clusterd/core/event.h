@@ -23,11 +23,17 @@ enum event_type {
 	EV_CLIENT_CLOSE, /* client */
 	EV_FENCE_DONE,	/* req, ok, verified, data = text */
 	EV_STORED,	/* the last ACT_STORE is durable */
-	EV_STOP		/* leave cleanly, then ACT_STOPPED */
+	EV_STOP,	/* leave cleanly, then ACT_STOPPED */
+	EV_FLUSH	/* nothing more follows: say what was put off */
 };
 
 struct event {
 	enum event_type	 type;
+	/*
+	 * Others follow at once, then EV_FLUSH: what goes to other nodes may
+	 * be put off until then, so that it shares datagrams.
+	 */
+	bool		 more;
 	uint64_t	 now;		/* us, monotonic incl. suspend; never falls */
 	uint64_t	 wall;		/* us since 1970, for display only */
 	unsigned	 link;

@@ -10,7 +10,8 @@
  * Invariants:
  *   N1  a node that is dead or stopped does nothing any more;
  *   N2  time given to the modules never falls;
- *   N3  no note outlives its step.
+ *   N3  no note outlives its step;
+ *   N4  what was put off, because more events were to follow, is due at once.
  *
  *   NEW -EV_START-> RUNNING -EV_STOP-> LEAVING -lockspaces left-> STOPPED
  *   RUNNING, LEAVING -NOTE_DIE-> DEAD
@@ -531,6 +532,7 @@ dispatch(struct node *n, const struct event *ev)
 		fence_done(n, ev);
 		break;
 	case EV_STORED:
+	case EV_FLUSH:
 		break;
 	case EV_STOP:
 		begin_leave(n, "it was asked to stop");
@@ -552,6 +554,25 @@ overslept(struct node *n, uint64_t late)
 	settle(n);
 }
 
+/* Everything that follows from the step, up to the datagrams. */
+static void
+finish(struct node *n)
+{
+	settle(n);
+	if (n->state == NODE_LEAVING) {
+		try_leave(n);
+		settle(n);
+	}
+	/* What was said before the end must still go out. */
+	while (n->state != NODE_STOPPED) {
+		link_flush(n->link, &n->bus);
+		if (n->bus.n == 0)
+			break;
+		settle(n);
+	}
+	drain(n);
+}
+
 void
 node_step(struct node *n, const struct event *ev, struct actions *out)
 {
@@ -567,19 +588,11 @@ node_step(struct node *n, const struct event *ev, struct actions *out)
 	if (n->state != NODE_NEW && ev->now > n->due)
 		overslept(n, ev->now - n->due);
 	dispatch(n, ev);
-	settle(n);
-	if (n->state == NODE_LEAVING) {
-		try_leave(n);
-		settle(n);
-	}
-	/* What was said before the end must still go out. */
-	while (n->state != NODE_STOPPED) {
-		link_flush(n->link, &n->bus);
-		if (n->bus.n == 0)
-			break;
-		settle(n);
-	}
-	drain(n);
+	n->put_off = ev->more && n->state == NODE_RUNNING;
+	if (n->put_off)
+		drain(n);
+	else
+		finish(n);
 	ASSERT(n->bus.n == 0); /* N3 */
 	/* A deadline in the past means at once. */
 	n->due = MAX(node_deadline(n), n->now);
@@ -593,6 +606,8 @@ node_deadline(const struct node *n)
 
 	if (n->state != NODE_RUNNING && n->state != NODE_LEAVING)
 		return UINT64_MAX;
+	if (n->put_off) /* N4 */
+		return n->now;
 	d = link_deadline(n->link);
 	d = MIN(d, member_deadline(n->member));
 	d = MIN(d, order_deadline(n->order));

@@ -37,7 +37,10 @@ void	 node_free(struct node *);
  * lateness must not look like a peer's silence.
  */
 void	 node_step(struct node *, const struct event *, struct actions *);
-/* When EV_TIMER is wanted next, us; UINT64_MAX: never. */
+/*
+ * When EV_TIMER is wanted next, us; UINT64_MAX: never.  At once after an event
+ * that more were to follow: EV_FLUSH serves as well.
+ */
 uint64_t node_deadline(const struct node *);
 /* Asserts every module's numbered invariants; cheap enough for each step of
    the simulator. */

@@ -35,6 +35,7 @@ struct node {
 	uint64_t		 started;	/* us */
 	uint64_t		 now;		/* of the last step */
 	uint64_t		 due;		/* deadline after the last step */
+	bool			 put_off;	/* something may wait for a flush */
 	struct rng		 rng;
 	struct bus		 bus;
 	struct link_layer	*link;

@@ -267,6 +267,9 @@ step(struct sim *s, unsigned i, struct event *ev)
 	s->steps++;
 	ev->now = node_local(s, i);
 	ev->wall = 1700000000 * SEC + s->now;
+	/* As the engine does; the timer that is due at once is the flush. */
+	if (ev->type == EV_PACKET || ev->type == EV_CLIENT_DATA)
+		ev->more = sim_chance(s, 400);
 	actions_init(&acts);
 	node_step(n->core, ev, &acts);
 	node_check(n->core);

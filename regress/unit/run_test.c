@@ -71,7 +71,7 @@ run_script(const char *text, const char *input, uint64_t timeout_us)
 	ends = 0;
 	run = run_new(loop, path, input, strlen(input), timeout_us, done, &run);
 	ATF_REQUIRE(run != NULL);
-	loop_run(loop);
+	loop_run(loop, NULL, NULL);
 	ATF_REQUIRE_EQ(1, ends);
 	loop_free(loop);
 }
