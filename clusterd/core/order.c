@@ -148,10 +148,12 @@ forget_mine(struct order *o, uint64_t sseq, struct bus *bus)
 		bus_note(bus, NOTE_DIE, why, sizeof(why));
 		return;
 	}
-	STAILQ_REMOVE_HEAD(&o->mine, entry);
 	o->minebytes -= m->len + OMSG_OVERHEAD;
-	if (m->sent)
+	if (m == o->unsent) /* it was under way when the last view ended */
+		o->unsent = STAILQ_NEXT(m, entry);
+	else
 		o->inflight -= MIN(o->inflight, m->len + OMSG_OVERHEAD);
+	STAILQ_REMOVE_HEAD(&o->mine, entry);
 	free(m);
 }
 
@@ -268,6 +270,8 @@ next_waiting(struct order *o)
 	return m;
 }
 
+static void flush_leader(struct order *, struct bus *);
+
 /* Gives positions while the window allows. */
 static void
 pump(struct order *o, struct bus *bus)
@@ -288,7 +292,7 @@ pump(struct order *o, struct bus *bus)
 		advance_stable(o, bus);
 		/* A long step must not gather more than a message may hold. */
 		if (o->batch.len > ORDER_WINDOW)
-			order_flush(o, bus);
+			flush_leader(o, bus);
 	}
 }
 
@@ -337,6 +341,37 @@ take_snapshot(struct order *o, const struct note *note, struct bus *bus)
  * Sender.
  */
 
+/* The next of ours that may be submitted, which it counts as from now on. */
+static struct omsg *
+next_unsent(struct order *o)
+{
+	struct omsg *m = o->unsent;
+
+	if (m == NULL ||
+	    (o->inflight > 0 && o->inflight + m->len > ORDER_INFLIGHT))
+		return NULL;
+	o->unsent = STAILQ_NEXT(m, entry);
+	o->inflight += m->len + OMSG_OVERHEAD;
+	return m;
+}
+
+/* We are the leader: ours need no message to get there. */
+static void
+submit_here(struct order *o, struct bus *bus)
+{
+	struct omember *om = find_member(o, o->self, o->inc);
+	struct omsg *m, *copy;
+
+	while ((m = next_unsent(o)) != NULL) {
+		copy = omsg_new(m->kind, m->service, m->data, m->len);
+		copy->node = m->node;
+		copy->inc = m->inc;
+		copy->sseq = om->sseq = m->sseq;
+		enqueue(o, copy);
+	}
+	pump(o, bus);
+}
+
 static void
 submit(struct order *o, struct bus *bus)
 {
@@ -344,20 +379,17 @@ submit(struct order *o, struct bus *bus)
 	struct wbuf w;
 	struct note *n;
 
-	if (!o->open)
+	if (!o->open || o->unsent == NULL)
 		return;
+	if (leading(o)) {
+		submit_here(o, bus);
+		return;
+	}
 	wbuf_init(&w, ORDER_WINDOW * 2);
 	wbuf_u8(&w, OM_SUBMIT);
 	wbuf_u64(&w, o->epoch);
-	STAILQ_FOREACH(m, &o->mine, entry) {
-		if (m->sent)
-			continue;
-		if (o->inflight > 0 && o->inflight + m->len > ORDER_INFLIGHT)
-			break;
-		m->sent = true;
-		o->inflight += m->len + OMSG_OVERHEAD;
+	while ((m = next_unsent(o)) != NULL)
 		omsg_put(&w, m);
-	}
 	if (w.len > 9) {
 		ASSERT(!w.err);
 		n = bus_note(bus, NOTE_SEND, w.data, w.len);
@@ -379,6 +411,8 @@ queue_mine(struct order *o, const struct note *note)
 	m->inc = o->inc;
 	m->sseq = ++o->sseq;
 	STAILQ_INSERT_TAIL(&o->mine, m, entry);
+	if (o->unsent == NULL)
+		o->unsent = m;
 	o->minebytes += m->len + OMSG_OVERHEAD;
 }
 

@@ -41,7 +41,6 @@ struct omsg {
 	uint64_t		 sseq;	/* of the sender, from 1 */
 	enum omsg_kind		 kind;
 	enum service		 service;
-	bool			 sent;	/* ours: submitted in this view */
 	size_t			 len;
 	uint8_t			 data[];
 };
@@ -95,6 +94,7 @@ struct order {
 
 	/* Ours, in order, until delivered. */
 	struct omsg_list	 mine;
+	struct omsg		*unsent; /* first not submitted in this view */
 	size_t			 minebytes;
 	size_t			 inflight;
 	uint64_t		 sseq;

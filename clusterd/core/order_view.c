@@ -106,7 +106,6 @@ order_trim(struct order *o, const struct note *note, struct bus *bus)
 void
 order_view(struct order *o, const struct view *v)
 {
-	struct omsg *m;
 	unsigned i;
 
 	o->epoch = v->epoch;
@@ -134,9 +133,6 @@ order_view(struct order *o, const struct view *v)
 	o->tell_at = UINT64_MAX;
 	o->inflight = 0;
 #if MUTANT != 202
-	STAILQ_FOREACH(m, &o->mine, entry)
-		m->sent = false;
-#else
-	(void)m;
+	o->unsent = STAILQ_FIRST(&o->mine);
 #endif
 }

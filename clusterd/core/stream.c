@@ -61,6 +61,7 @@ struct stream {
 	/* Receiving. */
 	uint64_t in_next; /* number expected */
 	struct segment *early[STREAM_WINDOW];
+	unsigned nearly;
 	struct wbuf in; /* bytes in order */
 	size_t in_off;	/* consumed of them */
 	bool broken;
@@ -378,6 +379,7 @@ keep_early(struct stream *s, const struct wire_data *d)
 	(*slot)->no = d->segment;
 	(*slot)->len = d->len;
 	memcpy((*slot)->data, d->data, d->len);
+	s->nearly++;
 }
 
 bool
@@ -405,6 +407,7 @@ stream_data(struct stream *s, const struct wire_data *d, uint64_t now)
 	take_in(s, d->data, d->len);
 	while ((seg = s->early[s->in_next % STREAM_WINDOW]) != NULL) {
 		s->early[s->in_next % STREAM_WINDOW] = NULL;
+		s->nearly--;
 		take_in(s, seg->data, seg->len);
 		free(seg);
 	}
@@ -451,16 +454,17 @@ stream_fill_ack(struct stream *s, struct wire_ack *a,
     uint8_t sack[WIRE_SACK_MAX])
 {
 	const struct segment *seg;
-	unsigned i;
+	unsigned i, left = s->nearly;
 
 	memset(sack, 0, WIRE_SACK_MAX);
 	a->next = s->in_next;
 	a->nsack = 0;
 	a->sack = sack;
-	for (i = 0; i < STREAM_WINDOW - 1; i++) {
+	for (i = 0; i < STREAM_WINDOW - 1 && left > 0; i++) {
 		seg = s->early[(s->in_next + 1 + i) % STREAM_WINDOW];
 		if (seg == NULL)
 			continue;
+		left--;
 		sack[i / 8] |= (uint8_t)(1U << i % 8);
 		a->nsack = (uint8_t)(i / 8 + 1);
 	}
