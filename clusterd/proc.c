@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <time.h>
@@ -21,7 +22,8 @@
 #include "proc.h"
 
 enum {
-	PRIORITY = -15 /* of the engine, as nice(1) counts */
+	PRIORITY = -15, /* as nice(1) counts, where RR is refused */
+	RR_PRIORITY = 2 /* low: other real-time tasks know why they are */
 };
 
 const char *
@@ -168,6 +170,7 @@ proc_prompt(void)
 {
 	struct rlimit rl = { .rlim_cur = RLIM_INFINITY,
 		.rlim_max = RLIM_INFINITY };
+	struct sched_param sp = { .sched_priority = RR_PRIORITY };
 
 	/*
 	 * The limit is that of the user we are about to become.  Memory is
@@ -178,6 +181,10 @@ proc_prompt(void)
 		log_debug("memory is not locked: no right to lift its limit");
 	else if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) == -1)
 		log_debug("mlockall: %s", strerror(errno));
+	/* The kernel leaves the others a share, whatever we do. */
+	if (sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &sp) == 0)
+		return;
+	log_debug("round-robin scheduling: %s", strerror(errno));
 	if (setpriority(PRIO_PROCESS, 0, PRIORITY) == -1)
 		log_debug("setpriority: %s", strerror(errno));
 }

@@ -38,8 +38,8 @@ void	 proc_child_init(enum proc_role, const struct proc_opts *);
 /* Enters dir for good and becomes user; fatal when any step fails. */
 void	 proc_drop(const char *user, const char *dir);
 /*
- * Asks the kernel to run this process soon and to keep its memory: lateness
- * looks like death to the other nodes.  Only a wish.
+ * Asks the kernel to run this process before all ordinary ones and to keep
+ * its memory: lateness looks like death to the other nodes.  Only a wish.
  */
 void	 proc_prompt(void);
 /* No program this process executes may gain privileges; fatal on failure. */
