@@ -136,15 +136,27 @@ order_forget_log(struct order *o, uint64_t pos)
 	o->held = o->delivered = o->stable = o->safe_pos = pos;
 }
 
-/* Ours has come back: it is done. */
-static void
-forget_mine(struct order *o, uint64_t sseq, struct bus *bus)
+static bool
+same(const struct omsg *a, const struct omsg *b)
 {
-	static const char why[] = "the order has lost a message of ours";
+	return a->sseq == b->sseq && a->kind == b->kind &&
+	    a->service == b->service && a->len == b->len &&
+	    memcmp(a->data, b->data, a->len) == 0;
+}
+
+/*
+ * Ours has come back: it is done.  Services take what is in our name for
+ * their own word, so it must be just that.
+ */
+static void
+forget_mine(struct order *o, const struct omsg *back, struct bus *bus)
+{
+	static const char why[] =
+	    "the order has lost or changed a message of ours";
 	struct omsg *m = STAILQ_FIRST(&o->mine);
 
 	/* Only a leader that errs can do that (O5); we cannot repair it. */
-	if (m == NULL || m->sseq != sseq) {
+	if (m == NULL || !same(m, back)) {
 		bus_note(bus, NOTE_DIE, why, sizeof(why));
 		return;
 	}
@@ -160,11 +172,13 @@ forget_mine(struct order *o, uint64_t sseq, struct bus *bus)
 static void
 load_snapshots(struct order *o, struct bus *bus)
 {
+	static const char why[] = "the state sent to it is too large";
 	struct note *n;
 	unsigned s;
 
 	for (s = SVC_FENCE; s < SVC_MAX; s++) {
-		ASSERT(!o->snap[s].err);
+		if (o->snap[s].err) /* O6 */
+			bus_note(bus, NOTE_DIE, why, sizeof(why));
 		n = bus_note(bus, NOTE_SNAP_LOAD, o->snap[s].data,
 		    o->snap[s].len);
 		n->service = (enum service)s;
@@ -182,7 +196,7 @@ deliver_one(struct order *o, struct omsg *m, struct bus *bus)
 	case OK_MSG:
 	case OK_AGREED:
 		if (m->node == o->self && m->inc == o->inc)
-			forget_mine(o, m->sseq, bus);
+			forget_mine(o, m, bus);
 		if (o->fresh)
 			break;
 		n = bus_note(bus, NOTE_ORDERED, m->data, m->len);
@@ -276,6 +290,7 @@ static void flush_leader(struct order *, struct bus *);
 static void
 pump(struct order *o, struct bus *bus)
 {
+	struct omember *om;
 	struct omsg *m;
 
 	while ((m = next_waiting(o)) != NULL) {
@@ -283,7 +298,10 @@ pump(struct order *o, struct bus *bus)
 			STAILQ_REMOVE_HEAD(&o->front, entry);
 		} else {
 			STAILQ_REMOVE_HEAD(&o->queue, entry);
-			o->queuebytes -= m->len + OMSG_OVERHEAD;
+			om = find_member(o, m->node, m->inc);
+			if (om != NULL)
+				om->queued -=
+				    MIN(om->queued, m->len + OMSG_OVERHEAD);
 		}
 		m->pos = o->held + 1;
 		omsg_put(&o->batch, m);
@@ -297,10 +315,10 @@ pump(struct order *o, struct bus *bus)
 }
 
 static void
-enqueue(struct order *o, struct omsg *m)
+enqueue(struct order *o, struct omember *om, struct omsg *m)
 {
 	STAILQ_INSERT_TAIL(&o->queue, m, entry);
-	o->queuebytes += m->len + OMSG_OVERHEAD;
+	om->queued += m->len + OMSG_OVERHEAD;
 }
 
 /* Snapshots and SYNC go before every submit of the view. */
@@ -367,7 +385,7 @@ submit_here(struct order *o, struct bus *bus)
 		copy->node = m->node;
 		copy->inc = m->inc;
 		copy->sseq = om->sseq = m->sseq;
-		enqueue(o, copy);
+		enqueue(o, om, copy);
 	}
 	pump(o, bus);
 }
@@ -432,13 +450,14 @@ got_submit(struct order *o, struct omember *om, struct rbuf *r, struct bus *bus)
 		/* Each sender numbers its own, without going back (O5). */
 		if ((m->kind != OK_MSG && m->kind != OK_AGREED) ||
 		    m->node != om->node || m->inc != om->inc ||
-		    m->sseq <= om->sseq) {
+		    m->sseq <= om->sseq ||
+		    om->queued + m->len + OMSG_OVERHEAD > ORDER_QUEUE_MAX) {
 			r->err = true;
 			free(m);
 			break;
 		}
 		om->sseq = m->sseq;
-		enqueue(o, m);
+		enqueue(o, om, m);
 	}
 	pump(o, bus);
 }
@@ -449,11 +468,15 @@ got_seq(struct order *o, struct rbuf *r, struct bus *bus)
 	uint64_t stable = rbuf_u64(r);
 	struct omsg *m;
 
+	/* First what may go: a sound leader keeps the rest in the window. */
+	if (!r->err)
+		order_stable(o, MIN(stable, o->held), bus);
 	while (rbuf_left(r) > 0) {
 		m = omsg_get(r);
 		if (m == NULL)
 			break;
-		if (m->pos != o->held + 1) {
+		if (m->pos != o->held + 1 ||
+		    o->logbytes + m->len + OMSG_OVERHEAD > ORDER_LOG_MAX) {
 			r->err = true;
 			free(m);
 			break;
@@ -742,5 +765,7 @@ order_check(const struct order *o)
 		for (unsigned i = 0; i < o->n; i++)
 			ASSERT(o->members[i].acked <= o->held);
 	}
-	ASSERT(o->parkbytes <= ORDER_PARK_MAX); /* O6 */
+	for (unsigned i = 0; i < o->n; i++)
+		ASSERT(o->members[i].queued <= ORDER_QUEUE_MAX); /* O6 */
+	ASSERT(o->parkbytes <= ORDER_PARK_MAX);			 /* O6 */
 }

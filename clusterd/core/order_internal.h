@@ -29,6 +29,9 @@ enum omsg_kind {
 #define ORDER_SNAP_MAX	(16 * 1024 * 1024)
 #define ORDER_PARK_MAX	(16 * 1024 * 1024)
 #define ORDER_INFLIGHT	(256 * 1024)	/* submitted, not seen in the order */
+/* Above these only a peer that breaks the rules can get. */
+#define ORDER_QUEUE_MAX	(ORDER_INFLIGHT + 2 * (ORDER_MSG_MAX + OMSG_OVERHEAD))
+#define ORDER_LOG_MAX	(ORDER_WINDOW + ORDER_MSG_MAX + OMSG_OVERHEAD)
 /* What nobody waits for is acknowledged, and told stable, so late. */
 #define ORDER_ACK_US	UINT64_C(10000)
 #define ORDER_ACK_BYTES	(64 * 1024)
@@ -64,6 +67,7 @@ struct omember {
 	uint64_t		 inc;
 	uint64_t		 acked;	/* leader only: it holds up to here */
 	uint64_t		 sseq;	/* leader only: last one sequenced */
+	size_t			 queued; /* leader only: bytes in the queue */
 };
 
 struct order {
@@ -102,7 +106,6 @@ struct order {
 	/* Leader: waiting for a position; snapshots and SYNC before all. */
 	struct omsg_list	 front;
 	struct omsg_list	 queue;
-	size_t			 queuebytes;
 	unsigned		 snap_wait;	/* bit per service */
 
 	/* Joiner: pieces so far. */

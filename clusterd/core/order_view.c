@@ -46,7 +46,6 @@ drop_leader_state(struct order *o)
 
 	omsg_clear(&o->front);
 	omsg_clear(&o->queue);
-	o->queuebytes = 0;
 	o->snap_wait = 0;
 	for (i = 0; i < SVC_MAX; i++)
 		wbuf_free(&o->snap[i]);
@@ -123,6 +122,7 @@ order_view(struct order *o, const struct view *v)
 		o->members[i].inc = v->members[i].inc;
 		o->members[i].acked = o->held;
 		o->members[i].sseq = 0;
+		o->members[i].queued = 0;
 		if (v->members[i].node == o->self)
 			o->fresh = v->members[i].fresh;
 		if (v->members[i].fresh)

@@ -97,10 +97,16 @@ order_log_get(struct order *o, const void *data, size_t len, uint64_t cut)
 		m = omsg_get(&r);
 		if (m == NULL)
 			break;
-		if (m->pos != o->held + 1 || m->pos > cut)
+		if (m->pos != o->held + 1 || m->pos > cut) {
 			free(m);
-		else
-			order_append(o, m);
+			continue;
+		}
+		/* What we hold must fit into a flush again (O6). */
+		if (o->logbytes + m->len + OMSG_OVERHEAD > 3 * ORDER_WINDOW) {
+			free(m);
+			return false;
+		}
+		order_append(o, m);
 	}
 	return !r.err && o->held == cut;
 }
