@@ -69,7 +69,8 @@ get_victim(struct rbuf *r, struct victim *v)
 	v->executor = rbuf_u16(r);
 	v->exec_inc = rbuf_u64(r);
 	rbuf_str(r, v->text, sizeof(v->text));
-	if (state < FS_PENDING || state > FS_DONE)
+	if (state < FS_PENDING || state > FS_DONE ||
+	    v->evidence > EVID_HARMLESS || (state == FS_DONE && !v->told))
 		r->err = true;
 	v->state = (enum fencing_state)state;
 }
@@ -79,12 +80,15 @@ fencing_load_snapshot(struct fencing *f, const struct note *note,
     struct bus *bus)
 {
 	struct rbuf r;
-	unsigned i;
+	unsigned i, j;
 
 	rbuf_init(&r, note->data, note->len);
 	f->n = rbuf_count(&r, FENCING_VICTIMS_MAX);
 	for (i = 0; i < f->n; i++) {
 		get_victim(&r, &f->v[i]);
+		for (j = 0; j < i; j++) /* F3 */
+			r.err |= f->v[j].node == f->v[i].node &&
+			    f->v[j].inc == f->v[i].inc;
 		f->v[i].since = f->v[i].start_at = bus->now;
 		f->v[i].nag_at = bus->now + FENCING_NAG_US;
 	}

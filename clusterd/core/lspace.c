@@ -505,6 +505,9 @@ on_snap_load(struct lspace *l, const struct note *n, struct bus *b)
 	static const char torn[] = "the lockspaces sent to it are torn";
 	static const char unknown[] =
 	    "the cluster knows its lockspaces in a state it has not";
+	static const char joined[] =
+	    "the state of the lockspaces was sent to it, which is in one";
+	const struct attach *a;
 	struct space *sp;
 
 	if (!lspace_snap_load(l, n->data, n->len)) {
@@ -517,6 +520,13 @@ on_snap_load(struct lspace *l, const struct note *n, struct bus *b)
 		sp->since = sp->began = b->now;
 		if (space_self(l, sp) != NULL)
 			bus_note(b, NOTE_DIE, unknown, sizeof(unknown));
+	}
+	/* Whoever is in a lockspace has the state already. */
+	TAILQ_FOREACH(a, &l->attached, entry) {
+		if (a->lsid == 0)
+			continue;
+		bus_note(b, NOTE_DIE, joined, sizeof(joined));
+		break;
 	}
 }
 

@@ -164,6 +164,51 @@ get_space(struct rbuf *r, struct space *sp)
 	return true;
 }
 
+/* Slots are given once, and every part is there for a client. */
+static bool
+parts_sound(const struct space *sp)
+{
+	unsigned i, j;
+
+	for (i = 0; i < sp->nparts; i++) {
+		if (sp->parts[i].refs == 0 || sp->parts[i].who.slot == 0)
+			return false;
+		for (j = 0; j < i; j++)
+			if (sp->parts[j].who.slot == sp->parts[i].who.slot)
+				return false;
+		for (j = 0; j < sp->nlost; j++)
+			if (!sp->lost[j].fenced &&
+			    sp->lost[j].who.slot == sp->parts[i].who.slot)
+				return false;
+	}
+	return true;
+}
+
+/* L1 to L6 hold of what was sent to us, or it is no state to go on with. */
+static bool
+snap_sound(const struct lspace *l)
+{
+	const struct space *sp, *other;
+	bool unfenced;
+
+	TAILQ_FOREACH(sp, &l->spaces, entry) {
+		unfenced = space_unfenced(l, sp);
+		if (sp->epoch > l->last_epoch || sp->lsid > l->last_lsid ||
+		    (sp->stage > LSS_FENCE && unfenced) ||
+		    (sp->stage == LSS_RUN && sp->nlost > 0) ||
+		    (sp->nparts == 0 && !unfenced) || !parts_sound(sp))
+			return false;
+		TAILQ_FOREACH(other, &l->spaces, entry) {
+			if (other == sp)
+				break;
+			if (other->lsid == sp->lsid ||
+			    strcmp(other->name, sp->name) == 0)
+				return false;
+		}
+	}
+	return true;
+}
+
 /* All that decides what happens next, and nothing that is our own. */
 void
 lspace_snap_give(const struct lspace *l, struct bus *b)
@@ -209,5 +254,5 @@ lspace_snap_load(struct lspace *l, const void *data, size_t len)
 		if (!get_space(&r, sp))
 			return false;
 	}
-	return rbuf_done(&r);
+	return rbuf_done(&r) && snap_sound(l);
 }
