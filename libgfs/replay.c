@@ -252,6 +252,13 @@ write_counters(struct gfs *fs, uint64_t addr, uint8_t *p,
 	return dev_write(fs->dev, addr << fs->bshift, p, fs->bsize);
 }
 
+/* Both come from the disk and may be anything; nothing rests on the sum. */
+static void
+add(int64_t *sum, int64_t change)
+{
+	*sum = (int64_t)((uint64_t)*sum + (uint64_t)change);
+}
+
 /* To the master first: a crash in between counts twice, but loses nothing. */
 static int
 fold(struct gfs *fs, uint64_t master, const struct log_header *h, uint8_t *p)
@@ -262,9 +269,9 @@ fold(struct gfs *fs, uint64_t master, const struct log_header *h, uint8_t *p)
 	error = read_counters(fs, master, p, &sc);
 	if (error != 0)
 		return error;
-	sc.total += h->local.total;
-	sc.free += h->local.free;
-	sc.dinodes += h->local.dinodes;
+	add(&sc.total, h->local.total);
+	add(&sc.free, h->local.free);
+	add(&sc.dinodes, h->local.dinodes);
 	error = write_counters(fs, master, p, &sc);
 	if (error == 0)
 		error = read_counters(fs, h->statfs_addr, p, &sc);
