@@ -19,6 +19,11 @@
 #include <stdio.h>
 
 #include "member_internal.h"
+#include "order.h"
+
+/* As much as order_wedge() may tell. */
+_Static_assert(3 * ORDER_WINDOW <= MEMBER_BLOB_MAX,
+    "a member's log fits into its answer to a proposal");
 
 static void
 nack(const struct member *m, uint16_t to, uint64_t epoch, enum nack_why why,

@@ -19,7 +19,11 @@
 #include "member.h"
 
 #define ORDER_MSG_MAX	57344		/* bytes of one ordered message */
-#define ORDER_WINDOW	(512 * 1024)	/* bytes sequenced and not yet stable */
+/*
+ * Bytes sequenced and not yet stable.  After a view change that was broken off
+ * a member may hold twice as much, which must still fit into its flush.
+ */
+#define ORDER_WINDOW	(256 * 1024)
 
 enum order_kind { ORDER_SAFE = 0, ORDER_AGREED };
 
