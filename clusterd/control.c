@@ -8,7 +8,8 @@
  *       itself closed it;
  *   K3  a client that came through the observe socket has RIGHT_OBSERVE and
  *       nothing else, whoever it is;
- *   K4  a client can hold CONTROL_QUEUE_MAX bytes of ours, no more.
+ *   K4  a client can hold CONTROL_QUEUE_MAX bytes of ours, no more;
+ *   K5  a client is slow for CONTROL_SLOW_US at a time, no longer.
  */
 
 #include <sys/socket.h>
@@ -33,6 +34,7 @@ enum {
 struct client {
 	RB_ENTRY(client) node;
 	TAILQ_ENTRY(client) dead_entry;
+	TAILQ_ENTRY(client) slow_entry;
 	struct control *control;
 	struct ipc *ipc;
 	uint64_t id;
@@ -40,6 +42,8 @@ struct client {
 	uint32_t uid, pid;
 	bool greeted;
 	bool dead;
+	bool slow;
+	uint64_t slow_since;
 	char program[33];
 };
 
@@ -59,6 +63,8 @@ struct control {
 	void *arg;
 	struct client_tree clients;
 	struct client_list dead; /* lost, and not yet reported */
+	struct client_list slow; /* in the order in which they became so */
+	struct loop_timer *patience;
 	struct listener listeners[2];
 	unsigned nlisteners;
 	struct loop_timer *again; /* accepting goes on */
@@ -114,6 +120,8 @@ client_free(struct client *cl)
 
 	if (cl->dead)
 		TAILQ_REMOVE(&c->dead, cl, dead_entry);
+	if (cl->slow)
+		TAILQ_REMOVE(&c->slow, cl, slow_entry);
 	RB_REMOVE(client_tree, &c->clients, cl);
 	c->stats.clients--;
 	ipc_free(cl->ipc);
@@ -129,6 +137,62 @@ client_lost(struct client *cl)
 	cl->dead = true;
 	ipc_pause(cl->ipc, true);
 	TAILQ_INSERT_TAIL(&cl->control->dead, cl, dead_entry);
+}
+
+/* Those who did not catch up in time hold everybody up. */
+static void
+patience_ends(void *arg)
+{
+	struct control *c = arg;
+	struct client *cl, *next;
+	uint64_t now = clock_boot_us();
+
+	if (!control_slow(c))
+		return;
+	TAILQ_FOREACH_SAFE(cl, &c->slow, slow_entry, next) {
+		if (now - cl->slow_since < CONTROL_SLOW_US) {
+			loop_timer_set(c->patience,
+			    CONTROL_SLOW_US - (now - cl->slow_since));
+			break;
+		}
+		c->stats.overflow++;
+		if (may_log(c))
+			log_warnx("client %llu (%s, pid %u, uid %u): closed: "
+				  "it did not read what we sent for %llu ms",
+			    (unsigned long long)cl->id, cl->program, cl->pid,
+			    cl->uid,
+			    (unsigned long long)CONTROL_SLOW_US / 1000);
+		client_lost(cl);
+	}
+	control_reap(c);
+}
+
+static void
+note_slow(struct client *cl)
+{
+	struct control *c = cl->control;
+
+	if (cl->slow || ipc_queued(cl->ipc) <= CONTROL_SLOW_HIGH)
+		return;
+	if (TAILQ_EMPTY(&c->slow))
+		loop_timer_set(c->patience, CONTROL_SLOW_US);
+	cl->slow = true;
+	cl->slow_since = clock_boot_us();
+	TAILQ_INSERT_TAIL(&c->slow, cl, slow_entry);
+}
+
+bool
+control_slow(struct control *c)
+{
+	struct client *cl, *next;
+
+	TAILQ_FOREACH_SAFE(cl, &c->slow, slow_entry, next) {
+		if (!cl->dead && ipc_queued(cl->ipc) > CONTROL_SLOW_LOW)
+			continue;
+		cl->slow = false;
+		TAILQ_REMOVE(&c->slow, cl, slow_entry);
+	}
+	return !TAILQ_EMPTY(&c->slow);
 }
 
 static void
@@ -352,6 +416,8 @@ control_new(struct loop *loop, void (*input)(void *, struct event *), void *arg)
 	c->admin = UINT32_MAX;
 	RB_INIT(&c->clients);
 	TAILQ_INIT(&c->dead);
+	TAILQ_INIT(&c->slow);
+	c->patience = loop_timer_new(loop, patience_ends, c);
 	c->again = loop_timer_new(loop, accept_again, c);
 	return c;
 }
@@ -371,6 +437,7 @@ control_free(struct control *c)
 		close(c->listeners[i].fd);
 	}
 	loop_timer_free(c->again);
+	loop_timer_free(c->patience);
 	free(c);
 }
 
@@ -401,8 +468,10 @@ control_send(struct control *c, uint64_t client, uint32_t type, uint32_t id,
 
 	if (cl == NULL || cl->dead)
 		return;
-	if (ipc_send(cl->ipc, type, id, data, len, -1) == 0)
+	if (ipc_send(cl->ipc, type, id, data, len, -1) == 0) {
+		note_slow(cl);
 		return;
+	}
 	if (errno == EOVERFLOW) {
 		c->stats.overflow++;
 		if (may_log(c))

@@ -70,6 +70,7 @@ static struct engine {
 	bool settling; /* telling the core what its actions led to */
 	bool draining;
 	bool put_off; /* EV_FLUSH is owed */
+	bool slow;    /* as the core was told with the last one */
 	uint64_t now, drained;
 
 	struct job jobs[FENCE_JOBS_MAX];
@@ -415,10 +416,13 @@ input(struct event *ev)
 static void
 flush(void)
 {
-	struct event ev = { .type = EV_FLUSH };
+	bool slow = control_slow(engine.control);
+	struct event ev = { .type = EV_FLUSH, .slow = slow };
 
-	if (engine.put_off)
+	if (engine.put_off || slow != engine.slow) {
+		engine.slow = slow;
 		input(&ev);
+	}
 	net_flush(engine.net);
 }
 

@@ -34,6 +34,8 @@ struct event {
 	 * be put off until then, so that it shares datagrams.
 	 */
 	bool		 more;
+	bool		 slow;		/* EV_FLUSH: a client is behind with
+					   reading: hold the order back */
 	uint64_t	 now;		/* us, monotonic incl. suspend; never falls */
 	uint64_t	 wall;		/* us since 1970, for display only */
 	unsigned	 link;

@@ -532,7 +532,9 @@ dispatch(struct node *n, const struct event *ev)
 		fence_done(n, ev);
 		break;
 	case EV_STORED:
+		break;
 	case EV_FLUSH:
+		order_hold(n->order, ev->slow, &n->bus);
 		break;
 	case EV_STOP:
 		begin_leave(n, "it was asked to stop");

@@ -277,7 +277,7 @@ next_waiting(struct order *o)
 	if (!leading(o) || o->snap_wait != 0)
 		return NULL;
 	m = STAILQ_FIRST(&o->front);
-	if (m == NULL)
+	if (m == NULL && !o->hold)
 		m = STAILQ_FIRST(&o->queue);
 	if (m != NULL && o->logbytes > 0 && o->logbytes + m->len > ORDER_WINDOW)
 		return NULL;
@@ -701,6 +701,10 @@ flush_member(struct order *o, struct bus *bus)
 	struct note *n;
 	struct wbuf w;
 
+	if (o->hold) {
+		o->tell_at = UINT64_MAX;
+		return;
+	}
 	if (!owed(o, o->told_held != o->held, o->told_held < o->safe_pos,
 		bus->now))
 		return;
@@ -726,6 +730,16 @@ order_flush(struct order *o, struct bus *bus)
 		flush_leader(o, bus);
 	else
 		flush_member(o, bus);
+}
+
+void
+order_hold(struct order *o, bool hold, struct bus *bus)
+{
+	if (o->hold == hold)
+		return;
+	o->hold = hold;
+	if (!hold)
+		pump(o, bus);
 }
 
 uint64_t

@@ -38,6 +38,12 @@ void	 order_note(struct order *, const struct note *, struct bus *);
 void	 order_flush(struct order *, struct bus *);
 /* When order_flush() has something to say that could wait; or UINT64_MAX. */
 uint64_t order_deadline(const struct order *);
+/*
+ * A program here does not keep up with what it is given.  While that is so, a
+ * member acknowledges nothing and the leader gives no positions to messages,
+ * so the window fills and senders everywhere are told to wait.
+ */
+void	 order_hold(struct order *, bool, struct bus *);
 void	 order_check(const struct order *);
 
 struct order_info {

@@ -461,6 +461,61 @@ ATF_TC_BODY(overflow_is_closed, tc)
 	close(fd);
 }
 
+/* A client with more waiting than it may have for long; its socket. */
+static int
+slow_client(void)
+{
+	static uint8_t much[60000];
+	uint64_t id;
+	unsigned i;
+	int fd;
+
+	fd = dial("control");
+	hello(fd);
+	until(&ndata, 1);
+	id = seen[nseen - 1].client;
+	ATF_CHECK(!control_slow(control));
+	for (i = 0; i < 20; i++)
+		control_send(control, id, M_VIEW, 0, much, sizeof(much));
+	ATF_CHECK(control_slow(control));
+	ATF_CHECK_EQ(0, control_stats(control)->overflow);
+	return fd;
+}
+
+ATF_TC_WITHOUT_HEAD(slow_catches_up);
+ATF_TC_BODY(slow_catches_up, tc)
+{
+	static char big[MSG_MAX];
+	unsigned got = 0;
+	int fd;
+
+	setup();
+	fd = slow_client();
+	while (got < 20) {
+		if (recv(fd, big, sizeof(big), MSG_DONTWAIT) > 0)
+			got++;
+		else
+			turns(1);
+	}
+	ATF_CHECK(!control_slow(control));
+	ATF_CHECK_EQ(0, nclose);
+	close(fd);
+	until(&nclose, 1);
+}
+
+ATF_TC_WITHOUT_HEAD(slow_is_closed);
+ATF_TC_BODY(slow_is_closed, tc)
+{
+	int fd;
+
+	setup();
+	fd = slow_client();
+	until(&nclose, 1);
+	ATF_CHECK(!control_slow(control));
+	ATF_CHECK_EQ(1, control_stats(control)->overflow);
+	close(fd);
+}
+
 static void
 close_asker(const struct event *ev)
 {
@@ -563,6 +618,8 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, flood_is_fair);
 	ATF_TP_ADD_TC(tp, not_reading_is_throttled);
 	ATF_TP_ADD_TC(tp, overflow_is_closed);
+	ATF_TP_ADD_TC(tp, slow_catches_up);
+	ATF_TP_ADD_TC(tp, slow_is_closed);
 	ATF_TP_ADD_TC(tp, closed_by_core);
 	ATF_TP_ADD_TC(tp, limits);
 	ATF_TP_ADD_TC(tp, no_descriptors_left);

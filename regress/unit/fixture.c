@@ -813,6 +813,14 @@ fixture_join(struct fix *fx, uint16_t id)
 }
 
 void
+fixture_hold(struct fix *fx, uint16_t id, bool slow)
+{
+	struct event ev = { .type = EV_FLUSH, .slow = slow };
+
+	step(fx, &fx->nodes[id], &ev);
+}
+
+void
 fixture_agreed(struct fix *fx)
 {
 	fx->agreed = true;

@@ -92,6 +92,8 @@ bool	 fixture_settled(struct fix *, unsigned mask);
  * is not compared with what the others did.
  */
 void	 fixture_agreed(struct fix *);
+/* A program on this node is slow, or not any more. */
+void	 fixture_hold(struct fix *, uint16_t id, bool slow);
 /* The client of a node: joins group "g", sends number msg. */
 void	 fixture_join(struct fix *, uint16_t id);
 void	 fixture_send(struct fix *, uint16_t id, uint32_t msg);

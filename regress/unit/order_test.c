@@ -184,6 +184,44 @@ ATF_TC_BODY(agreed_waits_for_nobody, tc)
 	fixture_free(fx);
 }
 
+/*
+ * A node whose programs are slow makes senders on all nodes wait, within the
+ * bounds of the window, and nothing is lost by it.
+ */
+static void
+held_back(uint16_t slow)
+{
+	struct fix *fx = joined(3);
+	unsigned i, before, sent = 0;
+
+	fixture_agreed(fx);
+	fixture_hold(fx, slow, true);
+	/* Small ones cost more than their bytes, so this is many windows. */
+	for (i = 0; i < 38; i++) {
+		while (sent < 100 * (i + 1))
+			fixture_send(fx, 2, ++sent);
+		fixture_run(fx, 1 * MS);
+	}
+	fixture_run(fx, 100 * MS);
+	before = fixture_node(fx, 3)->log.n;
+	ATF_CHECK_MSG(before < sent, "%u of %u came", before, sent);
+	/* The window, and the message that fills it. */
+	ATF_CHECK(before <= ORDER_WINDOW / OMSG_OVERHEAD + 1);
+	fixture_hold(fx, slow, false);
+	fixture_run(fx, SECOND);
+	for (i = 1; i <= sent; i += 97)
+		ATF_CHECK_EQ(1, count(fx, 3, i));
+	ATF_CHECK_EQ(sent, fixture_node(fx, 3)->log.n);
+	fixture_free(fx);
+}
+
+ATF_TC_WITHOUT_HEAD(slow_programs_are_waited_for);
+ATF_TC_BODY(slow_programs_are_waited_for, tc)
+{
+	held_back(1);
+	held_back(3);
+}
+
 /* Messages between nodes for so many of a client's, a millisecond apart. */
 static uint64_t
 cost(bool agreed, unsigned n)
@@ -410,6 +448,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, chaos_agreed);
 	ATF_TP_ADD_TC(tp, agreed_waits_for_nobody);
 	ATF_TP_ADD_TC(tp, acknowledgements_are_gathered);
+	ATF_TP_ADD_TC(tp, slow_programs_are_waited_for);
 	ATF_TP_ADD_TC(tp, garbage);
 	return atf_no_error();
 }
