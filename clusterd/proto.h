@@ -73,6 +73,12 @@ enum msg_type {
 				   no answer                      [root] */
 	M_GROUP_GIVE,		/* u32 gid; u16 node; u64 client; u32 round;
 				   u8 last; blob: a piece of the state */
+	M_EVENT_SUBSCRIBE,	/* u32 sid (client's number); u8 flags (SUB_*);
+				   str channel; str prefix: no answer but
+				   M_EVENT_READY */
+	M_EVENT_UNSUBSCRIBE,	/* u32 sid; no answer */
+	M_EVENT_PUBLISH,	/* u8 flags (EVENT_*); str channel; str topic;
+				   blob */
 
 	/* engine -> client */
 	M_WELCOME = 2000,	/* u32 version; u16 node; str cluster; u8 rights;
@@ -108,7 +114,11 @@ enum msg_type {
 	M_GROUP_PIECE,		/* u32 gid; u32 round; u8 last; blob; round 0:
 				   there is no state, begin with a new one */
 	M_GROUP_TAKEN,		/* u32 gid; u32 bytes of a piece, ordered */
-	M_GROUP_SYNCED		/* u32 gid; u16 node; u64 client: has state */
+	M_GROUP_SYNCED,		/* u32 gid; u16 node; u64 client: has state */
+	M_EVENT,		/* u32 sid; u64 position; u16 node; u64 client;
+				   u8 flags (EVENT_RETAIN: of before the
+				   subscription); str topic; blob */
+	M_EVENT_READY		/* u32 sid: what was retained has been told */
 };
 
 /* Action of M_FENCE_START. */
@@ -122,6 +132,11 @@ enum fence_action { FENCE_OFF = 1 };
 
 /* Why a member is not in its group any more. */
 enum group_why { GROUP_LEAVES = 1, GROUP_CLIENT_DIED, GROUP_NODE_LOST };
+
+/* Flags of M_EVENT_PUBLISH and M_EVENT, and of M_EVENT_SUBSCRIBE. */
+#define EVENT_RETAIN	0x01	/* keep it as the last event of its topic */
+#define SUB_EXACT	0x01	/* the topic itself, not a prefix */
+#define SUB_NEWS	0x02	/* nothing that is retained */
 
 /* Types of a field in M_ROW; libclusterd calls them CL_F_STR and so on. */
 enum field_type { FIELD_STR = 1, FIELD_U64, FIELD_BOOL, FIELD_NULL, FIELD_ID };

@@ -23,6 +23,7 @@ static const struct token t_status[] = { END(V_STATUS, "status"), LAST };
 static const struct token t_links[] = { END(V_SHOW, "links"), LAST };
 static const struct token t_quorum[] = { END(V_SHOW, "quorum"), LAST };
 static const struct token t_groups[] = { END(V_SHOW, "groups"), LAST };
+static const struct token t_channels[] = { END(V_SHOW, "channels"), LAST };
 static const struct token t_lockspaces[] = { END(V_SHOW, "lockspaces"), LAST };
 static const struct token t_nodes[] = { END(V_SHOW, "nodes"), LAST };
 static const struct token t_fs[] = { END(V_SHOW, "fs"), LAST };
@@ -104,6 +105,8 @@ static const struct token t_main[] = { { T_WORD, "status",
 	    "quorum" },
 	{ T_WORD, "groups", "process groups and their members", t_groups,
 	    V_SHOW, "groups" },
+	{ T_WORD, "channels", "event channels and what they retain", t_channels,
+	    V_SHOW, "channels" },
 	{ T_WORD, "lockspaces", "lockspaces, their members and recovery",
 	    t_lockspaces, V_SHOW, "lockspaces" },
 	{ T_WORD, "locks", "the locks of this node", t_locks, V_SHOW, "locks" },

@@ -51,11 +51,13 @@ make_modules(struct node *n, const struct node_config *nc)
 	n->fencing = fencing_new(n->conf, n->self, n->inc, used_by, n);
 	n->lspace = lspace_new(n->conf, n->self, n->inc);
 	n->group = group_new(n->self, n->inc);
+	n->evchan = evchan_new(n->self, n->inc);
 	n->dlm = dlm_new(n->self, n->inc);
 	n->client = client_new(n->conf, n->self);
 	return n->link != NULL && n->member != NULL && n->order != NULL &&
 	    n->quorum != NULL && n->fencing != NULL && n->lspace != NULL &&
-	    n->group != NULL && n->dlm != NULL && n->client != NULL;
+	    n->group != NULL && n->evchan != NULL && n->dlm != NULL &&
+	    n->client != NULL;
 }
 
 struct node *
@@ -88,6 +90,7 @@ node_free(struct node *n)
 		return;
 	client_free(n->client);
 	dlm_free(n->dlm);
+	evchan_free(n->evchan);
 	group_free(n->group);
 	lspace_free(n->lspace);
 	fencing_free(n->fencing);
@@ -171,6 +174,7 @@ handle_view(struct node *n, const struct note *note)
 	fencing_note(n->fencing, note, b);
 	lspace_note(n->lspace, note, b);
 	group_note(n->group, note, b);
+	evchan_note(n->evchan, note, b);
 	dlm_note(n->dlm, note, b);
 	client_note(n->client, note, b);
 	member_note(n->member, note, b);
@@ -230,6 +234,9 @@ handle_service(struct node *n, const struct note *note)
 	case SVC_GROUP:
 		group_note(n->group, note, b);
 		break;
+	case SVC_EVENT:
+		evchan_note(n->evchan, note, b);
+		break;
 	default:
 		break;
 	}
@@ -268,6 +275,11 @@ handle_request(struct node *n, const struct note *note)
 	case M_GROUP_LEAVE:
 	case M_GROUP_GIVE:
 		group_note(n->group, note, b);
+		break;
+	case M_EVENT_SUBSCRIBE:
+	case M_EVENT_UNSUBSCRIBE:
+	case M_EVENT_PUBLISH:
+		evchan_note(n->evchan, note, b);
 		break;
 	case M_LS_JOIN:
 	case M_LS_LEAVE:
@@ -367,6 +379,7 @@ route(struct node *n, const struct note *note)
 		fencing_note(n->fencing, note, b);
 		lspace_note(n->lspace, note, b);
 		group_note(n->group, note, b);
+		evchan_note(n->evchan, note, b);
 		member_note(n->member, note, b);
 		break;
 	case NOTE_FENCED:
@@ -385,6 +398,7 @@ route(struct node *n, const struct note *note)
 		dlm_note(n->dlm, note, b);
 		lspace_note(n->lspace, note, b);
 		group_note(n->group, note, b);
+		evchan_note(n->evchan, note, b);
 		fencing_note(n->fencing, note, b);
 		break;
 	case NOTE_STORE:
@@ -633,6 +647,7 @@ node_check(const struct node *n)
 	fencing_check(n->fencing);
 	lspace_check(n->lspace);
 	group_check(n->group);
+	evchan_check(n->evchan);
 	dlm_check(n->dlm);
 	client_check(n->client);
 }

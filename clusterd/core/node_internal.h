@@ -8,6 +8,7 @@
 
 #include "client.h"
 #include "dlm.h"
+#include "evchan.h"
 #include "fencing.h"
 #include "group.h"
 #include "link.h"
@@ -45,6 +46,7 @@ struct node {
 	struct fencing		*fencing;
 	struct lspace		*lspace;
 	struct group_layer	*group;
+	struct evchan		*evchan;
 	struct dlm		*dlm;
 	struct client_layer	*client;
 	void			(*trace)(void *arg, const char *line);

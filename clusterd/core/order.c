@@ -596,8 +596,7 @@ opened(struct order *o, struct bus *bus)
 	if (leading(o)) {
 		o->snap_wait = 0;
 		if (o->joiners) {
-			o->snap_wait = 1u << SVC_FENCE | 1u << SVC_LSPACE |
-			    1u << SVC_GROUP;
+			o->snap_wait = SVC_ALL;
 			bus_note(bus, NOTE_SNAP_WANT, NULL, 0);
 		} else {
 			enqueue_front(o, OK_SYNC, (enum service)0, NULL, 0);

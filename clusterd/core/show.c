@@ -545,6 +545,24 @@ show_groups(struct show *s)
 	}
 }
 
+static void
+show_channels(struct show *s)
+{
+	struct evchan_info e;
+	unsigned i;
+
+	for (i = 0; evchan_info(s->nd->evchan, i, &e); i++) {
+		row_begin(s);
+		row_str(s, "channel", e.name);
+		row_u64(s, "retained", e.topics);
+		row_u64(s, "bytes", e.bytes);
+		row_u64(s, "subscribers", e.subscribers);
+		row_u64(s, "events", e.events);
+		if (!row_end(s))
+			break;
+	}
+}
+
 /* --- status -------------------------------------------------------------------- */
 
 static void
@@ -692,6 +710,7 @@ static const struct {
 	{ "fs", show_fs, false },
 	{ "events", show_events, false },
 	{ "groups", show_groups, false },
+	{ "channels", show_channels, false },
 };
 
 void

@@ -68,6 +68,23 @@ struct cl_group {
 	void			*arg;
 };
 
+/* A request that will be answered by one message that carries its id. */
+struct cl_ask {
+	LIST_ENTRY(cl_ask)	 entry;
+	uint32_t		 id;
+	size_t			 bytes;		/* in cl->asked */
+	cl_done_fn		 done;		/* or NULL */
+	void			*arg;
+};
+
+struct cl_subscription {
+	LIST_ENTRY(cl_subscription) entry;
+	struct cl		*cl;
+	uint32_t		 sid;
+	struct cl_event_ops	 ops;
+	void			*arg;
+};
+
 struct cl {
 	struct msgchan		 chan;
 	int			 epoll;		/* what cl_fd() returns */
@@ -82,6 +99,9 @@ struct cl {
 	STAILQ_HEAD(, cl_deferred) deferred;
 	LIST_HEAD(, cl_lockspace) lockspaces;
 	LIST_HEAD(, cl_group)	 groups;
+	LIST_HEAD(, cl_subscription) subscriptions;
+	LIST_HEAD(, cl_ask)	 asks;
+	size_t			 asked;		/* bytes of what is not answered */
 	void			(*lost)(void *, const char *);
 	void			*lost_arg;
 	struct cl_view		*change;	/* its lists; or NULL */
@@ -103,6 +123,14 @@ int	 cl_await(struct cl *, uint32_t id, int64_t deadline_ms,
  */
 int	 cl_result(const struct msg *, char *text, size_t textlen);
 int64_t	 cl_now_ms(void);
+/*
+ * cl_ask.c: sends a request, frees w, and has done called with its result.
+ * EAGAIN when more than the daemon would take is under way.
+ */
+int	 cl_ask(struct cl *, uint32_t type, struct wbuf *w, cl_done_fn,
+	    void *arg);
+bool	 cl_ask_message(struct cl *, const struct msg *);
+void	 cl_ask_free_all(struct cl *);
 uint32_t cl_new_id(struct cl *);
 
 /* One message from the daemon, by part; true if it was theirs. */
@@ -110,6 +138,8 @@ bool	 cl_member_message(struct cl *, const struct msg *);
 bool	 cl_group_message(struct cl *, const struct msg *);
 bool	 cl_lock_message(struct cl *, const struct msg *);
 void	 cl_group_free_all(struct cl *);
+bool	 cl_event_message(struct cl *, const struct msg *);
+void	 cl_event_free_all(struct cl *);
 
 /* cl_group.c: a message about a group, when its turn has come. */
 void	 cl_group_handle(struct cl_group *, uint32_t type, struct rbuf *);

@@ -27,6 +27,13 @@
 #define CL_NODES_MAX	64
 
 struct cl;		/* a connection */
+
+/*
+ * The end of an asynchronous request: 0, or why it was refused.  Not called
+ * for requests that are under way when the connection ends.
+ */
+typedef void (*cl_done_fn)(void *arg, int error, const char *why);
+
 struct cl_lockspace;
 struct cl_group;
 
@@ -166,6 +173,49 @@ int	 cl_group_join_state(struct cl *, const char *name,
 int	 cl_group_give(struct cl_group *, const struct cl_group_request *,
 	    const void *data, size_t len);
 
+/* ---- event channels: cl_event.c ---------------------------------------- */
+
+#define CL_TOPIC_MAX	128	/* bytes of a topic, or of its prefix */
+#define CL_EVENT_MAX	32768	/* bytes of one event */
+
+#define CL_EVENT_RETAIN	0x01u	/* keep it as the last event of its topic */
+#define CL_EVENT_EXACT	0x01u	/* subscribe to this topic, not to a prefix */
+#define CL_EVENT_NEWS	0x02u	/* and to nothing that is retained */
+
+struct cl_event {
+	uint64_t	 position;	/* grows; the same on every node */
+	uint32_t	 node;		/* who published it, as cl_node() and */
+	uint64_t	 client;	/* cl_client() are there */
+	bool		 retained;	/* from before the subscription */
+	const char	*topic;
+	const void	*data;
+	size_t		 len;
+};
+
+struct cl_subscription;
+
+struct cl_event_ops {
+	void	(*event)(void *arg, const struct cl_event *);
+	/* Once: everything that was retained has been told. */
+	void	(*ready)(void *arg);
+	/* It was refused: the object is gone. */
+	void	(*failed)(void *arg, int error, const char *why);
+};
+
+/* To all topics of the channel that begin with prefix ("": all). */
+int	 cl_event_subscribe(struct cl *, const char *channel,
+	    const char *prefix, unsigned flags, const struct cl_event_ops *,
+	    void *arg, struct cl_subscription **);
+/* Ends it, and frees the object: nothing is called any more. */
+int	 cl_event_unsubscribe(struct cl_subscription *);
+/*
+ * done (or NULL) is called when the event has its place in the order.
+ * EAGAIN when too much of ours has not: go on when it has.
+ */
+int	 cl_event_publish(struct cl *, const char *channel, const char *topic,
+	    unsigned flags, const void *data, size_t len, cl_done_fn done,
+	    void *arg);
+
 /* ---- locks: cl_lock.c --------------------------------------------------- */
 
 enum cl_mode { CL_NL = 0, CL_CR, CL_CW, CL_PR, CL_PW, CL_EX };
@@ -275,7 +325,7 @@ struct cl_field {
 
 /*
  * Synchronous.  what: "status", "nodes", "links", "quorum", "lockspaces",
- * "locks", "fence", "fs", "events", "groups"; arg narrows it (may be "").
+ * "locks", "fence", "fs", "events", "groups", "channels"; arg narrows it (may be "").
  * Returns 0, ENOENT (unknown object), EPERM, ETIMEDOUT, or ENOTCONN.
  */
 int	 cl_show(struct cl *, const char *what, const char *arg,

@@ -148,6 +148,32 @@ state_body() {
 }
 state_cleanup() { cleanup; }
 
+atf_test_case events cleanup
+events_head() { head; }
+events_body() {
+	up x-events
+	run alpha cl_event >alpha.out 2>&1 &
+	eventually grep -q '^new node 1 load.1: ' alpha.out
+	run beta cl_event >beta.out 2>&1 &
+	eventually grep -q '^new node 2 load.2: ' alpha.out
+	# Who comes later is told first what there was.
+	eventually grep -q '^new node 2 load.2: ' beta.out
+	atf_check -o match:'^old node 1 load.1: ' head -n 1 beta.out
+	atf_check -o inline:'ready\n' sed -n 2p beta.out
+	# Also on a node that was not there, and of one that is not any more.
+	$L kill gamma
+	$L start gamma
+	atf_check -o ignore $L sh gamma -- $CS -c "wait quorum 30"
+	$L kill alpha
+	run gamma cl_event >gamma.out 2>&1 &
+	eventually grep -q '^new node 3 load.3: ' beta.out
+	eventually grep -q '^new node 3 load.3: ' gamma.out
+	atf_check -o match:'^old node 1 load.1: ' \
+	    -o match:'^old node 2 load.2: ' grep ^old gamma.out
+	atf_check -o match:'monitor +3 ' $L sh gamma -- $CS -c channels
+}
+events_cleanup() { cleanup; }
+
 atf_test_case locks cleanup
 locks_head() { head; }
 locks_body() {
@@ -180,6 +206,7 @@ atf_init_test_cases() {
 	atf_add_test_case views
 	atf_add_test_case groups
 	atf_add_test_case state
+	atf_add_test_case events
 	atf_add_test_case locks
 	atf_add_test_case loss
 }

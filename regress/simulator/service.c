@@ -2,8 +2,8 @@
 /* Copyright (c) 2026 The clusterd authors */
 
 /*
- * What clients do besides locks and talk: they watch views, and hand on the
- * state of their group.  Each of these has a file of its own with its oracle;
+ * What clients do besides locks and talk: they watch views, hand on the state
+ * of their group, and use event channels.  Each of these has a file of its own with its oracle;
  * here they are called.
  */
 
@@ -14,12 +14,14 @@ service_init(struct sim *s)
 {
 	s->chk_service = calloc(1, sizeof(*s->chk_service));
 	ASSERT(s->chk_service != NULL);
+	s->chk_service->events.name = "events";
 }
 
 void
 service_free(struct sim *s)
 {
-	free(s->chk_service->states);
+	free(s->chk_service->states.v);
+	free(s->chk_service->events.v);
 	free(s->chk_service);
 }
 
@@ -29,13 +31,45 @@ service_id(struct sim_service *v)
 	return SERVICE_IDS | (v->next_id++ & (SERVICE_IDS - 1));
 }
 
+uint32_t
+service_ask(struct sim_service *v)
+{
+	v->asked++;
+	return service_id(v);
+}
+
+void
+service_claim(struct sim_service *v, enum claim_type type, uint64_t id,
+    uint64_t hash)
+{
+	struct claim *cm = calloc(1, sizeof(*cm));
+
+	ASSERT(cm != NULL);
+	cm->type = type;
+	cm->id = id;
+	cm->hash = hash;
+	STAILQ_INSERT_TAIL(&v->claims, cm, entry);
+}
+
+/* Was it this service, and not a later one of the client? */
+static bool
+lives(struct sim *s, unsigned node, const struct sim_client *c,
+    const struct sim_service *v)
+{
+	return node_on(s, node) && c->svc == v && !c->closed;
+}
+
 void
 service_open(struct sim *s, unsigned node, struct sim_client *c)
 {
-	c->svc = calloc(1, sizeof(*c->svc));
-	ASSERT(c->svc != NULL);
-	STAILQ_INIT(&c->svc->claims);
+	struct sim_service *v = calloc(1, sizeof(*v));
+
+	ASSERT(v != NULL);
+	STAILQ_INIT(&v->claims);
+	c->svc = v;
 	view_watch(s, node, c);
+	if (lives(s, node, c, v))
+		event_subscribe(s, node, c);
 }
 
 bool
@@ -47,18 +81,52 @@ service_hurry(const struct sim_client *c)
 void
 service_act(struct sim *s, unsigned node, struct sim_client *c)
 {
-	if (c->svc != NULL && c->svc->ngives > 0)
+	struct sim_service *v = c->svc;
+
+	if (v == NULL)
+		return;
+	if (v->ngives > 0)
 		state_give(s, node, c);
+	else if (v->asked < 4)
+		event_publish(s, node, c);
+}
+
+static void
+answer(struct sim *s, unsigned node, struct sim_client *c,
+    const struct action *a)
+{
+	char text[512];
+	struct rbuf r;
+	uint32_t error;
+
+	rbuf_init(&r, a->data, a->len);
+	error = rbuf_u32(&r);
+	rbuf_str(&r, text, sizeof(text));
+	if (error != 0 || c->svc->asked == 0)
+		sim_fail(s, INV_SERVICE_ORDER,
+		    "n%u client %llu: request %u ends with %u: %s",
+		    s->nodes[node].id, (unsigned long long)c->id, a->msgid,
+		    error, text);
+	c->svc->asked--;
 }
 
 void
 service_message(struct sim *s, unsigned node, struct sim_client *c,
     const struct action *a)
 {
+	if (c->svc == NULL)
+		return;
 	switch (a->msgtype) {
+	case M_RESULT:
+		answer(s, node, c, a);
+		break;
 	case M_VIEW:
 	case M_VIEW_CHANGE:
 		view_message(s, node, c, a);
+		break;
+	case M_EVENT:
+	case M_EVENT_READY:
+		event_message(s, c, a);
 		break;
 	case M_GROUP_VIEW:
 	case M_GROUP_MSG:
@@ -79,23 +147,66 @@ service_message(struct sim *s, unsigned node, struct sim_client *c,
 void
 service_effective(struct sim *s, unsigned node, struct sim_client *c)
 {
-	if (c->svc != NULL)
-		state_effective(s, node, c);
+	struct sim_service *v = c->svc;
+	struct claim *cm;
+
+	while (v != NULL && (cm = STAILQ_FIRST(&v->claims)) != NULL) {
+		STAILQ_REMOVE_HEAD(&v->claims, entry);
+		if (cm->type == CLAIM_STATE)
+			state_check(s, node, c, cm);
+		else
+			chk_log_told(s, &s->chk_service->events, &v->ev_last,
+			    c->id, cm->id, cm->hash);
+		free(cm);
+	}
 }
 
 void
 service_forget(struct sim_client *c)
 {
-	if (c->svc == NULL)
+	struct sim_service *v = c->svc;
+	struct claim *cm;
+
+	if (v == NULL)
 		return;
-	state_forget(c->svc);
-	free(c->svc);
+	while ((cm = STAILQ_FIRST(&v->claims)) != NULL) {
+		STAILQ_REMOVE_HEAD(&v->claims, entry);
+		free(cm);
+	}
+	state_forget(v);
+	free(v);
 	c->svc = NULL;
+}
+
+/* Any client that is there, to compare with. */
+static const struct sim_client *
+another(const struct sim *s)
+{
+	unsigned i, k;
+
+	for (i = 0; i < s->n; i++) {
+		for (k = 0; k < SIM_CLIENTS; k++) {
+			if (s->nodes[i].clients[k].svc != NULL)
+				return &s->nodes[i].clients[k];
+		}
+	}
+	return NULL;
 }
 
 bool
 service_done(struct sim *s, unsigned node, const struct sim_client *c,
     bool over)
 {
-	return c->svc == NULL || state_done(s, node, c, over);
+	if (c->svc == NULL || c->closed)
+		return true;
+	if (c->svc->asked > 0) {
+		if (over)
+			sim_fail(s, INV_LIVE_SERVICES,
+			    "n%u client %llu: %u requests have no answer",
+			    s->nodes[node].id, (unsigned long long)c->id,
+			    c->svc->asked);
+		return false;
+	}
+	return state_done(s, node, c, over) &&
+	    event_done(s, c, another(s), over);
 }

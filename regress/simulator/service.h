@@ -10,12 +10,16 @@
 #include "proto.h"
 
 #define GIVES_MAX 64
+#define EVENT_TOPICS 4
 
-/* What a client says about itself when the node's view is in effect. */
+enum claim_type { CLAIM_STATE = 1, CLAIM_EVENT };
+
+/* What a client was told, for when the node's view is in effect. */
 struct claim {
 	STAILQ_ENTRY(claim) entry;
-	uint64_t	 id;	/* of a message */
-	uint64_t	 hash;	/* of the state after it */
+	enum claim_type	 type;
+	uint64_t	 id;	/* of a message, or a position */
+	uint64_t	 hash;	/* of the state after it, or of what was told */
 };
 
 STAILQ_HEAD(claim_list, claim);
@@ -41,22 +45,57 @@ struct sim_service {
 		uint64_t state; } gives[GIVES_MAX];
 	unsigned	 ngives;
 	struct claim_list claims;
+
+	/* Requests that have not been answered, and since when. */
+	unsigned	 asked;
+
+	/* service_event.c */
+	bool		 ev_ready;
+	uint64_t	 ev_last;	/* position told last */
+	uint64_t	 ev_kept[EVENT_TOPICS];	/* position; 0: none */
 };
 
 struct known {
 	uint64_t	 id;	/* 0: none */
-	uint64_t	 hash;
+	uint64_t	 hash;	/* of what was told; 0: nothing yet */
+	uint64_t	 next;	/* id; 0: not known yet */
+};
+
+/* chk_log.c: what was told of each id, and what came after it. */
+struct chk_log {
+	const char	*name;
+	struct known	*v;	/* a hash table */
+	size_t		 n, cap;
 };
 
 /* What is known of the whole run. */
 struct chk_service {
-	/* service_state.c: the state after each message, by its id. */
-	struct known	*states;
-	size_t		 nstates, statecap;
+	struct chk_log	 states;	/* service_state.c: by message */
+	struct chk_log	 events;
 };
 
 /* A new number for a request of this client. */
 uint32_t service_id(struct sim_service *);
+/* The same for one that will have an M_RESULT. */
+uint32_t service_ask(struct sim_service *);
+void	 service_claim(struct sim_service *, enum claim_type, uint64_t id,
+	    uint64_t hash);
+
+/* The entry of an id, a new one if there is none. */
+struct known *chk_log_at(struct chk_log *, uint64_t id);
+/* last: the position that the client was told before this one, or 0. */
+void	 chk_log_told(struct sim *, struct chk_log *, uint64_t *last,
+	    uint64_t client, uint64_t seq, uint64_t hash);
+uint64_t chk_hash(uint64_t hash, const void *, size_t);
+
+/* service_event.c: M_EVENT, M_EVENT_READY */
+void	 event_subscribe(struct sim *, unsigned node, struct sim_client *);
+void	 event_publish(struct sim *, unsigned node, struct sim_client *);
+void	 event_message(struct sim *, struct sim_client *,
+	    const struct action *);
+/* Two clients that are at rest must agree. */
+bool	 event_done(struct sim *, const struct sim_client *,
+	    const struct sim_client *, bool over);
 
 /* service_view.c: M_VIEW_CHANGE, M_VIEW */
 void	 view_watch(struct sim *, unsigned node, struct sim_client *);
@@ -67,7 +106,8 @@ void	 view_message(struct sim *, unsigned node, struct sim_client *,
 void	 state_message(struct sim *, unsigned node, struct sim_client *,
 	    const struct action *);
 void	 state_give(struct sim *, unsigned node, struct sim_client *);
-void	 state_effective(struct sim *, unsigned node, struct sim_client *);
+void	 state_check(struct sim *, unsigned node, const struct sim_client *,
+	    const struct claim *);
 void	 state_forget(struct sim_service *);
 bool	 state_done(struct sim *, unsigned node, const struct sim_client *,
 	    bool over);

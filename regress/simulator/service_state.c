@@ -24,13 +24,8 @@ next_state(uint64_t state, uint64_t id)
 static void
 claim(struct sim_service *v, uint64_t id)
 {
-	struct claim *cm = calloc(1, sizeof(*cm));
-
-	ASSERT(cm != NULL);
 	v->state = next_state(v->state, id);
-	cm->id = id;
-	cm->hash = v->state;
-	STAILQ_INSERT_TAIL(&v->claims, cm, entry);
+	service_claim(v, CLAIM_STATE, id, v->state);
 }
 
 static void
@@ -176,85 +171,26 @@ state_message(struct sim *s, unsigned node, struct sim_client *c,
 		    a->msgtype);
 }
 
-/* Ids of one sender are neighbours; the table wants them apart. */
-static size_t
-place(const struct chk_service *cs, uint64_t id)
-{
-	return (size_t)((id * UINT64_C(0x9e3779b97f4a7c15)) >> 20) %
-	    cs->statecap;
-}
-
-/* Open addressing, at most half full; no id is 0. */
-static void
-grow(struct chk_service *cs)
-{
-	struct known *old = cs->states;
-	size_t i, k, oldcap = cs->statecap;
-
-	if (2 * cs->nstates < oldcap)
-		return;
-	cs->statecap = 2 * oldcap + 1024;
-	cs->states = calloc(cs->statecap, sizeof(*cs->states));
-	ASSERT(cs->states != NULL);
-	for (k = 0; k < oldcap; k++) {
-		if (old[k].id == 0)
-			continue;
-		i = place(cs, old[k].id);
-		while (cs->states[i].id != 0)
-			i = (i + 1) % cs->statecap;
-		cs->states[i] = old[k];
-	}
-	free(old);
-}
-
-static void
-check(struct sim *s, unsigned node, const struct sim_client *c,
+void
+state_check(struct sim *s, unsigned node, const struct sim_client *c,
     const struct claim *cm)
 {
-	struct chk_service *cs = s->chk_service;
-	size_t at;
+	struct known *k = chk_log_at(&s->chk_service->states, cm->id);
 
-	grow(cs);
-	for (at = place(cs, cm->id); cs->states[at].id != 0;
-	     at = (at + 1) % cs->statecap) {
-		if (cs->states[at].id == cm->id)
-			break;
-	}
-	if (cs->states[at].id == 0) {
-		cs->states[at].id = cm->id;
-		cs->states[at].hash = cm->hash;
-		cs->nstates++;
-	} else if (cs->states[at].hash != cm->hash) {
+	if (k->hash == 0)
+		k->hash = cm->hash;
+	if (k->hash != cm->hash)
 		sim_fail(s, INV_GROUP_STATE,
 		    "n%u client %llu: after message %llu.%llu its state is "
 		    "not that of the others",
 		    s->nodes[node].id, (unsigned long long)c->id,
 		    (unsigned long long)(cm->id >> 32),
 		    (unsigned long long)(cm->id & UINT32_MAX));
-	}
-}
-
-void
-state_effective(struct sim *s, unsigned node, struct sim_client *c)
-{
-	struct claim *cm;
-
-	while ((cm = STAILQ_FIRST(&c->svc->claims)) != NULL) {
-		STAILQ_REMOVE_HEAD(&c->svc->claims, entry);
-		check(s, node, c, cm);
-		free(cm);
-	}
 }
 
 void
 state_forget(struct sim_service *v)
 {
-	struct claim *cm;
-
-	while ((cm = STAILQ_FIRST(&v->claims)) != NULL) {
-		STAILQ_REMOVE_HEAD(&v->claims, entry);
-		free(cm);
-	}
 	free(v->held);
 }
 

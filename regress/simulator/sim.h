@@ -51,6 +51,7 @@ enum invariant {
 	INV_LIVE_GROUPS,	/* calm: every message is delivered, in time */
 	INV_VIEW_CHANGE,	/* new view = old one - left + joined, with reasons */
 	INV_GROUP_STATE,	/* whoever takes a group's state has what all have */
+	INV_SERVICE_ORDER,	/* one sequence of what a service tells; chk_log.c */
 	INV_LIVE_SERVICES,	/* calm: every other service answers, in time */
 	INV_MAX
 };

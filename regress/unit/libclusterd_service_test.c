@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: ISC */
+/* Copyright (c) 2026 The clusterd authors */
+
+/*
+ * Proves what libclusterd makes of the daemon's other services: each request
+ * is sent as it is asked for, each whole message is one callback with the
+ * values that were sent, one that is cut calls nobody, and what is under way
+ * is bounded before the daemon would refuse it.
+ */
+
+#include <atf-c.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "clusterd/libclusterd/clusterd.h"
+#include "fake_daemon.h"
+
+static struct msgchan chan;
+static struct cl *cl;
+static char heard[1024];
+
+static void
+word(const char *fmt, ...)
+{
+	size_t len = strlen(heard);
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(heard + len, sizeof(heard) - len, fmt, ap);
+	va_end(ap);
+}
+
+static void
+expect(const char *words)
+{
+	ATF_CHECK_STREQ(words, heard);
+	heard[0] = '\0';
+}
+
+static void
+setup(void)
+{
+	cl = fake_connect(&chan);
+	heard[0] = '\0';
+}
+
+static void
+teardown(void)
+{
+	cl_close(cl);
+	msgchan_close(&chan);
+}
+
+/* Says it whole; before that, cut at every length, which must do nothing. */
+static void
+say(uint32_t type, uint32_t id, struct wbuf *w)
+{
+	size_t len, before = strlen(heard);
+
+	for (len = 0; len < w->len; len++) {
+		ATF_REQUIRE_EQ(0, msg_send(&chan, type, 0, w->data, len, -1));
+		ATF_REQUIRE_EQ(0, cl_dispatch(cl));
+	}
+	ATF_CHECK_EQ(before, strlen(heard));
+	ATF_REQUIRE_EQ(0, msg_send(&chan, type, id, w->data, w->len, -1));
+	ATF_REQUIRE_EQ(0, cl_dispatch(cl));
+	wbuf_free(w);
+}
+
+static void
+say_result(uint32_t id, int error, const char *text)
+{
+	fake_result(&chan, id, error, text);
+	ATF_REQUIRE_EQ(0, cl_dispatch(cl));
+}
+
+/* What the program asked next; its number. */
+static uint32_t
+asked(uint32_t type, struct rbuf *r)
+{
+	static struct msg m;
+
+	fake_expect(&chan, type, &m);
+	rbuf_init(r, m.data, m.len);
+	return m.id;
+}
+
+static void
+on_done(void *arg, int error, const char *why)
+{
+	word("done%d(%s) ", error, why);
+}
+
+/* --- event channels ---------------------------------------------------------- */
+
+static void
+on_event(void *arg, const struct cl_event *ev)
+{
+	word("%u.%u.%u:%s=%.*s%s ", (unsigned)ev->position, ev->node,
+	    (unsigned)ev->client, ev->topic, (int)ev->len,
+	    (const char *)ev->data, ev->retained ? "(old)" : "");
+}
+
+static void
+on_ready(void *arg)
+{
+	word("ready ");
+}
+
+static void
+on_failed(void *arg, int error, const char *why)
+{
+	word("failed%d ", error);
+}
+
+static const struct cl_event_ops event_ops = { .event = on_event,
+	.ready = on_ready,
+	.failed = on_failed };
+
+static void
+say_event(uint32_t sid, unsigned flags)
+{
+	struct wbuf w;
+
+	wbuf_init(&w, 1024);
+	wbuf_u32(&w, sid);
+	wbuf_u64(&w, 77);
+	wbuf_u16(&w, 3);
+	wbuf_u64(&w, 12);
+	wbuf_u8(&w, (uint8_t)flags);
+	wbuf_str(&w, "disk.full");
+	wbuf_blob(&w, "yes", 3);
+	say(M_EVENT, 0, &w);
+}
+
+ATF_TC_WITHOUT_HEAD(events);
+ATF_TC_BODY(events, tc)
+{
+	struct cl_subscription *s;
+	char text[64];
+	struct rbuf r;
+	struct wbuf w;
+	uint32_t sid;
+
+	setup();
+	ATF_CHECK_EQ(EINVAL,
+	    cl_event_subscribe(cl, "", "", 0, &event_ops, NULL, &s));
+	ATF_CHECK_EQ(EINVAL,
+	    cl_event_subscribe(cl, "c", "", 4, &event_ops, NULL, &s));
+	ATF_REQUIRE_EQ(0,
+	    cl_event_subscribe(cl, "news", "disk", CL_EVENT_NEWS, &event_ops,
+		NULL, &s));
+	(void)asked(M_EVENT_SUBSCRIBE, &r);
+	sid = rbuf_u32(&r);
+	ATF_CHECK_EQ(SUB_NEWS, rbuf_u8(&r));
+	rbuf_str(&r, text, sizeof(text));
+	ATF_CHECK_STREQ("news", text);
+	rbuf_str(&r, text, sizeof(text));
+	ATF_CHECK_STREQ("disk", text);
+	ATF_CHECK(rbuf_done(&r));
+	say_event(sid, EVENT_RETAIN);
+	wbuf_init(&w, 16);
+	wbuf_u32(&w, sid);
+	say(M_EVENT_READY, 0, &w);
+	say_event(sid, 0);
+	say_event(sid + 1, 0);
+	expect("77.3.12:disk.full=yes(old) ready 77.3.12:disk.full=yes ");
+	ATF_CHECK_EQ(0, cl_event_unsubscribe(s));
+	ATF_CHECK(asked(M_EVENT_UNSUBSCRIBE, &r) != sid);
+	ATF_CHECK_EQ(sid, rbuf_u32(&r));
+	say_event(sid, 0);
+	expect("");
+	/* One that is refused is gone. */
+	ATF_REQUIRE_EQ(0,
+	    cl_event_subscribe(cl, "news", "", 0, &event_ops, NULL, &s));
+	sid = asked(M_EVENT_SUBSCRIBE, &r);
+	say_result(sid, ENOSPC, "too many");
+	say_event(sid, 0);
+	expect("failed28 ");
+	teardown();
+}
+
+ATF_TC_WITHOUT_HEAD(publish);
+ATF_TC_BODY(publish, tc)
+{
+	static uint8_t big[CL_EVENT_MAX + 1];
+	uint32_t id[8];
+	struct rbuf r;
+	char text[64];
+	unsigned i;
+	size_t len;
+
+	setup();
+	ATF_CHECK_EQ(EMSGSIZE,
+	    cl_event_publish(cl, "c", "t", 0, big, sizeof(big), NULL, NULL));
+	ATF_CHECK_EQ(EINVAL,
+	    cl_event_publish(cl, "c", "t", 2, big, 1, NULL, NULL));
+	ATF_REQUIRE_EQ(0,
+	    cl_event_publish(cl, "c", "t", CL_EVENT_RETAIN, "abc", 3, on_done,
+		NULL));
+	id[0] = asked(M_EVENT_PUBLISH, &r);
+	ATF_CHECK_EQ(EVENT_RETAIN, rbuf_u8(&r));
+	rbuf_str(&r, text, sizeof(text));
+	ATF_CHECK_STREQ("c", text);
+	rbuf_str(&r, text, sizeof(text));
+	ATF_CHECK_STREQ("t", text);
+	ATF_CHECK_EQ(0, memcmp("abc", rbuf_blob(&r, &len, 3), 3));
+	ATF_CHECK(rbuf_done(&r));
+	say_result(id[0], 28, "full");
+	expect("done28(full) ");
+	/* Seven of the largest are under way; an answer makes room. */
+	for (i = 0; i < 7; i++) {
+		ATF_REQUIRE_EQ(0,
+		    cl_event_publish(cl, "c", "t", 0, big, CL_EVENT_MAX,
+			on_done, NULL));
+		id[i] = asked(M_EVENT_PUBLISH, &r);
+	}
+	ATF_CHECK_EQ(EAGAIN,
+	    cl_event_publish(cl, "c", "t", 0, big, CL_EVENT_MAX, on_done,
+		NULL));
+	say_result(id[3], 0, "");
+	say_result(id[3], 0, "");
+	expect("done0() ");
+	ATF_CHECK_EQ(0,
+	    cl_event_publish(cl, "c", "t", 0, big, CL_EVENT_MAX, NULL, NULL));
+	teardown();
+}
+
+ATF_TP_ADD_TCS(tp)
+{
+	ATF_TP_ADD_TC(tp, events);
+	ATF_TP_ADD_TC(tp, publish);
+	return atf_no_error();
+}
