@@ -79,6 +79,13 @@ enum msg_type {
 	M_EVENT_UNSUBSCRIBE,	/* u32 sid; no answer */
 	M_EVENT_PUBLISH,	/* u8 flags (EVENT_*); str channel; str topic;
 				   blob */
+	M_LEVEL_REGISTER,	/* u32 lid (client's number); u8 level; str name */
+	M_LEVEL_UNREGISTER,	/* u32 lid; no answer */
+	M_LEVEL_DONE,		/* u32 lid; u64 round; u8 enum level_step:
+				   done with it; no answer */
+	M_BARRIER_ENTER,	/* u16 parties; str name: answered when it opens */
+	M_BARRIER_LEAVE,	/* str name: its M_BARRIER_ENTER is answered,
+				   with ECANCELED */
 
 	/* engine -> client */
 	M_WELCOME = 2000,	/* u32 version; u16 node; str cluster; u8 rights;
@@ -118,7 +125,8 @@ enum msg_type {
 	M_EVENT,		/* u32 sid; u64 position; u16 node; u64 client;
 				   u8 flags (EVENT_RETAIN: of before the
 				   subscription); str topic; blob */
-	M_EVENT_READY		/* u32 sid: what was retained has been told */
+	M_EVENT_READY,		/* u32 sid: what was retained has been told */
+	M_LEVEL			/* u32 lid; u8 enum level_step; u64 round */
 };
 
 /* Action of M_FENCE_START. */
@@ -137,6 +145,9 @@ enum group_why { GROUP_LEAVES = 1, GROUP_CLIENT_DIED, GROUP_NODE_LOST };
 #define EVENT_RETAIN	0x01	/* keep it as the last event of its topic */
 #define SUB_EXACT	0x01	/* the topic itself, not a prefix */
 #define SUB_NEWS	0x02	/* nothing that is retained */
+
+/* What a registration at a recovery level is told, and says to be done with. */
+enum level_step { LEVEL_STOP = 1, LEVEL_START, LEVEL_FINISH };
 
 /* Types of a field in M_ROW; libclusterd calls them CL_F_STR and so on. */
 enum field_type { FIELD_STR = 1, FIELD_U64, FIELD_BOOL, FIELD_NULL, FIELD_ID };

@@ -24,6 +24,8 @@ static const struct token t_links[] = { END(V_SHOW, "links"), LAST };
 static const struct token t_quorum[] = { END(V_SHOW, "quorum"), LAST };
 static const struct token t_groups[] = { END(V_SHOW, "groups"), LAST };
 static const struct token t_channels[] = { END(V_SHOW, "channels"), LAST };
+static const struct token t_levels[] = { END(V_SHOW, "levels"), LAST };
+static const struct token t_barriers[] = { END(V_SHOW, "barriers"), LAST };
 static const struct token t_lockspaces[] = { END(V_SHOW, "lockspaces"), LAST };
 static const struct token t_nodes[] = { END(V_SHOW, "nodes"), LAST };
 static const struct token t_fs[] = { END(V_SHOW, "fs"), LAST };
@@ -107,6 +109,10 @@ static const struct token t_main[] = { { T_WORD, "status",
 	    V_SHOW, "groups" },
 	{ T_WORD, "channels", "event channels and what they retain", t_channels,
 	    V_SHOW, "channels" },
+	{ T_WORD, "levels", "programs at recovery levels, and their state",
+	    t_levels, V_SHOW, "levels" },
+	{ T_WORD, "barriers", "barriers, and how many have come", t_barriers,
+	    V_SHOW, "barriers" },
 	{ T_WORD, "lockspaces", "lockspaces, their members and recovery",
 	    t_lockspaces, V_SHOW, "lockspaces" },
 	{ T_WORD, "locks", "the locks of this node", t_locks, V_SHOW, "locks" },

@@ -52,12 +52,14 @@ make_modules(struct node *n, const struct node_config *nc)
 	n->lspace = lspace_new(n->conf, n->self, n->inc);
 	n->group = group_new(n->self, n->inc);
 	n->evchan = evchan_new(n->self, n->inc);
+	n->levels = levels_new(n->self, n->inc);
+	n->barriers = barriers_new(n->self, n->inc);
 	n->dlm = dlm_new(n->self, n->inc);
 	n->client = client_new(n->conf, n->self);
 	return n->link != NULL && n->member != NULL && n->order != NULL &&
 	    n->quorum != NULL && n->fencing != NULL && n->lspace != NULL &&
-	    n->group != NULL && n->evchan != NULL && n->dlm != NULL &&
-	    n->client != NULL;
+	    n->group != NULL && n->evchan != NULL && n->levels != NULL &&
+	    n->barriers != NULL && n->dlm != NULL && n->client != NULL;
 }
 
 struct node *
@@ -90,6 +92,8 @@ node_free(struct node *n)
 		return;
 	client_free(n->client);
 	dlm_free(n->dlm);
+	barriers_free(n->barriers);
+	levels_free(n->levels);
 	evchan_free(n->evchan);
 	group_free(n->group);
 	lspace_free(n->lspace);
@@ -160,6 +164,15 @@ handle_event_note(struct node *n, const struct note *note)
 	free(named);
 }
 
+/* What is told to all services that only clients use. */
+static void
+services_note(struct node *n, const struct note *note)
+{
+	evchan_note(n->evchan, note, &n->bus);
+	levels_note(n->levels, note, &n->bus);
+	barriers_note(n->barriers, note, &n->bus);
+}
+
 /*
  * A new view, or its quorum.  Fencing comes before lspace: it asks which of
  * the lost had used a lockspace, and lspace is about to forget them.
@@ -174,7 +187,7 @@ handle_view(struct node *n, const struct note *note)
 	fencing_note(n->fencing, note, b);
 	lspace_note(n->lspace, note, b);
 	group_note(n->group, note, b);
-	evchan_note(n->evchan, note, b);
+	services_note(n, note);
 	dlm_note(n->dlm, note, b);
 	client_note(n->client, note, b);
 	member_note(n->member, note, b);
@@ -237,6 +250,12 @@ handle_service(struct node *n, const struct note *note)
 	case SVC_EVENT:
 		evchan_note(n->evchan, note, b);
 		break;
+	case SVC_LEVEL:
+		levels_note(n->levels, note, b);
+		break;
+	case SVC_BARRIER:
+		barriers_note(n->barriers, note, b);
+		break;
 	default:
 		break;
 	}
@@ -280,6 +299,15 @@ handle_request(struct node *n, const struct note *note)
 	case M_EVENT_UNSUBSCRIBE:
 	case M_EVENT_PUBLISH:
 		evchan_note(n->evchan, note, b);
+		break;
+	case M_LEVEL_REGISTER:
+	case M_LEVEL_UNREGISTER:
+	case M_LEVEL_DONE:
+		levels_note(n->levels, note, b);
+		break;
+	case M_BARRIER_ENTER:
+	case M_BARRIER_LEAVE:
+		barriers_note(n->barriers, note, b);
 		break;
 	case M_LS_JOIN:
 	case M_LS_LEAVE:
@@ -379,7 +407,7 @@ route(struct node *n, const struct note *note)
 		fencing_note(n->fencing, note, b);
 		lspace_note(n->lspace, note, b);
 		group_note(n->group, note, b);
-		evchan_note(n->evchan, note, b);
+		services_note(n, note);
 		member_note(n->member, note, b);
 		break;
 	case NOTE_FENCED:
@@ -398,7 +426,7 @@ route(struct node *n, const struct note *note)
 		dlm_note(n->dlm, note, b);
 		lspace_note(n->lspace, note, b);
 		group_note(n->group, note, b);
-		evchan_note(n->evchan, note, b);
+		services_note(n, note);
 		fencing_note(n->fencing, note, b);
 		break;
 	case NOTE_STORE:
@@ -648,6 +676,8 @@ node_check(const struct node *n)
 	lspace_check(n->lspace);
 	group_check(n->group);
 	evchan_check(n->evchan);
+	levels_check(n->levels);
+	barriers_check(n->barriers);
 	dlm_check(n->dlm);
 	client_check(n->client);
 }

@@ -6,11 +6,13 @@
 #ifndef CORE_NODE_INTERNAL_H
 #define CORE_NODE_INTERNAL_H
 
+#include "barrier.h"
 #include "client.h"
 #include "dlm.h"
 #include "evchan.h"
 #include "fencing.h"
 #include "group.h"
+#include "levels.h"
 #include "link.h"
 #include "lspace.h"
 #include "member.h"
@@ -47,6 +49,8 @@ struct node {
 	struct lspace		*lspace;
 	struct group_layer	*group;
 	struct evchan		*evchan;
+	struct levels		*levels;
+	struct barriers		*barriers;
 	struct dlm		*dlm;
 	struct client_layer	*client;
 	void			(*trace)(void *arg, const char *line);

@@ -563,6 +563,42 @@ show_channels(struct show *s)
 	}
 }
 
+static void
+show_levels(struct show *s)
+{
+	struct levels_info l;
+	unsigned i;
+
+	for (i = 0; levels_info(s->nd->levels, i, &l); i++) {
+		row_begin(s);
+		row_u64(s, "level", l.level);
+		row_str(s, "name", l.name);
+		row_str(s, "node", node_name(s->nd, l.who.node));
+		row_u64(s, "client", l.who.client);
+		row_str(s, "state", l.state);
+		row_u64(s, "round", l.round);
+		if (!row_end(s))
+			break;
+	}
+}
+
+static void
+show_barriers(struct show *s)
+{
+	struct barrier_info bi;
+	unsigned i;
+
+	for (i = 0; barrier_info(s->nd->barriers, i, &bi); i++) {
+		row_begin(s);
+		row_str(s, "barrier", bi.name);
+		row_u64(s, "parties", bi.parties);
+		row_u64(s, "waiting", bi.waiting);
+		row_u64(s, "local", bi.local);
+		if (!row_end(s))
+			break;
+	}
+}
+
 /* --- status -------------------------------------------------------------------- */
 
 static void
@@ -711,6 +747,8 @@ static const struct {
 	{ "events", show_events, false },
 	{ "groups", show_groups, false },
 	{ "channels", show_channels, false },
+	{ "levels", show_levels, false },
+	{ "barriers", show_barriers, false },
 };
 
 void

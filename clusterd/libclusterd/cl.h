@@ -85,6 +85,16 @@ struct cl_subscription {
 	void			*arg;
 };
 
+struct cl_level {
+	LIST_ENTRY(cl_level)	 entry;
+	struct cl		*cl;
+	uint32_t		 lid;
+	uint64_t		 round;		/* told last */
+	unsigned		 step;		/* 0: done with it */
+	struct cl_level_ops	 ops;
+	void			*arg;
+};
+
 struct cl {
 	struct msgchan		 chan;
 	int			 epoll;		/* what cl_fd() returns */
@@ -100,6 +110,7 @@ struct cl {
 	LIST_HEAD(, cl_lockspace) lockspaces;
 	LIST_HEAD(, cl_group)	 groups;
 	LIST_HEAD(, cl_subscription) subscriptions;
+	LIST_HEAD(, cl_level)	 levels;
 	LIST_HEAD(, cl_ask)	 asks;
 	size_t			 asked;		/* bytes of what is not answered */
 	void			(*lost)(void *, const char *);
@@ -140,6 +151,8 @@ bool	 cl_lock_message(struct cl *, const struct msg *);
 void	 cl_group_free_all(struct cl *);
 bool	 cl_event_message(struct cl *, const struct msg *);
 void	 cl_event_free_all(struct cl *);
+bool	 cl_level_message(struct cl *, const struct msg *);
+void	 cl_level_free_all(struct cl *);
 
 /* cl_group.c: a message about a group, when its turn has come. */
 void	 cl_group_handle(struct cl_group *, uint32_t type, struct rbuf *);

@@ -216,6 +216,43 @@ int	 cl_event_publish(struct cl *, const char *channel, const char *topic,
 	    unsigned flags, const void *data, size_t len, cl_done_fn done,
 	    void *arg);
 
+/* ---- recovery levels and barriers: cl_level.c --------------------------- */
+
+#define CL_LEVEL_MAX	15	/* the highest recovery level */
+#define CL_PARTIES_MAX	128	/* that a barrier waits for */
+
+struct cl_level;
+
+/*
+ * After each new primary view: stop, the highest level first, then start, the
+ * lowest one first.  cl_level_done() tells that it is done; the next level
+ * waits for that.  A newer round may begin at any time, with stop.
+ */
+struct cl_level_ops {
+	void	(*stop)(void *arg, uint64_t round);
+	void	(*start)(void *arg, uint64_t round);
+	/* Every level has started. */
+	void	(*finish)(void *arg, uint64_t round);
+	/* The registration was refused: the object is gone. */
+	void	(*failed)(void *arg, int error, const char *why);
+};
+
+int	 cl_level_register(struct cl *, unsigned level, const char *name,
+	    const struct cl_level_ops *, void *arg, struct cl_level **);
+/*
+ * Done with the stop or start that was told last, once for each.  ESTALE when
+ * a newer round has begun: it is told what to do, and that counts.
+ */
+int	 cl_level_done(struct cl_level *, uint64_t round);
+/* Ends it, and frees the object: nothing is called any more. */
+int	 cl_level_unregister(struct cl_level *);
+
+/* done is called with 0 when as many as parties have entered. */
+int	 cl_barrier_enter(struct cl *, const char *name, unsigned parties,
+	    cl_done_fn done, void *arg);
+/* Waits no longer: its done is called, with ECANCELED or 0. */
+int	 cl_barrier_leave(struct cl *, const char *name);
+
 /* ---- locks: cl_lock.c --------------------------------------------------- */
 
 enum cl_mode { CL_NL = 0, CL_CR, CL_CW, CL_PR, CL_PW, CL_EX };
@@ -325,7 +362,8 @@ struct cl_field {
 
 /*
  * Synchronous.  what: "status", "nodes", "links", "quorum", "lockspaces",
- * "locks", "fence", "fs", "events", "groups", "channels"; arg narrows it (may be "").
+ * "locks", "fence", "fs", "events", "groups", "channels",
+ * "levels", "barriers"; arg narrows it (may be "").
  * Returns 0, ENOENT (unknown object), EPERM, ETIMEDOUT, or ENOTCONN.
  */
 int	 cl_show(struct cl *, const char *what, const char *arg,

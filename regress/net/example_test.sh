@@ -174,6 +174,45 @@ events_body() {
 }
 events_cleanup() { cleanup; }
 
+# Steps of the last round of these files, the oldest first: NODE STEP.
+steps() {
+	cat alpha.out beta.out | awk -v r=$1 '$2 == r { print $1 }' | sort | uniq -c |
+	    awk '{ print $2 $1 }' | tr '\n' ' '
+}
+
+atf_test_case levels cleanup
+levels_head() { head; }
+levels_body() {
+	up x-levels
+	run alpha cl_level 1 >alpha.out 2>&1 &
+	run beta cl_level 2 >beta.out 2>&1 &
+	eventually grep -q finish alpha.out
+	eventually grep -q finish beta.out
+	$L kill gamma
+	eventually grep -q stop alpha.out
+	# All are through the round of the view without gamma, in their order.
+	r=$(sed -n '/^stop/{s/^stop //p;q}' alpha.out)
+	eventually grep -qx "finish $r" alpha.out
+	eventually grep -qx "finish $r" beta.out
+	[ "$(steps $r)" = "finish2 start2 stop2 " ] || atf_fail "$(steps $r)"
+	atf_check -o match:'2 +example +beta +[0-9]+ +running' \
+	    $L sh alpha -- $CS -c levels
+	# And two wait for a third one, which comes on the third node.
+	run alpha cl_barrier 3 >first.out 2>&1 &
+	run beta cl_barrier 3 >second.out 2>&1 &
+	eventually sh -c "$L sh beta -- $CS -c barriers | grep -qE 'example +3 +2 +1'"
+	$L start gamma
+	atf_check -o ignore $L sh gamma -- $CS -c "wait quorum 30"
+	atf_check -o match:'example +3 +2 +0' $L sh gamma -- $CS -c barriers
+	atf_check -o inline:'all are here\n' -x "$(cat <<-END
+		$L sh gamma -- env LD_LIBRARY_PATH=$O/lib $PWD/cl_barrier 3
+	END
+	)"
+	eventually grep -qx 'all are here' first.out
+	eventually grep -qx 'all are here' second.out
+}
+levels_cleanup() { cleanup; }
+
 atf_test_case locks cleanup
 locks_head() { head; }
 locks_body() {
@@ -207,6 +246,7 @@ atf_init_test_cases() {
 	atf_add_test_case groups
 	atf_add_test_case state
 	atf_add_test_case events
+	atf_add_test_case levels
 	atf_add_test_case locks
 	atf_add_test_case loss
 }

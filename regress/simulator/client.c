@@ -220,12 +220,20 @@ act(struct sim *s, unsigned node, struct sim_client *c)
 		start(s, node, c);
 		return;
 	}
+	if (service_hurry(c)) {
+		service_act(s, node, c);
+		return;
+	}
+	if (drain && chance(s, 10)) {
+		service_drain(s, node, c);
+		return;
+	}
 	if (!c->ls_asked || !c->group_asked) {
 		if (!drain)
 			join(s, node, c);
 		return;
 	}
-	if (service_hurry(c) || (!drain && chance(s, 10)))
+	if (!drain && chance(s, 10))
 		service_act(s, node, c);
 	else if (c->joined && (drain || chance(s, 80)))
 		locks_act(s, node, c);

@@ -3,7 +3,7 @@
 
 /*
  * What clients do besides locks and talk: they watch views, hand on the state
- * of their group, and use event channels.  Each of these has a file of its own with its oracle;
+ * of their group, use event channels, recovery levels and a barrier.  Each of these has a file of its own with its oracle;
  * here they are called.
  */
 
@@ -70,12 +70,16 @@ service_open(struct sim *s, unsigned node, struct sim_client *c)
 	view_watch(s, node, c);
 	if (lives(s, node, c, v))
 		event_subscribe(s, node, c);
+	if (lives(s, node, c, v))
+		level_register(s, node, c);
 }
 
 bool
 service_hurry(const struct sim_client *c)
 {
-	return c->svc != NULL && c->svc->ngives > 0;
+	const struct sim_service *v = c->svc;
+
+	return v != NULL && (v->ngives > 0 || v->lv_step != 0);
 }
 
 void
@@ -87,8 +91,24 @@ service_act(struct sim *s, unsigned node, struct sim_client *c)
 		return;
 	if (v->ngives > 0)
 		state_give(s, node, c);
-	else if (v->asked < 4)
+	else if (v->lv_step != 0)
+		level_done(s, node, c);
+	else if (v->asked >= 4)
+		return;
+	else if (v->ba_id == 0 && rng_below(&s->crng, 4) == 0)
+		barrier_enter(s, node, c);
+	else
 		event_publish(s, node, c);
+}
+
+/* Nothing new is begun, and what might wait for ever is given up. */
+void
+service_drain(struct sim *s, unsigned node, struct sim_client *c)
+{
+	struct sim_service *v = c->svc;
+
+	if (v != NULL && v->ba_id != 0 && !v->ba_leaving)
+		barrier_leave(s, node, c);
 }
 
 static void
@@ -102,6 +122,10 @@ answer(struct sim *s, unsigned node, struct sim_client *c,
 	rbuf_init(&r, a->data, a->len);
 	error = rbuf_u32(&r);
 	rbuf_str(&r, text, sizeof(text));
+	if (a->msgid == c->svc->ba_id && c->svc->ba_id != 0) {
+		barrier_answer(s, c, error);
+		error = 0;
+	}
 	if (error != 0 || c->svc->asked == 0)
 		sim_fail(s, INV_SERVICE_ORDER,
 		    "n%u client %llu: request %u ends with %u: %s",
@@ -123,6 +147,9 @@ service_message(struct sim *s, unsigned node, struct sim_client *c,
 	case M_VIEW:
 	case M_VIEW_CHANGE:
 		view_message(s, node, c, a);
+		break;
+	case M_LEVEL:
+		level_message(s, node, c, a);
 		break;
 	case M_EVENT:
 	case M_EVENT_READY:
@@ -207,6 +234,6 @@ service_done(struct sim *s, unsigned node, const struct sim_client *c,
 			    c->svc->asked);
 		return false;
 	}
-	return state_done(s, node, c, over) &&
+	return state_done(s, node, c, over) && level_rest(s, node, c, over) &&
 	    event_done(s, c, another(s), over);
 }

@@ -11,6 +11,7 @@
 
 #define GIVES_MAX 64
 #define EVENT_TOPICS 4
+#define SIM_PARTIES 3	/* that the barrier waits for */
 
 enum claim_type { CLAIM_STATE = 1, CLAIM_EVENT };
 
@@ -53,6 +54,15 @@ struct sim_service {
 	bool		 ev_ready;
 	uint64_t	 ev_last;	/* position told last */
 	uint64_t	 ev_kept[EVENT_TOPICS];	/* position; 0: none */
+
+	/* service_level.c */
+	unsigned	 level;
+	unsigned	 lv_step;	/* to be done with; 0: none */
+	uint64_t	 lv_first;	/* the round it came in */
+	uint64_t	 lv_round;	/* of what was told last */
+	uint64_t	 lv_stopped, lv_started, lv_finished;
+	uint32_t	 ba_id;		/* of its request at the barrier; or 0 */
+	bool		 ba_leaving;
 };
 
 struct known {
@@ -72,6 +82,7 @@ struct chk_log {
 struct chk_service {
 	struct chk_log	 states;	/* service_state.c: by message */
 	struct chk_log	 events;
+	uint64_t	 entered, passed;	/* service_level.c: a barrier */
 };
 
 /* A new number for a request of this client. */
@@ -111,5 +122,16 @@ void	 state_check(struct sim *, unsigned node, const struct sim_client *,
 void	 state_forget(struct sim_service *);
 bool	 state_done(struct sim *, unsigned node, const struct sim_client *,
 	    bool over);
+
+/* service_level.c: M_LEVEL; the barrier's M_RESULT */
+void	 level_register(struct sim *, unsigned node, struct sim_client *);
+void	 level_message(struct sim *, unsigned node, struct sim_client *,
+	    const struct action *);
+void	 level_done(struct sim *, unsigned node, struct sim_client *);
+bool	 level_rest(struct sim *, unsigned node, const struct sim_client *,
+	    bool over);
+void	 barrier_enter(struct sim *, unsigned node, struct sim_client *);
+void	 barrier_leave(struct sim *, unsigned node, struct sim_client *);
+void	 barrier_answer(struct sim *, struct sim_client *, uint32_t error);
 
 #endif /* SIM_SERVICE_H */

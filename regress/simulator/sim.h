@@ -52,6 +52,8 @@ enum invariant {
 	INV_VIEW_CHANGE,	/* new view = old one - left + joined, with reasons */
 	INV_GROUP_STATE,	/* whoever takes a group's state has what all have */
 	INV_SERVICE_ORDER,	/* one sequence of what a service tells; chk_log.c */
+	INV_LEVELS,		/* stop and start level by level, on all nodes */
+	INV_BARRIER,		/* a barrier opens for all of its parties */
 	INV_LIVE_SERVICES,	/* calm: every other service answers, in time */
 	INV_MAX
 };
@@ -350,6 +352,8 @@ void	 service_init(struct sim *);
 void	 service_free(struct sim *);
 void	 service_open(struct sim *, unsigned node, struct sim_client *);
 void	 service_act(struct sim *, unsigned node, struct sim_client *);
+/* Only ends what is under way. */
+void	 service_drain(struct sim *, unsigned node, struct sim_client *);
 /* Something is to be done soon, without waiting for its turn. */
 bool	 service_hurry(const struct sim_client *);
 void	 service_message(struct sim *, unsigned node, struct sim_client *,

@@ -52,6 +52,8 @@ ATF_TC_BODY(commands, tc)
 		{ "log --follow", V_LOG, "events", "", 0, true },
 		{ "groups", V_SHOW, "groups", "", 0, false },
 		{ "channels", V_SHOW, "channels", "", 0, false },
+		{ "levels", V_SHOW, "levels", "", 0, false },
+		{ "barriers", V_SHOW, "barriers", "", 0, false },
 		{ "wait quorum", V_WAIT, NULL, "", 0, false },
 		{ "wait quorum 30", V_WAIT, NULL, "", 30, false },
 		{ "help", V_HELP, NULL, "", 0, false },

@@ -227,8 +227,129 @@ ATF_TC_BODY(publish, tc)
 	teardown();
 }
 
+/* --- levels and barriers ------------------------------------------------------ */
+
+static void
+on_stop(void *arg, uint64_t round)
+{
+	word("stop%u ", (unsigned)round);
+}
+
+static void
+on_start(void *arg, uint64_t round)
+{
+	word("start%u ", (unsigned)round);
+}
+
+static void
+on_finish(void *arg, uint64_t round)
+{
+	word("finish%u ", (unsigned)round);
+}
+
+static void
+say_level(uint32_t lid, enum level_step step, uint64_t round)
+{
+	struct wbuf w;
+
+	wbuf_init(&w, 32);
+	wbuf_u32(&w, lid);
+	wbuf_u8(&w, (uint8_t)step);
+	wbuf_u64(&w, round);
+	say(M_LEVEL, 0, &w);
+}
+
+static void
+expect_done(uint32_t lid, enum level_step step, uint64_t round)
+{
+	struct rbuf r;
+
+	(void)asked(M_LEVEL_DONE, &r);
+	ATF_CHECK_EQ(lid, rbuf_u32(&r));
+	ATF_CHECK_EQ(round, rbuf_u64(&r));
+	ATF_CHECK_EQ((unsigned)step, rbuf_u8(&r));
+	ATF_CHECK(rbuf_done(&r));
+}
+
+ATF_TC_WITHOUT_HEAD(levels);
+ATF_TC_BODY(levels, tc)
+{
+	static const struct cl_level_ops ops = { .stop = on_stop,
+		.start = on_start,
+		.finish = on_finish,
+		.failed = on_failed };
+	static const struct cl_level_ops none = { .stop = NULL };
+	struct cl_level *l, *other;
+	struct rbuf r;
+	uint32_t lid;
+
+	setup();
+	ATF_CHECK_EQ(EINVAL,
+	    cl_level_register(cl, CL_LEVEL_MAX + 1, "x", &ops, NULL, &l));
+	ATF_REQUIRE_EQ(0, cl_level_register(cl, 3, "x", &ops, NULL, &l));
+	lid = asked(M_LEVEL_REGISTER, &r);
+	ATF_CHECK_EQ(lid, rbuf_u32(&r));
+	ATF_CHECK_EQ(3, rbuf_u8(&r));
+	say_result(lid, 0, "");
+	say_level(lid, LEVEL_STOP, 5);
+	ATF_CHECK_EQ(ESTALE, cl_level_done(l, 4));
+	/* A newer round overtakes: what was done of the old one is late. */
+	say_level(lid, LEVEL_STOP, 6);
+	ATF_CHECK_EQ(ESTALE, cl_level_done(l, 5));
+	ATF_CHECK_EQ(0, cl_level_done(l, 6));
+	ATF_CHECK_EQ(EINVAL, cl_level_done(l, 6));
+	expect_done(lid, LEVEL_STOP, 6);
+	say_level(lid, LEVEL_START, 6);
+	ATF_CHECK_EQ(0, cl_level_done(l, 6));
+	expect_done(lid, LEVEL_START, 6);
+	say_level(lid, LEVEL_FINISH, 6);
+	ATF_CHECK_EQ(EINVAL, cl_level_done(l, 6));
+	say_level(lid, (enum level_step)4, 6);
+	expect("stop5 stop6 start6 finish6 ");
+	ATF_CHECK_EQ(0, cl_level_unregister(l));
+	(void)asked(M_LEVEL_UNREGISTER, &r);
+	ATF_CHECK_EQ(lid, rbuf_u32(&r));
+	say_level(lid, LEVEL_STOP, 7);
+	expect("");
+	/* Without a function there is nothing to do, and it is done. */
+	ATF_REQUIRE_EQ(0, cl_level_register(cl, 0, "y", &none, NULL, &l));
+	lid = asked(M_LEVEL_REGISTER, &r);
+	say_level(lid, LEVEL_STOP, 8);
+	expect_done(lid, LEVEL_STOP, 8);
+	ATF_REQUIRE_EQ(0, cl_level_register(cl, 0, "z", &ops, NULL, &other));
+	say_result(asked(M_LEVEL_REGISTER, &r), ENOSPC, "full");
+	expect("failed28 ");
+	teardown();
+}
+
+ATF_TC_WITHOUT_HEAD(barriers);
+ATF_TC_BODY(barriers, tc)
+{
+	struct rbuf r;
+	char text[64];
+	uint32_t id;
+
+	setup();
+	ATF_CHECK_EQ(EINVAL, cl_barrier_enter(cl, "b", 0, on_done, NULL));
+	ATF_CHECK_EQ(EINVAL, cl_barrier_enter(cl, "", 2, on_done, NULL));
+	ATF_CHECK_EQ(0, cl_barrier_enter(cl, "b", 2, on_done, NULL));
+	id = asked(M_BARRIER_ENTER, &r);
+	ATF_CHECK_EQ(2, rbuf_u16(&r));
+	rbuf_str(&r, text, sizeof(text));
+	ATF_CHECK_STREQ("b", text);
+	ATF_CHECK(rbuf_done(&r));
+	ATF_CHECK_EQ(0, cl_barrier_leave(cl, "b"));
+	(void)asked(M_BARRIER_LEAVE, &r);
+	expect("");
+	say_result(id, ECANCELED, "left");
+	expect("done125(left) ");
+	teardown();
+}
+
 ATF_TP_ADD_TCS(tp)
 {
+	ATF_TP_ADD_TC(tp, levels);
+	ATF_TP_ADD_TC(tp, barriers);
 	ATF_TP_ADD_TC(tp, events);
 	ATF_TP_ADD_TC(tp, publish);
 	return atf_no_error();
