@@ -86,6 +86,13 @@ enum msg_type {
 	M_BARRIER_ENTER,	/* u16 parties; str name: answered when it opens */
 	M_BARRIER_LEAVE,	/* str name: its M_BARRIER_ENTER is answered,
 				   with ECANCELED */
+	M_KV_PUT,		/* u8 flags (KV_*); u64 version; str key; blob:
+				   M_KV_DONE */
+	M_KV_DELETE,		/* u8 flags; u64 version; str key: M_KV_DONE */
+	M_KV_GET,		/* u8 flags; str key: M_KV_DONE */
+	M_KV_WATCH,		/* u32 wid (client's number); u8 flags;
+				   str prefix: no answer but M_KV_READY */
+	M_KV_UNWATCH,		/* u32 wid; no answer */
 
 	/* engine -> client */
 	M_WELCOME = 2000,	/* u32 version; u16 node; str cluster; u8 rights;
@@ -126,7 +133,12 @@ enum msg_type {
 				   u8 flags (EVENT_RETAIN: of before the
 				   subscription); str topic; blob */
 	M_EVENT_READY,		/* u32 sid: what was retained has been told */
-	M_LEVEL			/* u32 lid; u8 enum level_step; u64 round */
+	M_LEVEL,		/* u32 lid; u8 enum level_step; u64 round */
+	M_KV_DONE,		/* u32 errno; str text; u8 n, 0 or 1; n x ENTRY,
+				   which is u64 version; u16 owner's node or 0;
+				   u64 owner; str key; blob */
+	M_KV_ENTRY,		/* u32 wid; u8 enum kv_what; ENTRY */
+	M_KV_READY		/* u32 wid: all that was there has been told */
 };
 
 /* Action of M_FENCE_START. */
@@ -148,6 +160,15 @@ enum group_why { GROUP_LEAVES = 1, GROUP_CLIENT_DIED, GROUP_NODE_LOST };
 
 /* What a registration at a recovery level is told, and says to be done with. */
 enum level_step { LEVEL_STOP = 1, LEVEL_START, LEVEL_FINISH };
+
+/* Flags of M_KV_*. */
+#define KV_IF		0x01	/* only at this version; 0: only if absent */
+#define KV_EPHEMERAL	0x02	/* it goes with the client that puts it */
+#define KV_LOCAL	0x01	/* get: what this node knows, at once */
+#define KV_ONCE		0x01	/* watch: it ends when it is ready */
+
+/* What M_KV_ENTRY says of an entry. */
+enum kv_what { KV_IS = 1, KV_WAS };
 
 /* Types of a field in M_ROW; libclusterd calls them CL_F_STR and so on. */
 enum field_type { FIELD_STR = 1, FIELD_U64, FIELD_BOOL, FIELD_NULL, FIELD_ID };

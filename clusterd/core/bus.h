@@ -20,7 +20,7 @@ enum chan { CHAN_MEMBER = 1, CHAN_ORDER, CHAN_DLM, CHAN_MAX };
 /* Users of the total order; the first byte of each ordered message. */
 enum service {
 	SVC_FENCE = 1, SVC_LSPACE, SVC_GROUP, SVC_EVENT, SVC_LEVEL,
-	SVC_BARRIER, SVC_MAX
+	SVC_BARRIER, SVC_KV, SVC_MAX
 };
 #define SVC_ALL ((1u << SVC_MAX) - 2)	/* a bit for each */
 

@@ -54,12 +54,14 @@ make_modules(struct node *n, const struct node_config *nc)
 	n->evchan = evchan_new(n->self, n->inc);
 	n->levels = levels_new(n->self, n->inc);
 	n->barriers = barriers_new(n->self, n->inc);
+	n->kv = kv_new(n->self, n->inc);
 	n->dlm = dlm_new(n->self, n->inc);
 	n->client = client_new(n->conf, n->self);
 	return n->link != NULL && n->member != NULL && n->order != NULL &&
 	    n->quorum != NULL && n->fencing != NULL && n->lspace != NULL &&
 	    n->group != NULL && n->evchan != NULL && n->levels != NULL &&
-	    n->barriers != NULL && n->dlm != NULL && n->client != NULL;
+	    n->barriers != NULL && n->kv != NULL && n->dlm != NULL &&
+	    n->client != NULL;
 }
 
 struct node *
@@ -92,6 +94,7 @@ node_free(struct node *n)
 		return;
 	client_free(n->client);
 	dlm_free(n->dlm);
+	kv_free(n->kv);
 	barriers_free(n->barriers);
 	levels_free(n->levels);
 	evchan_free(n->evchan);
@@ -171,6 +174,7 @@ services_note(struct node *n, const struct note *note)
 	evchan_note(n->evchan, note, &n->bus);
 	levels_note(n->levels, note, &n->bus);
 	barriers_note(n->barriers, note, &n->bus);
+	kv_note(n->kv, note, &n->bus);
 }
 
 /*
@@ -256,6 +260,9 @@ handle_service(struct node *n, const struct note *note)
 	case SVC_BARRIER:
 		barriers_note(n->barriers, note, b);
 		break;
+	case SVC_KV:
+		kv_note(n->kv, note, b);
+		break;
 	default:
 		break;
 	}
@@ -308,6 +315,13 @@ handle_request(struct node *n, const struct note *note)
 	case M_BARRIER_ENTER:
 	case M_BARRIER_LEAVE:
 		barriers_note(n->barriers, note, b);
+		break;
+	case M_KV_PUT:
+	case M_KV_DELETE:
+	case M_KV_GET:
+	case M_KV_WATCH:
+	case M_KV_UNWATCH:
+		kv_note(n->kv, note, b);
 		break;
 	case M_LS_JOIN:
 	case M_LS_LEAVE:
@@ -678,6 +692,7 @@ node_check(const struct node *n)
 	evchan_check(n->evchan);
 	levels_check(n->levels);
 	barriers_check(n->barriers);
+	kv_check(n->kv);
 	dlm_check(n->dlm);
 	client_check(n->client);
 }

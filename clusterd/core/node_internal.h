@@ -12,6 +12,7 @@
 #include "evchan.h"
 #include "fencing.h"
 #include "group.h"
+#include "kv.h"
 #include "levels.h"
 #include "link.h"
 #include "lspace.h"
@@ -51,6 +52,7 @@ struct node {
 	struct evchan		*evchan;
 	struct levels		*levels;
 	struct barriers		*barriers;
+	struct kv		*kv;
 	struct dlm		*dlm;
 	struct client_layer	*client;
 	void			(*trace)(void *arg, const char *line);

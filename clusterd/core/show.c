@@ -599,6 +599,28 @@ show_barriers(struct show *s)
 	}
 }
 
+/* With an argument: the keys that begin with it. */
+static void
+show_kv(struct show *s)
+{
+	struct kv_info k = { .key = "" };
+
+	while (kv_info_after(s->nd->kv, k.key, &k)) {
+		if (strncmp(k.key, s->arg, strlen(s->arg)) != 0)
+			continue;
+		row_begin(s);
+		row_str(s, "key", k.key);
+		row_u64(s, "bytes", k.bytes);
+		row_u64(s, "version", k.version);
+		if (k.owner.node == 0)
+			row_null(s, "owner");
+		else
+			row_str(s, "owner", node_name(s->nd, k.owner.node));
+		if (!row_end(s))
+			break;
+	}
+}
+
 /* --- status -------------------------------------------------------------------- */
 
 static void
@@ -749,6 +771,7 @@ static const struct {
 	{ "channels", show_channels, false },
 	{ "levels", show_levels, false },
 	{ "barriers", show_barriers, false },
+	{ "kv", show_kv, true },
 };
 
 void

@@ -73,7 +73,8 @@ struct cl_ask {
 	LIST_ENTRY(cl_ask)	 entry;
 	uint32_t		 id;
 	size_t			 bytes;		/* in cl->asked */
-	cl_done_fn		 done;		/* or NULL */
+	cl_done_fn		 done;		/* one of them, or NULL */
+	cl_kv_fn		 kv;
 	void			*arg;
 };
 
@@ -95,6 +96,15 @@ struct cl_level {
 	void			*arg;
 };
 
+struct cl_watch {
+	LIST_ENTRY(cl_watch)	 entry;
+	struct cl		*cl;
+	uint32_t		 wid;
+	bool			 once;
+	struct cl_kv_ops	 ops;
+	void			*arg;
+};
+
 struct cl {
 	struct msgchan		 chan;
 	int			 epoll;		/* what cl_fd() returns */
@@ -111,6 +121,7 @@ struct cl {
 	LIST_HEAD(, cl_group)	 groups;
 	LIST_HEAD(, cl_subscription) subscriptions;
 	LIST_HEAD(, cl_level)	 levels;
+	LIST_HEAD(, cl_watch)	 watches;
 	LIST_HEAD(, cl_ask)	 asks;
 	size_t			 asked;		/* bytes of what is not answered */
 	void			(*lost)(void *, const char *);
@@ -140,6 +151,9 @@ int64_t	 cl_now_ms(void);
  */
 int	 cl_ask(struct cl *, uint32_t type, struct wbuf *w, cl_done_fn,
 	    void *arg);
+/* The same for one that is answered by M_KV_DONE. */
+int	 cl_ask_kv(struct cl *, uint32_t type, struct wbuf *w, cl_kv_fn,
+	    void *arg);
 bool	 cl_ask_message(struct cl *, const struct msg *);
 void	 cl_ask_free_all(struct cl *);
 uint32_t cl_new_id(struct cl *);
@@ -151,6 +165,10 @@ bool	 cl_lock_message(struct cl *, const struct msg *);
 void	 cl_group_free_all(struct cl *);
 bool	 cl_event_message(struct cl *, const struct msg *);
 void	 cl_event_free_all(struct cl *);
+bool	 cl_kv_message(struct cl *, const struct msg *);
+void	 cl_kv_free_all(struct cl *);
+/* Reads an entry; key has room for CL_KEY_MAX and a NUL. */
+void	 cl_kv_get_entry(struct rbuf *, struct cl_kv_entry *, char *key);
 bool	 cl_level_message(struct cl *, const struct msg *);
 void	 cl_level_free_all(struct cl *);
 

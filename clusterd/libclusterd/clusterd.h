@@ -253,6 +253,56 @@ int	 cl_barrier_enter(struct cl *, const char *name, unsigned parties,
 /* Waits no longer: its done is called, with ECANCELED or 0. */
 int	 cl_barrier_leave(struct cl *, const char *name);
 
+/* ---- a replicated key-value set: cl_kv.c -------------------------------- */
+
+#define CL_KEY_MAX	128	/* bytes of a key, or of a prefix */
+#define CL_VALUE_MAX	8192	/* bytes of a value */
+
+#define CL_KV_IF	0x01u	/* change only at this version; 0: if absent */
+#define CL_KV_EPHEMERAL	0x02u	/* put: it goes with this connection */
+#define CL_KV_LOCAL	0x01u	/* get: what this node knows, at once */
+#define CL_KV_ONCE	0x01u	/* watch: it ends when it is ready */
+
+struct cl_kv_entry {
+	uint64_t	 version;	/* grows with each change */
+	uint32_t	 node;		/* whose it is; 0: nobody's */
+	uint64_t	 client;
+	const char	*key;
+	const void	*data;
+	size_t		 len;
+};
+
+/*
+ * The end of a request.  entry: what is there now, or was deleted; NULL if
+ * there is none.  It is valid during the call.
+ */
+typedef void (*cl_kv_fn)(void *arg, int error, const char *why,
+	    const struct cl_kv_entry *entry);
+
+struct cl_watch;
+
+struct cl_kv_ops {
+	void	(*is)(void *arg, const struct cl_kv_entry *);
+	void	(*was)(void *arg, const struct cl_kv_entry *);	/* deleted */
+	/* Once: all that was there has been told. */
+	void	(*ready)(void *arg);
+	/* It was refused: the object is gone. */
+	void	(*failed)(void *arg, int error, const char *why);
+};
+
+/* fn may be NULL.  EAGAIN when too much is not answered yet. */
+int	 cl_kv_put(struct cl *, const char *key, const void *data, size_t len,
+	    unsigned flags, uint64_t version, cl_kv_fn, void *arg);
+int	 cl_kv_delete(struct cl *, const char *key, unsigned flags,
+	    uint64_t version, cl_kv_fn, void *arg);
+int	 cl_kv_get(struct cl *, const char *key, unsigned flags, cl_kv_fn,
+	    void *arg);
+/* Every key that begins with prefix: what there is, then each change. */
+int	 cl_kv_watch(struct cl *, const char *prefix, unsigned flags,
+	    const struct cl_kv_ops *, void *arg, struct cl_watch **);
+/* Ends it, and frees the object: nothing is called any more. */
+int	 cl_kv_unwatch(struct cl_watch *);
+
 /* ---- locks: cl_lock.c --------------------------------------------------- */
 
 enum cl_mode { CL_NL = 0, CL_CR, CL_CW, CL_PR, CL_PW, CL_EX };
@@ -363,7 +413,7 @@ struct cl_field {
 /*
  * Synchronous.  what: "status", "nodes", "links", "quorum", "lockspaces",
  * "locks", "fence", "fs", "events", "groups", "channels",
- * "levels", "barriers"; arg narrows it (may be "").
+ * "levels", "barriers", "kv"; arg narrows it (may be "").
  * Returns 0, ENOENT (unknown object), EPERM, ETIMEDOUT, or ENOTCONN.
  */
 int	 cl_show(struct cl *, const char *what, const char *arg,

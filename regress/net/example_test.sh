@@ -213,6 +213,24 @@ levels_body() {
 }
 levels_cleanup() { cleanup; }
 
+atf_test_case kv cleanup
+kv_head() { head; }
+kv_body() {
+	up x-kv
+	run alpha cl_kv master >alpha.out 2>&1 &
+	eventually grep -qx 'node 1 is it' alpha.out
+	run beta cl_kv master >beta.out 2>&1 &
+	eventually grep -qx 'node 1 is it' beta.out
+	atf_check -o match:'master +6 +[0-9]+ +alpha' $L sh gamma -- $CS -c kv
+	atf_check -o match:'master' $L sh gamma -- $CS -c "kv mas"
+	atf_check -s not-exit:0 -e ignore -o ignore $L sh gamma -- $CS -c "kv no"
+	# With its node goes what it owns, and the other one takes its place.
+	$L kill alpha
+	eventually grep -qx 'node 2 is it' beta.out
+	atf_check -o match:'master +6 +[0-9]+ +beta' $L sh gamma -- $CS -c kv
+}
+kv_cleanup() { cleanup; }
+
 atf_test_case locks cleanup
 locks_head() { head; }
 locks_body() {
@@ -247,6 +265,7 @@ atf_init_test_cases() {
 	atf_add_test_case state
 	atf_add_test_case events
 	atf_add_test_case levels
+	atf_add_test_case kv
 	atf_add_test_case locks
 	atf_add_test_case loss
 }

@@ -3,7 +3,8 @@
 
 /*
  * What clients do besides locks and talk: they watch views, hand on the state
- * of their group, use event channels, recovery levels and a barrier.  Each of these has a file of its own with its oracle;
+ * of their group, use event channels, recovery levels, a barrier and the
+ * key-value set.  Each of these has a file of its own with its oracle;
  * here they are called.
  */
 
@@ -15,6 +16,7 @@ service_init(struct sim *s)
 	s->chk_service = calloc(1, sizeof(*s->chk_service));
 	ASSERT(s->chk_service != NULL);
 	s->chk_service->events.name = "events";
+	s->chk_service->puts.name = "key-value set";
 }
 
 void
@@ -22,6 +24,8 @@ service_free(struct sim *s)
 {
 	free(s->chk_service->states.v);
 	free(s->chk_service->events.v);
+	free(s->chk_service->puts.v);
+	free(s->chk_service->won.v);
 	free(s->chk_service);
 }
 
@@ -72,6 +76,8 @@ service_open(struct sim *s, unsigned node, struct sim_client *c)
 		event_subscribe(s, node, c);
 	if (lives(s, node, c, v))
 		level_register(s, node, c);
+	if (lives(s, node, c, v))
+		kv_start(s, node, c);
 }
 
 bool
@@ -97,6 +103,8 @@ service_act(struct sim *s, unsigned node, struct sim_client *c)
 		return;
 	else if (v->ba_id == 0 && rng_below(&s->crng, 4) == 0)
 		barrier_enter(s, node, c);
+	else if (rng_below(&s->crng, 2) == 0)
+		kv_change(s, node, c);
 	else
 		event_publish(s, node, c);
 }
@@ -151,6 +159,11 @@ service_message(struct sim *s, unsigned node, struct sim_client *c,
 	case M_LEVEL:
 		level_message(s, node, c, a);
 		break;
+	case M_KV_DONE:
+	case M_KV_ENTRY:
+	case M_KV_READY:
+		kv_message(s, c, a);
+		break;
 	case M_EVENT:
 	case M_EVENT_READY:
 		event_message(s, c, a);
@@ -181,6 +194,11 @@ service_effective(struct sim *s, unsigned node, struct sim_client *c)
 		STAILQ_REMOVE_HEAD(&v->claims, entry);
 		if (cm->type == CLAIM_STATE)
 			state_check(s, node, c, cm);
+		else if (cm->type == CLAIM_WON)
+			kv_check_won(s, cm);
+		else if (cm->type == CLAIM_KV)
+			chk_log_told(s, &s->chk_service->puts, &v->kv_last,
+			    c->id, cm->id, cm->hash);
 		else
 			chk_log_told(s, &s->chk_service->events, &v->ev_last,
 			    c->id, cm->id, cm->hash);
@@ -235,5 +253,6 @@ service_done(struct sim *s, unsigned node, const struct sim_client *c,
 		return false;
 	}
 	return state_done(s, node, c, over) && level_rest(s, node, c, over) &&
-	    event_done(s, c, another(s), over);
+	    event_done(s, c, another(s), over) &&
+	    kv_rest(s, c, another(s), over);
 }

@@ -11,9 +11,10 @@
 
 #define GIVES_MAX 64
 #define EVENT_TOPICS 4
+#define SIM_KEYS 4
 #define SIM_PARTIES 3	/* that the barrier waits for */
 
-enum claim_type { CLAIM_STATE = 1, CLAIM_EVENT };
+enum claim_type { CLAIM_STATE = 1, CLAIM_EVENT, CLAIM_KV, CLAIM_WON };
 
 /* What a client was told, for when the node's view is in effect. */
 struct claim {
@@ -61,6 +62,12 @@ struct sim_service {
 	uint64_t	 lv_first;	/* the round it came in */
 	uint64_t	 lv_round;	/* of what was told last */
 	uint64_t	 lv_stopped, lv_started, lv_finished;
+	/* service_kv.c: versions of the keys, as its watch tells */
+	bool		 kv_ready;
+	uint64_t	 kv_last;	/* the newest version told */
+	uint64_t	 kv_version[SIM_KEYS];	/* 0: not there */
+	uint64_t	 kv_owner[SIM_KEYS];	/* a client; 0: nobody */
+
 	uint32_t	 ba_id;		/* of its request at the barrier; or 0 */
 	bool		 ba_leaving;
 };
@@ -82,6 +89,8 @@ struct chk_log {
 struct chk_service {
 	struct chk_log	 states;	/* service_state.c: by message */
 	struct chk_log	 events;
+	struct chk_log	 puts;		/* service_kv.c, by version */
+	struct chk_log	 won;		/* by the version that was replaced */
 	uint64_t	 entered, passed;	/* service_level.c: a barrier */
 };
 
@@ -133,5 +142,13 @@ bool	 level_rest(struct sim *, unsigned node, const struct sim_client *,
 void	 barrier_enter(struct sim *, unsigned node, struct sim_client *);
 void	 barrier_leave(struct sim *, unsigned node, struct sim_client *);
 void	 barrier_answer(struct sim *, struct sim_client *, uint32_t error);
+
+/* service_kv.c: M_KV_* */
+void	 kv_start(struct sim *, unsigned node, struct sim_client *);
+void	 kv_change(struct sim *, unsigned node, struct sim_client *);
+void	 kv_check_won(struct sim *, const struct claim *);
+void	 kv_message(struct sim *, struct sim_client *, const struct action *);
+bool	 kv_rest(struct sim *, const struct sim_client *,
+	    const struct sim_client *, bool over);
 
 #endif /* SIM_SERVICE_H */

@@ -54,6 +54,7 @@ enum invariant {
 	INV_SERVICE_ORDER,	/* one sequence of what a service tells; chk_log.c */
 	INV_LEVELS,		/* stop and start level by level, on all nodes */
 	INV_BARRIER,		/* a barrier opens for all of its parties */
+	INV_KV,			/* of several changes of one version one happens */
 	INV_LIVE_SERVICES,	/* calm: every other service answers, in time */
 	INV_MAX
 };

@@ -54,6 +54,8 @@ ATF_TC_BODY(commands, tc)
 		{ "channels", V_SHOW, "channels", "", 0, false },
 		{ "levels", V_SHOW, "levels", "", 0, false },
 		{ "barriers", V_SHOW, "barriers", "", 0, false },
+		{ "kv", V_SHOW, "kv", "", 0, false },
+		{ "kv app.", V_SHOW, "kv", "app.", 0, false },
 		{ "wait quorum", V_WAIT, NULL, "", 0, false },
 		{ "wait quorum 30", V_WAIT, NULL, "", 30, false },
 		{ "help", V_HELP, NULL, "", 0, false },

@@ -346,8 +346,167 @@ ATF_TC_BODY(barriers, tc)
 	teardown();
 }
 
+/* --- the key-value set ---------------------------------------------------------- */
+
+static void
+put_entry(struct wbuf *w)
+{
+	wbuf_u64(w, 42);
+	wbuf_u16(w, 3);
+	wbuf_u64(w, 12);
+	wbuf_str(w, "key");
+	wbuf_blob(w, "value", 5);
+}
+
+static void
+show_entry(const struct cl_kv_entry *e)
+{
+	word("%s=%.*s@%u.%u:%u ", e->key, (int)e->len, (const char *)e->data,
+	    e->node, (unsigned)e->client, (unsigned)e->version);
+}
+
+static void
+on_kv(void *arg, int error, const char *why, const struct cl_kv_entry *e)
+{
+	word("kv%d(%s) ", error, why);
+	if (e != NULL)
+		show_entry(e);
+}
+
+static void
+on_is(void *arg, const struct cl_kv_entry *e)
+{
+	word("is ");
+	show_entry(e);
+}
+
+static void
+on_was(void *arg, const struct cl_kv_entry *e)
+{
+	word("was ");
+	show_entry(e);
+}
+
+static void
+say_kv_done(uint32_t id, int error, bool some)
+{
+	struct wbuf w;
+
+	wbuf_init(&w, 1024);
+	wbuf_u32(&w, (uint32_t)error);
+	wbuf_str(&w, "why");
+	wbuf_u8(&w, some);
+	if (some)
+		put_entry(&w);
+	say(M_KV_DONE, id, &w);
+}
+
+ATF_TC_WITHOUT_HEAD(kv_requests);
+ATF_TC_BODY(kv_requests, tc)
+{
+	static char big[CL_VALUE_MAX + 1];
+	struct rbuf r;
+	char text[64];
+	size_t len;
+	uint32_t id;
+
+	setup();
+	ATF_CHECK_EQ(EMSGSIZE,
+	    cl_kv_put(cl, "k", big, sizeof(big), 0, 0, on_kv, NULL));
+	ATF_CHECK_EQ(EINVAL, cl_kv_put(cl, "", "", 0, 0, 0, on_kv, NULL));
+	ATF_CHECK_EQ(EINVAL, cl_kv_put(cl, "k", "", 0, 4, 0, on_kv, NULL));
+	ATF_CHECK_EQ(EINVAL,
+	    cl_kv_delete(cl, "k", CL_KV_EPHEMERAL, 0, on_kv, NULL));
+	ATF_REQUIRE_EQ(0,
+	    cl_kv_put(cl, "key", "value", 5, CL_KV_IF | CL_KV_EPHEMERAL, 41,
+		on_kv, NULL));
+	id = asked(M_KV_PUT, &r);
+	ATF_CHECK_EQ(KV_IF | KV_EPHEMERAL, rbuf_u8(&r));
+	ATF_CHECK_EQ(41, rbuf_u64(&r));
+	rbuf_str(&r, text, sizeof(text));
+	ATF_CHECK_STREQ("key", text);
+	ATF_CHECK_EQ(0, memcmp("value", rbuf_blob(&r, &len, 5), 5));
+	ATF_CHECK(rbuf_done(&r));
+	say_kv_done(id, 0, true);
+	expect("kv0(why) key=value@3.12:42 ");
+	ATF_REQUIRE_EQ(0, cl_kv_delete(cl, "key", 0, 0, on_kv, NULL));
+	id = asked(M_KV_DELETE, &r);
+	say_kv_done(id, ENOENT, false);
+	say_kv_done(id, ENOENT, false);
+	expect("kv2(why) ");
+	ATF_REQUIRE_EQ(0, cl_kv_get(cl, "key", CL_KV_LOCAL, on_kv, NULL));
+	say_result(asked(M_KV_GET, &r), ENOTCONN, "no state");
+	expect("kv107(no state) ");
+	/* An answer that is torn is an answer all the same. */
+	ATF_REQUIRE_EQ(0, cl_kv_get(cl, "key", 0, on_kv, NULL));
+	id = asked(M_KV_GET, &r);
+	ATF_REQUIRE_EQ(0, msg_send(&chan, M_KV_DONE, id, "abc", 3, -1));
+	ATF_REQUIRE_EQ(0, cl_dispatch(cl));
+	expect("kv71() ");
+	teardown();
+}
+
+static void
+say_kv_entry(uint32_t wid, enum kv_what what)
+{
+	struct wbuf w;
+
+	wbuf_init(&w, 1024);
+	wbuf_u32(&w, wid);
+	wbuf_u8(&w, (uint8_t)what);
+	put_entry(&w);
+	say(M_KV_ENTRY, 0, &w);
+}
+
+static void
+say_kv_ready(uint32_t wid)
+{
+	struct wbuf w;
+
+	wbuf_init(&w, 16);
+	wbuf_u32(&w, wid);
+	say(M_KV_READY, 0, &w);
+}
+
+ATF_TC_WITHOUT_HEAD(kv_watches);
+ATF_TC_BODY(kv_watches, tc)
+{
+	static const struct cl_kv_ops ops = { .is = on_is,
+		.was = on_was,
+		.ready = on_ready,
+		.failed = on_failed };
+	struct cl_watch *wt;
+	struct rbuf r;
+	uint32_t wid;
+
+	setup();
+	ATF_REQUIRE_EQ(0, cl_kv_watch(cl, "k", 0, &ops, NULL, &wt));
+	wid = asked(M_KV_WATCH, &r);
+	ATF_CHECK_EQ(wid, rbuf_u32(&r));
+	say_kv_entry(wid, KV_IS);
+	say_kv_ready(wid);
+	say_kv_entry(wid, KV_WAS);
+	expect("is key=value@3.12:42 ready was key=value@3.12:42 ");
+	ATF_CHECK_EQ(0, cl_kv_unwatch(wt));
+	(void)asked(M_KV_UNWATCH, &r);
+	say_kv_entry(wid, KV_IS);
+	expect("");
+	/* One that is only a look ends by itself. */
+	ATF_REQUIRE_EQ(0, cl_kv_watch(cl, "", CL_KV_ONCE, &ops, NULL, &wt));
+	wid = asked(M_KV_WATCH, &r);
+	say_kv_ready(wid);
+	say_kv_entry(wid, KV_IS);
+	expect("ready ");
+	ATF_REQUIRE_EQ(0, cl_kv_watch(cl, "", 0, &ops, NULL, &wt));
+	say_result(asked(M_KV_WATCH, &r), ENOSPC, "full");
+	expect("failed28 ");
+	teardown();
+}
+
 ATF_TP_ADD_TCS(tp)
 {
+	ATF_TP_ADD_TC(tp, kv_requests);
+	ATF_TP_ADD_TC(tp, kv_watches);
 	ATF_TP_ADD_TC(tp, levels);
 	ATF_TP_ADD_TC(tp, barriers);
 	ATF_TP_ADD_TC(tp, events);
