@@ -9,4 +9,5 @@ CL_SRCS := clusterd/libclusterd/cl_conn.c clusterd/libclusterd/cl_member.c \
 $(call archive,clusterd/libclusterd.a,$(CL_SRCS))
 $(call shlib,lib/libclusterd.so.0,$(CL_SRCS) clusterd/libclusterd/cl_assert.c,,clusterd/libclusterd/libclusterd.map)
 INSTALL_LIB += $(O)/lib/libclusterd.so.0
-INSTALL_HDR += clusterd/libclusterd/clusterd.h
+INSTALL_HDR += clusterd/libclusterd/clusterd.h \
+	clusterd/libclusterd/clusterd_services.h

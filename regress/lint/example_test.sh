@@ -14,7 +14,7 @@ compile_head() { atf_set require.progs cc; }
 compile_body() {
 	case $O in *-san*|*-cov*) atf_skip "a sanitizer's library needs a program built alike" ;; esac
 	mkdir include
-	cp $SRC/clusterd/libclusterd/clusterd.h include
+	cp $SRC/clusterd/libclusterd/clusterd*.h include
 	ln -s $O/lib/libclusterd.so.0 libclusterd.so
 	n=0
 	for m in $SRC/man/cl_*.3; do

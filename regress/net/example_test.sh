@@ -28,7 +28,7 @@ up() {
 	export LAB
 	echo $LAB >lab
 	mkdir include
-	cp $SRC/clusterd/libclusterd/clusterd.h include
+	cp $SRC/clusterd/libclusterd/clusterd*.h include
 	ln -s $O/lib/libclusterd.so.0 libclusterd.so
 	for m in $SRC/man/cl_*.3; do
 		name=$(basename $m .3)

@@ -34,7 +34,11 @@ inv_name(enum invariant inv)
 {
 	static const char *const names[INV_MAX] = { "assertion", "view-agree",
 		"view-order", "primary-quorum", "primary-one", "group-order",
-		"group-safe", "group-fifo", "lock-exclude", "lock-value", "lock-answer", "slots", "fence-first", "fence-quorum", "nonce", "live-view", "live-locks", "live-groups", "view-change", "group-state", "service-order", "levels", "barrier", "kv", "live-services" };
+		"group-safe", "group-fifo", "lock-exclude", "lock-value",
+		"lock-answer", "slots", "fence-first", "fence-quorum", "nonce",
+		"live-view", "live-locks", "live-groups", "view-change",
+		"group-state", "service-order", "levels", "barrier", "kv",
+		"live-services" };
 
 	return names[inv];
 }
