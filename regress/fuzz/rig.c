@@ -431,12 +431,31 @@ rig_snapshot(struct rig *r, uint16_t id, enum service svc, struct wbuf *w)
 	struct bus bus;
 
 	bus_init(&bus);
-	if (svc == SVC_FENCE)
+	switch (svc) {
+	case SVC_FENCE:
 		fencing_note(r->node[id]->fencing, &want, &bus);
-	else if (svc == SVC_LSPACE)
+		break;
+	case SVC_LSPACE:
 		lspace_note(r->node[id]->lspace, &want, &bus);
-	else
+		break;
+	case SVC_GROUP:
 		group_note(r->node[id]->group, &want, &bus);
+		break;
+	case SVC_EVENT:
+		evchan_note(r->node[id]->evchan, &want, &bus);
+		break;
+	case SVC_LEVEL:
+		levels_note(r->node[id]->levels, &want, &bus);
+		break;
+	case SVC_BARRIER:
+		barriers_note(r->node[id]->barriers, &want, &bus);
+		break;
+	case SVC_KV:
+		kv_note(r->node[id]->kv, &want, &bus);
+		break;
+	case SVC_MAX:
+		break;
+	}
 	n = bus_take(&bus);
 	ASSERT(n != NULL && n->type == NOTE_SNAP && n->service == svc);
 	wbuf_bytes(w, n->data, n->len);
