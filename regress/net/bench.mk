@@ -1,0 +1,1 @@
+$(call shtest,regress/net/bench_test)
