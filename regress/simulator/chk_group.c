@@ -259,6 +259,8 @@ chk_group_told(struct sim *s, unsigned node, struct sim_client *c, bool view,
 		    "a message of client %llu that nobody sent",
 		    (unsigned long long)from);
 	STAILQ_INSERT_TAIL(&c->told, t, entry);
+	if (c->fresh == NULL)
+		c->fresh = t;
 	if (!view)
 		c->group_told = from << 32 | t->number;
 	/* Messages can be sent from the first view on, whatever it counts. */
@@ -272,10 +274,9 @@ count(struct sim *s, unsigned node, struct sim_client *c, uint64_t epoch,
 {
 	struct told *t;
 
-	STAILQ_FOREACH(t, &c->told, entry) {
-		if (t->safe && !t->counted)
-			in_sequence(s, node, c, t, SEQ_SAFE);
-		t->counted = true;
+	for (; c->fresh != NULL; c->fresh = STAILQ_NEXT(c->fresh, entry)) {
+		if (c->fresh->safe)
+			in_sequence(s, node, c, c->fresh, SEQ_SAFE);
 	}
 	while ((t = STAILQ_FIRST(&c->told)) != NULL &&
 	    (over || t->epoch < epoch)) {
@@ -323,6 +324,7 @@ chk_group_left(struct sim_client *c)
 		STAILQ_REMOVE_HEAD(&c->told, entry);
 		free(t);
 	}
+	c->fresh = NULL;
 	memset(c->places, 0, sizeof(c->places));
 	c->group_n = 0;
 }

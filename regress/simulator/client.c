@@ -247,13 +247,16 @@ void
 client_act(struct sim *s, unsigned node, unsigned i)
 {
 	struct sim_client *c = &s->nodes[node].clients[i];
-	uint64_t life = s->nodes[node].life;
+	uint64_t life = s->nodes[node].life, most = 2 * s->profile.op_every;
 
 	if (s->now < c->next_at)
 		return;
 	act(s, node, c);
+	/* As many acts as sixteen nodes have: each is a message to all. */
+	if (s->n > 16)
+		most = most * s->n * s->n / (16 * 16);
 	if (node_on(s, node) && s->nodes[node].life == life)
-		client_wake(s, node, i, draw(s, 100, 2 * s->profile.op_every));
+		client_wake(s, node, i, draw(s, 100, most));
 }
 
 /* ---- what the daemon says ------------------------------------------------ */

@@ -1,6 +1,7 @@
 #!/bin/sh
 # mutants.sh BUILD [NUMBER...]: builds the simulator with each planted bug and
 # runs seeds until it is caught.  Fails if one is not.
+# Also shrinks the first failing run that it finds.
 # Run it by `make mutants`, which has built BUILD and set CC_CORE, the command
 # that compiles a source of the core, and LD_SIM, the one that links.
 set -u
@@ -11,6 +12,7 @@ here=$(dirname "$0")
 dir=$build/regress/mutants
 mkdir -p "$dir" || exit 1
 missed=0
+shrunk=no
 printf '%-6s %-13s %-26s %s\n' number source 'caught by' seed
 while read -r number source seeds what; do
 	case $number in \#*|'') continue ;; esac
@@ -35,6 +37,17 @@ while read -r number source seeds what; do
 	fi
 	printf '%-6s %-13s %-26s %s  (%s)\n' "$number" "$source" \
 	    "${caught% *}" "${caught#* }" "$what"
+	# The shrinker proves itself on the first one that was caught.
+	if [ "$shrunk" = no ] && [ "${caught#* }" != - ]; then
+		shrunk=yes
+		"$dir/sim-$number" -s "${caught#* }" -S >"$dir/shrunk" || exit 1
+		sed 's/^/	/' "$dir/shrunk"
+		small=$(sed -n 's/^sim //p' "$dir/shrunk")
+		if "$dir/sim-$number" $small >/dev/null 2>&1; then
+			echo "sim $small: does not fail" >&2
+			exit 1
+		fi
+	fi
 	rm -f "$dir/$number.o" "$dir/sim-$number"
 done <"$here/MUTANTS"
 [ "$missed" -eq 0 ] || echo "$missed planted bugs were not caught" >&2

@@ -3,19 +3,20 @@
 
 /*
  * The networks: datagrams are lost, doubled, delayed differently (and so
- * reordered), altered in a bit, cut off in one direction or both, and
- * recorded by an attacker who sends them again later.
+ * reordered), altered in a bit, cut off in one direction or both, dropped
+ * when they are too long for a link, held up on a slow one, and recorded by
+ * an attacker who sends them again later.
  */
 
 #include "sim.h"
 
-static void
-arrive(struct sim *s, unsigned to, unsigned link, const uint8_t *data,
-    size_t len)
+static struct sim_event *
+arrive(struct sim *s, unsigned to, unsigned link, uint64_t more,
+    const uint8_t *data, size_t len)
 {
 	struct net *net = &s->net;
 	struct sim_event *e;
-	uint64_t delay = sim_between(s, net->lat_min, net->lat_max);
+	uint64_t delay = more + sim_between(s, net->lat_min, net->lat_max);
 
 	if (sim_chance(s, net->spike))
 		delay += sim_between(s, 0, 50 * MS);
@@ -26,9 +27,19 @@ arrive(struct sim *s, unsigned to, unsigned link, const uint8_t *data,
 	e->data = malloc(MAX(len, (size_t)1));
 	ASSERT(e->data != NULL);
 	memcpy(e->data, data, len);
-	if (sim_chance(s, net->flip))
+	if (len > 0 && sim_chance(s, net->flip)) {
+		e->bad = true;
 		e->data[rng_below(&s->rng, len)] ^=
 		    (uint8_t)(1U << rng_below(&s->rng, 8));
+	}
+	return e;
+}
+
+void
+net_forge(struct sim *s, unsigned to, unsigned link, const uint8_t *data,
+    size_t len)
+{
+	arrive(s, to, link, 0, data, len)->bad = true;
 }
 
 static void
@@ -58,18 +69,28 @@ net_send(struct sim *s, unsigned from, unsigned to, unsigned link,
     const uint8_t *data, size_t len)
 {
 	struct net *net = &s->net;
+	uint64_t slow = net->dir[from][to][link].slow;
 
-	s->packets++;
+	if (s->packets++ % 16 == 0) {
+		memcpy(net->sample, data, len);
+		net->samplelen = len;
+	}
 	if (net->replay)
 		record(s, to, link, data, len);
 	if (net->dir[from][to][link].cut)
 		return;
+	if (net->dir[from][to][link].mtu != 0 &&
+	    len > net->dir[from][to][link].mtu)
+		return;
+	if (s->stranger != NULL)
+		stranger_hear(s, to, link, data, len);
 	if (sim_chance(s, net->loss) ||
 	    sim_chance(s, net->dir[from][to][link].loss))
 		return;
-	arrive(s, to, link, data, len);
+	slow = slow == 0 ? 0 : sim_between(s, slow / 2, slow);
+	arrive(s, to, link, slow, data, len);
 	if (sim_chance(s, net->dup))
-		arrive(s, to, link, data, len);
+		arrive(s, to, link, slow, data, len);
 }
 
 void
@@ -82,7 +103,7 @@ net_replay(struct sim *s)
 		return;
 	if (net->nrecord > 0) {
 		i = rng_below(&s->rng, net->nrecord);
-		arrive(s, net->record[i].to, net->record[i].link,
+		arrive(s, net->record[i].to, net->record[i].link, 0,
 		    net->record[i].data, net->record[i].len);
 	}
 	/* It goes on in calm times: an attacker does not rest. */

@@ -95,6 +95,45 @@ stop_soon(struct sim *s, unsigned i, int what)
 
 /* ---- what the core wants done ------------------------------------------ */
 
+/* The moment that a fault waits for: does the node pause now? */
+static void
+unlucky(struct sim *s, unsigned i, enum unlucky moment)
+{
+	struct sim_node *n = &s->nodes[i];
+
+	if (n->unlucky != moment || s->calm)
+		return;
+	n->unlucky = UN_NONE;
+	node_pause(s, i, n->unlucky_len);
+}
+
+/* What the last life made durable is gone, or is the version before. */
+void
+node_lose_disk(struct sim *s, unsigned i, bool all)
+{
+	struct sim_node *n = &s->nodes[i];
+
+	free(n->stored);
+	n->stored = all ? NULL : n->older;
+	n->storedlen = all ? 0 : n->olderlen;
+	if (all)
+		free(n->older);
+	n->older = NULL;
+	n->last_epoch = 0;
+}
+
+/* What was on its way is durable. */
+static void
+keep_stored(struct sim_node *n)
+{
+	free(n->older);
+	n->older = n->stored;
+	n->olderlen = n->storedlen;
+	n->stored = n->storing;
+	n->storedlen = n->storinglen;
+	n->storing = NULL;
+}
+
 static void
 begin_store(struct sim *s, unsigned i, const struct action *act)
 {
@@ -109,6 +148,7 @@ begin_store(struct sim *s, unsigned i, const struct action *act)
 	ASSERT(n->storing != NULL);
 	memcpy(n->storing, act->data, act->len);
 	n->storinglen = act->len;
+	unlucky(s, i, UN_BEFORE_STORE);
 	e = heap_add(&s->heap, s->now + len, SE_STORED);
 	e->node = i;
 	e->life = n->life;
@@ -137,12 +177,8 @@ node_shut(struct sim *s, unsigned i)
 	}
 	n->nwaiting = 0;
 	/* What was on its way to the disk got there, or it did not. */
-	if (n->storing != NULL && sim_chance(s, 500)) {
-		free(n->stored);
-		n->stored = n->storing;
-		n->storedlen = n->storinglen;
-		n->storing = NULL;
-	}
+	if (n->storing != NULL && sim_chance(s, 500))
+		keep_stored(n);
 	free(n->storing);
 	n->storing = NULL;
 	n->busy = false;
@@ -260,6 +296,7 @@ static bool
 step(struct sim *s, unsigned i, struct event *ev)
 {
 	struct sim_node *n = &s->nodes[i];
+	uint64_t epoch = n->view.epoch;
 	struct actions acts;
 	struct action *act;
 	struct held *h;
@@ -272,7 +309,10 @@ step(struct sim *s, unsigned i, struct event *ev)
 		ev->more = sim_chance(s, 400);
 	actions_init(&acts);
 	node_step(n->core, ev, &acts);
-	node_check(n->core);
+	/* Large clusters are looked at now and then: it costs as much as they
+	   do. */
+	if (s->n <= 16 || s->steps % 16 == 0)
+		node_check(n->core);
 	while ((act = actions_take(&acts)) != NULL) {
 		if (act->type == ACT_FENCE_START)
 			chk_fence_start(s, i, act);
@@ -284,24 +324,9 @@ step(struct sim *s, unsigned i, struct event *ev)
 	if (!drain(s, i))
 		return false;
 	chk_view_step(s, i);
+	if (n->view.epoch != epoch)
+		unlucky(s, i, UN_VIEW);
 	return true;
-}
-
-void
-node_stored(struct sim *s, unsigned i)
-{
-	struct sim_node *n = &s->nodes[i];
-	struct event ev = { .type = EV_STORED };
-
-	free(n->stored);
-	n->stored = n->storing;
-	n->storedlen = n->storinglen;
-	n->storing = NULL;
-	n->busy = false;
-	if (!drain(s, i) || n->paused)
-		return;
-	if (step(s, i, &ev))
-		arm(s, i);
 }
 
 /* ---- inputs ------------------------------------------------------------ */
@@ -324,6 +349,26 @@ keep(struct sim_node *n, const struct event *ev)
 	}
 	STAILQ_INSERT_TAIL(&n->waiting, w, entry);
 	n->nwaiting++;
+}
+
+void
+node_stored(struct sim *s, unsigned i)
+{
+	struct sim_node *n = &s->nodes[i];
+	struct event ev = { .type = EV_STORED };
+
+	keep_stored(n);
+	n->busy = false;
+	unlucky(s, i, UN_AFTER_STORE);
+	if (n->paused) {
+		/* The helper has said so; the engine reads it when it runs. */
+		keep(n, &ev);
+		return;
+	}
+	if (!drain(s, i))
+		return;
+	if (step(s, i, &ev))
+		arm(s, i);
 }
 
 void
@@ -388,7 +433,7 @@ node_resume(struct sim *s, unsigned i)
 	n->paused = false;
 	n->run_since = s->now;
 	sim_trace(s, "n%u resumes", n->id);
-	while (on && (w = STAILQ_FIRST(&n->waiting)) != NULL) {
+	while (on && !n->paused && (w = STAILQ_FIRST(&n->waiting)) != NULL) {
 		STAILQ_REMOVE_HEAD(&n->waiting, entry);
 		n->nwaiting--;
 		on = step(s, i, &w->ev) && n->life == life;
@@ -417,7 +462,8 @@ node_boot(struct sim *s, unsigned i)
 	n->sim = s;
 	n->inc = nc.incarnation = 1700000000 * SEC + s->now + n->life;
 	n->offset = (int64_t)sim_between(s, 1, 1000 * SEC);
-	n->ppm = (int)sim_between(s, 0, 400) - 200;
+	n->ppm = (int)sim_between(s, 0, 2 * (unsigned)s->profile.ppm) -
+	    s->profile.ppm;
 	n->timer_at = UINT64_MAX;
 	n->gen++;
 	n->run_since = s->now;

@@ -91,10 +91,15 @@ static void
 announce(struct sim *s, enum invariant inv, const char *text)
 {
 	print_tail(s);
+	if (s->report > 0 && write(s->report, &inv, sizeof(inv)) == -1)
+		_exit(2);
 	printf("seed %llu nodes %u time %.1f: invariant %d (%s) broken at "
 	       "%.6f: %s\n",
 	    (unsigned long long)s->seed, s->n, (double)s->until / 1e6, inv,
 	    inv_name(inv), (double)s->now / 1e6, text);
+	if (s->report > 0 &&
+	    write(s->report, &s->nfaults, sizeof(s->nfaults)) == -1)
+		_exit(2);
 	fflush(stdout);
 	_exit(1);
 }
@@ -165,7 +170,7 @@ make_conf(struct sim *s)
 	c->nnodes = s->n;
 	c->nlinks = SIM_LINKS;
 	conf_profile(c, sim_chance(s, 500) ? DETECT_FAST : DETECT_NORMAL);
-	c->wait_for_all = sim_chance(s, 200);
+	c->wait_for_all = sim_chance(s, 200) && !s->off[ST_WAIT_FOR_ALL];
 	c->fence_on_join_delay_us = sim_between(s, 100 * MS, 2 * SEC);
 	c->devices = calloc(SIM_DEVICES_MAX, sizeof(*c->devices));
 	ASSERT(c->devices != NULL);
@@ -190,10 +195,9 @@ make_conf(struct sim *s)
 }
 
 static void
-sim_init(struct sim *s)
+seed_generators(struct sim *s)
 {
 	uint64_t seed[4] = { s->seed, 1, 2, 3 };
-	struct sim_event *e;
 	unsigned i;
 
 	rng_seed(&s->rng, seed);
@@ -204,8 +208,33 @@ sim_init(struct sim *s)
 		rng_u64(&s->rng);
 		rng_u64(&s->crng);
 	}
+}
+
+unsigned
+sim_nodes(uint64_t seed)
+{
+	struct sim *s = calloc(1, sizeof(*s));
+	unsigned n;
+
+	ASSERT(s != NULL);
+	s->seed = seed;
+	seed_generators(s);
+	n = (unsigned)sim_between(s, 3, 7);
+	free(s);
+	return n;
+}
+
+static void
+sim_init(struct sim *s)
+{
+	struct sim_event *e;
+	unsigned i, drawn;
+
+	seed_generators(s);
+	drawn = (unsigned)sim_between(s, 3, 7);
+	/* Drawn in any case: a number that is given changes nothing else. */
 	if (s->n == 0)
-		s->n = (unsigned)sim_between(s, 3, 7);
+		s->n = drawn;
 	s->dead = -1;
 	s->hash = UINT64_C(0xcbf29ce484222325);
 	s->conf = make_conf(s);
@@ -227,6 +256,8 @@ sim_init(struct sim *s)
 	operator_next(s);
 	if (s->net.replay)
 		heap_add(&s->heap, 1 * SEC, SE_REPLAY);
+	if (s->profile.stranger)
+		stranger_start(s);
 }
 
 static void
@@ -238,7 +269,9 @@ sim_free(struct sim *s)
 		if (node_on(s, i))
 			node_shut(s, i);
 		free(s->nodes[i].stored);
+		free(s->nodes[i].older);
 	}
+	stranger_free(s);
 	heap_clear(&s->heap);
 	net_clear(s);
 	chk_view_free(s);
@@ -310,6 +343,9 @@ handle(struct sim *s, struct sim_event *e)
 		break;
 	case SE_REPLAY:
 		net_replay(s);
+		break;
+	case SE_STRANGER:
+		stranger_timer(s, e->gen);
 		break;
 	}
 }
@@ -397,7 +433,7 @@ advance(struct sim *s)
 	return false;
 }
 
-static void
+void
 sim_run(struct sim *s)
 {
 	struct sim_event *e;
@@ -456,8 +492,8 @@ sums_add(struct sums *t, const struct sums *one)
 	t->usec += one->usec;
 }
 
-static struct sim *
-new_run(const struct sim *proto, uint64_t seed)
+struct sim *
+sim_new(const struct sim *proto, uint64_t seed)
 {
 	struct sim *s = malloc(sizeof(*s));
 
@@ -471,7 +507,7 @@ new_run(const struct sim *proto, uint64_t seed)
 static void
 run_one(const struct sim *proto)
 {
-	struct sim *s = new_run(proto, proto->seed);
+	struct sim *s = sim_new(proto, proto->seed);
 
 	sim_run(s);
 	printf("seed %llu nodes %u: ok, %.1f s, hash %016llx: %llu steps, "
@@ -507,7 +543,7 @@ worker(const struct sim *proto, uint64_t count, unsigned jobs, unsigned me,
 		if (pid == 0) {
 			struct sums one = { 0 };
 
-			s = new_run(proto, proto->seed + i);
+			s = sim_new(proto, proto->seed + i);
 			sim_run(s);
 			add_up(&one, s);
 			if (write(fds[1], &one, sizeof(one)) != sizeof(one))
@@ -579,8 +615,8 @@ static void NORETURN
 usage(void)
 {
 	fprintf(stderr,
-	    "usage: sim [-kv] [-c count] [-j jobs] [-n nodes] [-p profile] "
-	    "[-s seed] [-T seconds]\n");
+	    "usage: sim [-kSv] [-c count] [-j jobs] [-n nodes] [-p profile] "
+	    "[-s seed] [-T seconds] [-x numbers]\n");
 	exit(2);
 }
 
@@ -601,14 +637,14 @@ main(int argc, char **argv)
 	struct sim *proto = calloc(1, sizeof(*proto));
 	uint64_t count = 0;
 	unsigned jobs = 1;
-	bool keep_going = false;
+	bool keep_going = false, smaller = false;
 	int ch, status = 0;
 
 	if (proto == NULL || sodium_init() == -1)
 		errx(1, "cannot start");
 	proto->seed = 1;
 	proto->until = 8 * SEC;
-	while ((ch = getopt(argc, argv, "c:j:kn:p:s:T:v")) != -1) {
+	while ((ch = getopt(argc, argv, "c:j:kn:p:Ss:T:vx:")) != -1) {
 		switch (ch) {
 		case 'c':
 			count = number(optarg, 1, 100000000);
@@ -625,6 +661,9 @@ main(int argc, char **argv)
 		case 'p':
 			proto->want_profile = optarg;
 			break;
+		case 'S':
+			smaller = true;
+			break;
 		case 's':
 			proto->seed = number(optarg, 0, INT64_MAX);
 			break;
@@ -634,13 +673,19 @@ main(int argc, char **argv)
 		case 'v':
 			proto->verbose = true;
 			break;
+		case 'x':
+			if (!shrink_parse(proto, optarg))
+				errx(2, "%s: no list of numbers", optarg);
+			break;
 		default:
 			usage();
 		}
 	}
 	if (argc != optind)
 		usage();
-	if (count > 0)
+	if (smaller)
+		status = shrink(proto);
+	else if (count > 0)
 		status = run_many(proto, count, jobs, keep_going);
 	else
 		run_one(proto);

@@ -16,7 +16,7 @@
 #include "core/node.h"
 #include "core/rng.h"
 
-#define SIM_NODES_MAX	16
+#define SIM_NODES_MAX	64
 #define SIM_LINKS	2
 #define SIM_CLIENTS	2	/* of one node */
 #define SIM_LOCKS	3	/* of one client */
@@ -69,7 +69,7 @@ enum sim_event_type {
 	SE_PACKET = 1,	/* node, link, data: a datagram arrives */
 	SE_TIMER,	/* node, gen */
 	SE_STORED,	/* node, life */
-	SE_FAULT,	/* what = enum fault */
+	SE_FAULT,	/* the next one; see fault.c */
 	SE_UNFAULT,	/* what, node, other, link: it ends */
 	SE_RESTART,	/* node, life: the machine comes up again */
 	SE_STOP,	/* node, life: the daemon is asked to end */
@@ -78,7 +78,8 @@ enum sim_event_type {
 	SE_KILL,	/* node = victim, life: power goes off */
 	SE_CLIENT,	/* node, life, what = client index: it acts */
 	SE_REPLAY,	/* the attacker sends an old datagram */
-	SE_OPERATOR
+	SE_OPERATOR,
+	SE_STRANGER	/* gen: the foreign cluster's node has a timer due */
 };
 
 struct sim_event {
@@ -91,6 +92,7 @@ struct sim_event {
 	int		 what;
 	uint32_t	 req;
 	bool		 ok;
+	bool		 bad;	/* a datagram that must be refused */
 	size_t		 len;
 	uint8_t		*data;	/* owned */
 };
@@ -141,7 +143,6 @@ struct sim_place {
 struct told {
 	STAILQ_ENTRY(told) entry;
 	bool		 view, safe;
-	bool		 counted;	/* in the sequence of what is safe */
 	uint64_t	 epoch;		/* of the node's view then */
 	uint64_t	 from;
 	uint32_t	 number;
@@ -167,6 +168,7 @@ struct sim_client {
 	struct sim_place places[2];
 	/* Told, and not yet counted; see chk_group.c. */
 	STAILQ_HEAD(, told) told;
+	struct told	*fresh;	/* the first not counted as safe; or NULL */
 	uint32_t	*last;		/* numbers, by sender; owned */
 	size_t		 nlast;
 	uint32_t	 sent, delivered; /* own messages */
@@ -188,6 +190,9 @@ struct waiting {	/* an input that came while the node was paused */
 	uint8_t		*data;
 };
 
+/* Moments at which a pause hurts more than at others. */
+enum unlucky { UN_NONE = 0, UN_BEFORE_STORE, UN_AFTER_STORE, UN_VIEW };
+
 struct sim_node {
 	struct sim	*sim;
 	uint16_t	 id;
@@ -198,11 +203,15 @@ struct sim_node {
 	uint64_t	 run_since;	/* true time of the last resume or start */
 	int64_t		 offset;	/* of its clock */
 	int		 ppm;		/* its clock's rate */
+	enum unlucky	 unlucky;	/* it pauses at the next such moment, */
+	uint64_t	 unlucky_len;	/* us, for so long */
 	uint64_t	 gen;		/* of the timer that counts */
 	uint64_t	 timer_at;	/* local deadline armed, or UINT64_MAX */
 	/* durable state, and one on its way to the disk */
 	uint8_t		*stored, *storing;
 	size_t		 storedlen, storinglen;
+	uint8_t		*older;		/* what was durable before stored */
+	size_t		 olderlen;
 	bool		 busy;
 	STAILQ_HEAD(, held) held;
 	STAILQ_HEAD(, waiting) waiting;
@@ -221,6 +230,8 @@ struct net {
 	struct {
 		bool	 cut;
 		unsigned loss;		/* permille */
+		unsigned mtu;		/* longer ones are dropped; 0: none */
+		uint64_t slow;		/* us more */
 	}		 dir[SIM_NODES_MAX][SIM_NODES_MAX][SIM_LINKS];
 	unsigned	 loss, dup, flip;	/* permille, everywhere */
 	uint64_t	 lat_min, lat_max;	/* us */
@@ -232,14 +243,31 @@ struct net {
 		unsigned to, link;
 	}		 record[128];
 	unsigned	 nrecord;
+	/* A late datagram, for forgers. */
+	uint8_t		 sample[1500];
+	size_t		 samplelen;
 };
 
 /* ---- faults: fault.c --------------------------------------------------- */
 
 enum fault {
 	F_CRASH = 0, F_PAUSE, F_SHORT_PAUSE, F_PARTITION, F_ISOLATE,
-	F_ONE_WAY, F_LINK, F_LOSS, F_STOP, F_CLIENT, F_MAX
+	F_ONE_WAY, F_LINK, F_LOSS, F_STOP, F_CLIENT, F_SLOW, F_MTU,
+	F_GARBAGE, F_UNLUCKY, F_DISK, F_MAX
 };
+
+/*
+ * What can be left out of a run by number (-x).  The first ones hold for the
+ * whole run, if it drew them; faults are counted from FAULT_FIRST on.  Each
+ * fault has a generator of its own: leaving one out changes no other.
+ */
+enum standing {
+	ST_LOSS = 1, ST_DUP, ST_FLIP, ST_SPIKE, ST_REPLAY, ST_FENCE,
+	ST_COMMANDS, ST_DRIFT, ST_STRANGER, ST_WAIT_FOR_ALL, ST_MAX
+};
+
+#define FAULT_FIRST	20
+#define FAULT_MAX	4096	/* later ones cannot be left out */
 
 struct profile {
 	unsigned	 weight[F_MAX];
@@ -249,6 +277,8 @@ struct profile {
 	uint64_t	 fence_min, fence_max;	/* us of a run */
 	uint64_t	 op_every;	/* us between acts of a client */
 	unsigned	 commands;	/* permille of visits of the operator */
+	int		 ppm;		/* largest error of a clock's rate */
+	bool		 stranger;	/* another cluster uses the same networks */
 };
 
 enum phase { PH_FAULTS = 0, PH_SETTLE, PH_WORK, PH_DRAIN, PH_DEATH };
@@ -268,6 +298,10 @@ struct sim {
 	const char	*want_profile;	/* or NULL: drawn */
 	struct rng	 rng;		/* network and faults */
 	struct rng	 crng;		/* clients */
+	struct rng	 frng;		/* the fault at hand */
+	unsigned	 nfaults;	/* so far */
+	bool		 off[FAULT_MAX]; /* left out, by number */
+	int		 report;	/* where a failure is told, for -S; or 0 */
 	struct heap	 heap;
 	struct conf	*conf;
 	uint8_t		 key[32];
@@ -288,6 +322,7 @@ struct sim {
 	struct chk_group *chk_group;
 	struct chk_lock	*chk_lock;
 	struct chk_service *chk_service;
+	struct stranger	*stranger;
 	uint64_t	 counters[SIM_NODES_MAX][SIM_NODES_MAX];
 	uint64_t	 counter_life[SIM_NODES_MAX];
 	/* statistics of the run, printed at its end */
@@ -295,6 +330,11 @@ struct sim {
 };
 
 /* sim.c */
+/* How many nodes a seed draws, unless it is told. */
+unsigned sim_nodes(uint64_t seed);
+/* One run, which is on this process alone; a failure ends the process. */
+void	 sim_run(struct sim *);
+struct sim *sim_new(const struct sim *proto, uint64_t seed);
 /* Names the seed, the invariant and the last lines of the trace; exits 1. */
 void	 sim_fail(struct sim *, enum invariant, const char *fmt, ...)
 	    PRINTF_LIKE(3, 4) NORETURN;
@@ -316,10 +356,14 @@ void	 node_stored(struct sim *, unsigned);
 bool	 node_on(const struct sim *, unsigned);
 int	 node_index(const struct sim *, uint16_t id);
 uint64_t node_local(const struct sim *, unsigned);
+void	 node_lose_disk(struct sim *, unsigned, bool all);
 
 /* net.c */
 void	 net_send(struct sim *, unsigned from, unsigned to, unsigned link,
 	    const uint8_t *, size_t);
+/* Somebody else sends: bytes that no node of ours may believe. */
+void	 net_forge(struct sim *, unsigned to, unsigned link, const uint8_t *,
+	    size_t);
 void	 net_heal(struct sim *);
 void	 net_replay(struct sim *);
 void	 net_clear(struct sim *);
@@ -333,6 +377,19 @@ void	 profile_draw(struct sim *);
 void	 fault_next(struct sim *);
 void	 fault_happen(struct sim *);
 void	 fault_end(struct sim *, const struct sim_event *);
+
+/* stranger.c: a node of another cluster with the same addresses. */
+void	 stranger_start(struct sim *);
+void	 stranger_timer(struct sim *, uint64_t gen);
+/* It sees what is sent to the node whose address it uses. */
+void	 stranger_hear(struct sim *, unsigned to, unsigned link,
+	    const uint8_t *, size_t);
+void	 stranger_free(struct sim *);
+
+/* shrink.c: finds a smaller run that breaks the same; prints its command. */
+int	 shrink(const struct sim *proto);
+/* -x: numbers and ranges, with commas between.  False: malformed. */
+bool	 shrink_parse(struct sim *, const char *);
 
 /* operator.c */
 void	 operator_next(struct sim *);
