@@ -553,6 +553,17 @@ link_stalled(const struct link_layer *l, uint16_t node)
 	return p != NULL && p->up && p->stalled;
 }
 
+size_t
+link_queued(const struct link_layer *l)
+{
+	size_t most = 0;
+	unsigned i;
+
+	for (i = 0; i < l->npeers; i++)
+		most = MAX(most, stream_queued(l->peers[i].stream));
+	return most;
+}
+
 uint64_t
 link_rejects(const struct link_layer *l, uint16_t node, enum link_reject why)
 {

@@ -45,6 +45,8 @@ void	 link_get(const struct link_layer *, uint16_t node, unsigned link,
 bool	 link_session(const struct link_layer *, uint16_t node, uint64_t *inc);
 /* Its engine does not run, says its beat process. */
 bool	 link_stalled(const struct link_layer *, uint16_t node);
+/* The longest queue towards a peer, bytes. */
+size_t	 link_queued(const struct link_layer *);
 /* Datagrams refused, by reason; names by link_reject_name(). */
 enum link_reject {
 	LR_SHORT = 0, LR_VERSION, LR_CLUSTER, LR_UNKNOWN_NODE, LR_SELF,

@@ -606,8 +606,13 @@ dispatch(struct node *n, const struct event *ev)
 static void
 overslept(struct node *n, uint64_t late)
 {
+#if MUTANT == 951
+	if (late < n->conf->heartbeat_us)
+		return;
+#else
 	if (late + 2 * n->conf->heartbeat_us < n->conf->failure_timeout_us)
 		return;
+#endif
 	member_overslept(n->member, late, &n->bus);
 	settle(n);
 }
@@ -715,6 +720,28 @@ node_get_view(const struct node *n, struct node_view *nv)
 		nv->members[i] = v->members[i].node;
 		nv->incs[i] = v->members[i].inc;
 	}
+}
+
+void
+node_get_load(const struct node *n, struct node_load *nl)
+{
+	struct order_info oi;
+
+	order_get(n->order, &oi);
+	nl->order_log = oi.log;
+	nl->order_own = oi.waiting;
+	nl->stream = link_queued(n->link);
+}
+
+uint64_t
+node_refused(const struct node *n)
+{
+	uint64_t sum = 0;
+	int why;
+
+	for (why = 0; why < LR_MAX; why++)
+		sum += link_rejects(n->link, 0, (enum link_reject)why);
+	return sum;
 }
 
 uint64_t

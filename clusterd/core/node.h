@@ -60,5 +60,14 @@ struct node_view {
 };
 void	 node_get_view(const struct node *, struct node_view *);
 uint64_t node_incarnation(const struct node *);
+/* What must stay bounded, whatever others do; bytes. */
+struct node_load {
+	size_t		 order_log;	/* sequenced, and not held by all yet */
+	size_t		 order_own;	/* of our services, not delivered yet */
+	size_t		 stream;	/* the longest queue towards a peer */
+};
+void	 node_get_load(const struct node *, struct node_load *);
+/* Datagrams refused since the start, for whatever reason. */
+uint64_t node_refused(const struct node *);
 
 #endif /* CORE_NODE_H */

@@ -239,7 +239,9 @@ advance(struct order *o, struct bus *bus)
 	}
 	while ((m = STAILQ_FIRST(&o->log)) != NULL && m->pos <= o->stable) {
 		STAILQ_REMOVE_HEAD(&o->log, entry);
+#if MUTANT != 204
 		o->logbytes -= m->len + OMSG_OVERHEAD;
+#endif
 		free(m);
 	}
 }
@@ -279,8 +281,10 @@ next_waiting(struct order *o)
 	m = STAILQ_FIRST(&o->front);
 	if (m == NULL && !o->hold)
 		m = STAILQ_FIRST(&o->queue);
+#if MUTANT != 204
 	if (m != NULL && o->logbytes > 0 && o->logbytes + m->len > ORDER_WINDOW)
 		return NULL;
+#endif
 	return m;
 }
 
@@ -753,6 +757,7 @@ order_get(const struct order *o, struct order_info *oi)
 	oi->held = o->held;
 	oi->stable = o->stable;
 	oi->delivered = o->delivered;
+	oi->log = o->logbytes;
 	oi->waiting = o->minebytes;
 	oi->wedged = !o->open;
 	oi->synced = o->synced && o->open;

@@ -50,6 +50,7 @@ struct order_info {
 	uint64_t	 held;		/* position of the last message here */
 	uint64_t	 stable;	/* every member holds up to here */
 	uint64_t	 delivered;
+	size_t		 log;		/* bytes that some member may lack */
 	size_t		 waiting;	/* bytes of ours without a position */
 	bool		 wedged;
 	bool		 synced;

@@ -5,7 +5,9 @@
  * What must happen once nothing goes wrong any more, and two checks that are
  * too small for a file of their own.
  *
- * INV_LIVE_VIEW  all nodes are in one primary view that is synchronized.
+ * INV_LIVE_VIEW  all nodes are in one primary view that is synchronized, at
+ *	most four failure timeouts and some seconds after all run and hear
+ *	each other (sim.c).
  * INV_LIVE_LOCKS  every client is in the lockspace and has its answers: no
  *	wake-up was lost anywhere on the way.
  * INV_LIVE_GROUPS  every client has seen the whole sequence, and nobody is in

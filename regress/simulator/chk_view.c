@@ -187,7 +187,10 @@ check_stale(struct sim *s, unsigned i)
 	}
 	if (n->stale_since == 0 || n->stale_since < n->run_since)
 		n->stale_since = s->now;
-	else if (s->now - n->stale_since > limit)
+	else if (s->strict)
+		limit = 0;
+	s->stale_max = MAX(s->stale_max, s->now - n->stale_since);
+	if (s->now - n->stale_since > limit)
 		sim_fail(s, INV_PRIMARY_ONE,
 		    "n%u believes in primary view %llu for %llu ms after it "
 		    "was left out of %llu",
@@ -219,6 +222,22 @@ chk_view_step(struct sim *s, unsigned i)
 	if (v.primary && v.synced)
 		chk_group_effective(s, i);
 	check_stale(s, i);
+}
+
+bool
+chk_view_without(const struct sim *s)
+{
+	const struct node_view *v;
+	unsigned i;
+
+	for (i = 0; i < s->n; i++) {
+		v = &s->nodes[i].view;
+		if ((int)i != s->dead &&
+		    (v->epoch == 0 ||
+			has(v, s->nodes[s->dead].id, s->nodes[s->dead].inc)))
+			return false;
+	}
+	return true;
 }
 
 bool

@@ -136,6 +136,7 @@ start(struct sim *s, unsigned node, struct sim_client *c)
 	c->open = true;
 	STAILQ_INIT(&c->told);
 	c->id = ev.client = ++s->next_client;
+	chk_life_born(s, c->id, node);
 	node_input(s, node, &ev);
 	wbuf_init(&w, 256);
 	wbuf_u32(&w, PROTO_VERSION);
@@ -320,16 +321,19 @@ static void
 group(struct sim *s, unsigned node, struct sim_client *c, uint32_t type,
     struct rbuf *r)
 {
+	uint16_t sender;
 	uint64_t from;
 
 	(void)rbuf_u32(r);
 	switch (type) {
 	case M_GROUP_VIEW:
+		chk_life_view(s, node, c, r);
 		chk_group_told(s, node, c, true, 0, r);
 		break;
 	case M_GROUP_MSG:
-		(void)rbuf_u16(r);
+		sender = rbuf_u16(r);
 		from = rbuf_u64(r);
+		chk_life_message(s, node, c, sender, from);
 		if (from == c->id) {
 			c->delivered++;
 			c->sent_at = s->now;

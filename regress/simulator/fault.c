@@ -127,6 +127,12 @@ split(struct sim *s, uint64_t mask, bool on)
 					cut(s, a, b, l, on);
 }
 
+void
+fault_isolate(struct sim *s, unsigned a)
+{
+	split(s, UINT64_C(1) << a, true);
+}
+
 static void
 node_faults(struct sim *s, enum fault what, unsigned a)
 {

@@ -62,6 +62,8 @@ record(struct sim *s, unsigned to, unsigned link, const uint8_t *data,
 	net->record[i].len = len;
 	net->record[i].to = to;
 	net->record[i].link = link;
+	net->record[i].serial = s->packets;
+	net->record[i].seen = 0;
 }
 
 void
@@ -97,14 +99,17 @@ void
 net_replay(struct sim *s)
 {
 	struct net *net = &s->net;
+	struct sim_event *e;
 	uint64_t i;
 
 	if (!net->replay)
 		return;
 	if (net->nrecord > 0) {
 		i = rng_below(&s->rng, net->nrecord);
-		arrive(s, net->record[i].to, net->record[i].link, 0,
+		e = arrive(s, net->record[i].to, net->record[i].link, 0,
 		    net->record[i].data, net->record[i].len);
+		e->record = (unsigned)i + 1;
+		e->serial = net->record[i].serial;
 	}
 	/* It goes on in calm times: an attacker does not rest. */
 	heap_add(&s->heap, s->now + sim_between(s, 500, 20 * MS), SE_REPLAY);

@@ -206,6 +206,7 @@ node_stop(struct sim *s, unsigned i)
 
 	for (k = 0; k < SIM_CLIENTS; k++)
 		client_kill(s, i, k);
+	s->nodes[i].leaving = true;
 	sim_trace(s, "n%u is asked to stop", s->nodes[i].id);
 	stop_soon(s, i, 0);
 }
@@ -324,6 +325,7 @@ step(struct sim *s, unsigned i, struct event *ev)
 	if (!drain(s, i))
 		return false;
 	chk_view_step(s, i);
+	chk_bound(s, i);
 	if (n->view.epoch != epoch)
 		unlucky(s, i, UN_VIEW);
 	return true;
@@ -459,6 +461,7 @@ node_boot(struct sim *s, unsigned i)
 
 	ASSERT(n->core == NULL);
 	n->life++;
+	n->leaving = false;
 	n->sim = s;
 	n->inc = nc.incarnation = 1700000000 * SEC + s->now + n->life;
 	n->offset = (int64_t)sim_between(s, 1, 1000 * SEC);

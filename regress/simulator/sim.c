@@ -22,7 +22,9 @@
 
 #include "sim.h"
 
-#define SETTLE_MAX   (60 * SEC)
+#define SETTLE_MAX (60 * SEC)
+/* From when all are well, above four failure timeouts. */
+#define SETTLE_SLACK (3 * SEC)
 #define WORK_LEN     (1 * SEC)
 #define DETECT_SLACK (3 * SEC)
 #define DRAIN_MAX    (90 * SEC) /* fence devices back off for 30 s */
@@ -38,7 +40,7 @@ inv_name(enum invariant inv)
 		"lock-answer", "slots", "fence-first", "fence-quorum", "nonce",
 		"live-view", "live-locks", "live-groups", "view-change",
 		"group-state", "service-order", "levels", "barrier", "kv",
-		"live-services" };
+		"live-services", "refused", "group-member", "bound", "nap" };
 
 	return names[inv];
 }
@@ -224,6 +226,23 @@ sim_nodes(uint64_t seed)
 	return n;
 }
 
+/* Nothing goes wrong before the one thing that is measured. */
+static void
+make_calm(struct sim *s)
+{
+	conf_profile(s->conf, DETECT_NORMAL);
+	conf_hash(s->conf);
+	memset(&s->profile, 0, sizeof(s->profile));
+	s->profile.every = SEC;
+	s->profile.fence_max = s->profile.fence_min = 500 * MS;
+	s->profile.op_every = 50 * MS;
+	s->profile.ppm = 200;
+	memset(&s->net, 0, sizeof(s->net));
+	s->net.lat_min = 50;
+	s->net.lat_max = 500;
+	s->until = SEC;
+}
+
 static void
 sim_init(struct sim *s)
 {
@@ -241,9 +260,12 @@ sim_init(struct sim *s)
 	for (i = 0; i < sizeof(s->key); i++)
 		s->key[i] = (uint8_t)rng_u64(&s->rng);
 	profile_draw(s);
+	if (s->measure != ME_NONE)
+		make_calm(s);
 	chk_view_init(s);
 	chk_group_init(s);
 	chk_lock_init(s);
+	chk_life_init(s);
 	service_init(s);
 	for (i = 0; i < s->n; i++) {
 		s->nodes[i].id = (uint16_t)(i + 1);
@@ -277,11 +299,30 @@ sim_free(struct sim *s)
 	chk_view_free(s);
 	chk_group_free(s);
 	chk_lock_free(s);
+	chk_life_free(s);
 	service_free(s);
 	conf_free(s->conf);
 }
 
 /* ---- the run ------------------------------------------------------------ */
+
+/* One at a time is not run for less than others wait for it. */
+static void
+nap(struct sim *s)
+{
+	uint64_t most =
+	    s->conf->failure_timeout_us - 3 * s->conf->heartbeat_us - 10 * MS;
+	unsigned i;
+
+	for (i = 0; i < s->n; i++)
+		if (s->nodes[i].paused)
+			return;
+	if (s->phase != PH_WORK || s->now - s->phase_since + most >= WORK_LEN)
+		return;
+	node_pause(s, (unsigned)sim_between(s, 0, s->n - 1),
+	    sim_between(s, 1 * MS, most));
+	heap_add(&s->heap, s->now + most + sim_between(s, 1, 100 * MS), SE_NAP);
+}
 
 static void
 handle(struct sim *s, struct sim_event *e)
@@ -291,11 +332,16 @@ handle(struct sim *s, struct sim_event *e)
 		.link = e->link,
 		.data = e->data,
 		.len = e->len };
+	uint64_t before = UINT64_MAX;
 	bool same = node_on(s, e->node) && n->life == e->life;
 
 	switch (e->type) {
 	case SE_PACKET:
+		if (node_on(s, e->node) && !n->paused)
+			before = node_refused(n->core);
 		node_input(s, e->node, &ev);
+		if (before != UINT64_MAX)
+			chk_refused(s, e->node, e, before);
 		break;
 	case SE_TIMER:
 		node_timer(s, e->node, e->gen);
@@ -344,6 +390,9 @@ handle(struct sim *s, struct sim_event *e)
 	case SE_REPLAY:
 		net_replay(s);
 		break;
+	case SE_NAP:
+		nap(s);
+		break;
 	case SE_STRANGER:
 		stranger_timer(s, e->gen);
 		break;
@@ -357,9 +406,13 @@ enter_phase(struct sim *s, enum phase phase)
 		"drain", "death" };
 
 	s->phase = phase;
-	s->phase_since = s->settled_since = s->now;
+	s->phase_since = s->settled_since = s->well_since = s->now;
 	s->calm = phase != PH_FAULTS;
 	s->calm_kills = 0;
+	s->work_views = s->views;
+	if (phase == PH_WORK)
+		heap_add(&s->heap, s->now + sim_between(s, 1, 100 * MS),
+		    SE_NAP);
 	sim_trace(s, "phase %s", names[phase]);
 }
 
@@ -367,6 +420,11 @@ enter_phase(struct sim *s, enum phase phase)
 static bool
 settled(struct sim *s, uint64_t len)
 {
+	unsigned i;
+
+	for (i = 0; i < s->n; i++)
+		if (!node_on(s, i) || s->nodes[i].paused || s->fences > 0)
+			s->well_since = s->now;
 	if (!chk_view_settled(s) || s->fences > 0)
 		s->settled_since = s->now;
 	return s->now - s->settled_since > len;
@@ -377,7 +435,11 @@ last_death(struct sim *s)
 {
 	s->dead = (int)sim_between(s, 0, s->n - 1);
 	enter_phase(s, PH_DEATH);
-	node_crash(s, (unsigned)s->dead, "for good");
+	s->hit_at = s->now;
+	if (s->measure == ME_CUT)
+		fault_isolate(s, (unsigned)s->dead);
+	else
+		node_crash(s, (unsigned)s->dead, "for good");
 	s->calm_kills = 0;
 }
 
@@ -406,14 +468,27 @@ advance(struct sim *s)
 	case PH_SETTLE:
 		s->calm_kills = 0;
 		/* Silence of before the healing may still come to light. */
-		if (settled(s, detect))
-			enter_phase(s, PH_WORK);
-		else if (in > SETTLE_MAX)
+		if (settled(s, detect)) {
+			s->settle_us = MAX(s->settle_us,
+			    s->settled_since > s->well_since ?
+				s->settled_since - s->well_since :
+				0);
+			if (s->settle_us > 2 * detect + SETTLE_SLACK)
+				sim_fail(s, INV_LIVE_VIEW,
+				    "one view only %llu ms after all were well",
+				    (unsigned long long)(s->settle_us / MS));
+			if (s->measure != ME_NONE)
+				last_death(s);
+			else
+				enter_phase(s, PH_WORK);
+		} else if (in > SETTLE_MAX)
 			chk_live_view(s);
 		break;
 	case PH_WORK:
-		if (in >= WORK_LEN)
-			enter_phase(s, PH_DRAIN);
+		if (in < WORK_LEN)
+			break;
+		chk_nap(s);
+		enter_phase(s, PH_DRAIN);
 		break;
 	case PH_DRAIN:
 		if (!chk_live(s, in > DRAIN_MAX))
@@ -423,6 +498,8 @@ advance(struct sim *s)
 		last_death(s);
 		break;
 	case PH_DEATH:
+		if (s->measure != ME_NONE && s->detect_us != 0)
+			return true;
 		if (in <= detect + DETECT_SLACK && !chk_view_settled(s))
 			break;
 		if (!chk_view_settled(s))
@@ -445,6 +522,9 @@ sim_run(struct sim *s)
 		s->now = e->at;
 		handle(s, e);
 		event_free(e);
+		if (s->phase == PH_DEATH && s->detect_us == 0 &&
+		    chk_view_without(s))
+			s->detect_us = s->now - s->hit_at;
 		if (s->now < look)
 			continue;
 		look = s->now + 20 * MS;
@@ -459,6 +539,7 @@ sim_run(struct sim *s)
 struct sums {
 	uint64_t runs, failed, steps, packets, views, grants, messages, kills;
 	uint64_t basts, values, usec;
+	uint64_t detect, settle, stale; /* the longest, us */
 };
 
 static void
@@ -474,6 +555,9 @@ add_up(struct sums *t, const struct sim *s)
 	t->basts += s->basts;
 	t->values += s->values;
 	t->usec += s->now;
+	t->detect = s->detect_us;
+	t->settle = s->settle_us;
+	t->stale = s->stale_max;
 }
 
 static void
@@ -490,6 +574,9 @@ sums_add(struct sums *t, const struct sums *one)
 	t->basts += one->basts;
 	t->values += one->values;
 	t->usec += one->usec;
+	t->detect = MAX(t->detect, one->detect);
+	t->settle = MAX(t->settle, one->settle);
+	t->stale = MAX(t->stale, one->stale);
 }
 
 struct sim *
@@ -510,6 +597,13 @@ run_one(const struct sim *proto)
 	struct sim *s = sim_new(proto, proto->seed);
 
 	sim_run(s);
+	printf(
+	    "death noticed after %.1f ms, settled after %.1f ms; believed in "
+	    "a view that was over for %.1f ms; most bytes queued: %zu in "
+	    "order, %zu own, %zu for a peer\n",
+	    (double)s->detect_us / 1e3, (double)s->settle_us / 1e3,
+	    (double)s->stale_max / 1e3, s->load_max.order_log,
+	    s->load_max.order_own, s->load_max.stream);
 	printf("seed %llu nodes %u: ok, %.1f s, hash %016llx: %llu steps, "
 	       "%llu datagrams, %llu views, %llu grants, %llu values, "
 	       "%llu messages, %llu fences\n",
@@ -545,6 +639,11 @@ worker(const struct sim *proto, uint64_t count, unsigned jobs, unsigned me,
 
 			s = sim_new(proto, proto->seed + i);
 			sim_run(s);
+			if (s->measure != ME_NONE)
+				printf("seed %llu nodes %u: %.1f ms\n",
+				    (unsigned long long)s->seed, s->n,
+				    (double)s->detect_us / 1e3);
+			fflush(stdout);
 			add_up(&one, s);
 			if (write(fds[1], &one, sizeof(one)) != sizeof(one))
 				_exit(2);
@@ -600,6 +699,10 @@ run_many(const struct sim *proto, uint64_t count, unsigned jobs,
 	}
 	while (wait(NULL) > 0)
 		;
+	printf("longest: death noticed after %.1f ms, settled after %.1f ms, "
+	       "believed in a view that was over for %.1f ms\n",
+	    (double)t.detect / 1e3, (double)t.settle / 1e3,
+	    (double)t.stale / 1e3);
 	printf("%llu seeds passed, %llu failed: %.0f simulated s, %llu steps, "
 	       "%llu datagrams, %llu views, %llu grants, %llu values, "
 	       "%llu messages, %llu fences\n",
@@ -615,7 +718,8 @@ static void NORETURN
 usage(void)
 {
 	fprintf(stderr,
-	    "usage: sim [-kSv] [-c count] [-j jobs] [-n nodes] [-p profile] "
+	    "usage: sim [-kLSv] [-c count] [-j jobs] [-m kill|cut] "
+	    "[-n nodes] [-p profile] "
 	    "[-s seed] [-T seconds] [-x numbers]\n");
 	exit(2);
 }
@@ -644,7 +748,7 @@ main(int argc, char **argv)
 		errx(1, "cannot start");
 	proto->seed = 1;
 	proto->until = 8 * SEC;
-	while ((ch = getopt(argc, argv, "c:j:kn:p:Ss:T:vx:")) != -1) {
+	while ((ch = getopt(argc, argv, "c:j:kLm:n:p:Ss:T:vx:")) != -1) {
 		switch (ch) {
 		case 'c':
 			count = number(optarg, 1, 100000000);
@@ -654,6 +758,13 @@ main(int argc, char **argv)
 			break;
 		case 'k':
 			keep_going = true;
+			break;
+		case 'L':
+			proto->strict = true;
+			break;
+		case 'm':
+			proto->measure =
+			    strcmp(optarg, "cut") == 0 ? ME_CUT : ME_KILL;
 			break;
 		case 'n':
 			proto->n = (unsigned)number(optarg, 2, SIM_NODES_MAX);

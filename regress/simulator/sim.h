@@ -56,6 +56,10 @@ enum invariant {
 	INV_BARRIER,		/* a barrier opens for all of its parties */
 	INV_KV,			/* of several changes of one version one happens */
 	INV_LIVE_SERVICES,	/* calm: every other service answers, in time */
+	INV_REFUSED,		/* what is forged, foreign or replayed is refused */
+	INV_GROUP_MEMBER,	/* senders are members; members are in the view */
+	INV_BOUND,		/* queues have bounds */
+	INV_NAP,		/* calm: a short pause of a node changes no view */
 	INV_MAX
 };
 
@@ -79,6 +83,7 @@ enum sim_event_type {
 	SE_CLIENT,	/* node, life, what = client index: it acts */
 	SE_REPLAY,	/* the attacker sends an old datagram */
 	SE_OPERATOR,
+	SE_NAP,		/* somebody is not run for a moment */
 	SE_STRANGER	/* gen: the foreign cluster's node has a timer due */
 };
 
@@ -89,6 +94,8 @@ struct sim_event {
 	unsigned	 node, other, link;
 	uint64_t	 life;	/* of the node it was meant for */
 	uint64_t	 gen;
+	unsigned	 record;	/* a replay: index + 1; 0: none */
+	uint64_t	 serial;	/* of the record */
 	int		 what;
 	uint32_t	 req;
 	bool		 ok;
@@ -165,6 +172,8 @@ struct sim_client {
 	uint64_t	 group_told;	/* the last message: sender, number */
 	unsigned	 group_n;	/* members as of the last view */
 	uint64_t	 group_ids[SIM_GROUP_MAX];
+	unsigned	 told_n;	/* as of the last view it was told */
+	uint64_t	 told_ids[SIM_GROUP_MAX];
 	struct sim_place places[2];
 	/* Told, and not yet counted; see chk_group.c. */
 	STAILQ_HEAD(, told) told;
@@ -200,6 +209,7 @@ struct sim_node {
 	uint64_t	 life;		/* counts starts; its incarnation */
 	uint64_t	 inc;
 	bool		 paused;
+	bool		 leaving;	/* it was asked to stop */
 	uint64_t	 run_since;	/* true time of the last resume or start */
 	int64_t		 offset;	/* of its clock */
 	int		 ppm;		/* its clock's rate */
@@ -241,6 +251,8 @@ struct net {
 		uint8_t	*data;
 		size_t	 len;
 		unsigned to, link;
+		uint64_t serial;	/* of what is recorded here now */
+		uint64_t seen;		/* life of its receiver that had it; or 0 */
 	}		 record[128];
 	unsigned	 nrecord;
 	/* A late datagram, for forgers. */
@@ -283,6 +295,9 @@ struct profile {
 
 enum phase { PH_FAULTS = 0, PH_SETTLE, PH_WORK, PH_DRAIN, PH_DEATH };
 
+/* -m: a calm run in which one node goes, to see how soon it is noticed. */
+enum measure { ME_NONE = 0, ME_KILL, ME_CUT };
+
 struct trace_line { uint64_t at; char text[232]; };
 
 struct sim {
@@ -323,9 +338,18 @@ struct sim {
 	struct chk_lock	*chk_lock;
 	struct chk_service *chk_service;
 	struct stranger	*stranger;
+	struct chk_life	*chk_life;
 	uint64_t	 counters[SIM_NODES_MAX][SIM_NODES_MAX];
 	uint64_t	 counter_life[SIM_NODES_MAX];
 	/* statistics of the run, printed at its end */
+	uint64_t	 stale_max;	/* a primary view that was over, believed in */
+	uint64_t	 well_since;	/* calm: nobody is off or paused since */
+	uint64_t	 settle_us;	/* from then to one view */
+	uint64_t	 work_views;	/* views when PH_WORK began */
+	struct node_load load_max;
+	bool		 strict;	/* -L: no such belief at all */
+	enum measure	 measure;
+	uint64_t	 hit_at, detect_us;
 	uint64_t	 views, grants, messages, kills, basts, values;
 };
 
@@ -376,6 +400,8 @@ void	 fence_finish(struct sim *, const struct sim_event *);
 void	 profile_draw(struct sim *);
 void	 fault_next(struct sim *);
 void	 fault_happen(struct sim *);
+/* All links between one node and the others. */
+void	 fault_isolate(struct sim *, unsigned);
 void	 fault_end(struct sim *, const struct sim_event *);
 
 /* stranger.c: a node of another cluster with the same addresses. */
@@ -428,6 +454,25 @@ void	 chk_view_init(struct sim *);
 void	 chk_view_free(struct sim *);
 void	 chk_view_step(struct sim *, unsigned node);
 bool	 chk_view_settled(const struct sim *);
+/* Do all survivors have a view without the dead one? */
+bool	 chk_view_without(const struct sim *);
+
+void	 chk_life_init(struct sim *);
+void	 chk_life_free(struct sim *);
+/* A client starts. */
+void	 chk_life_born(struct sim *, uint64_t client, unsigned node);
+/* It is told a view, or a message from somebody on a node. */
+void	 chk_life_view(struct sim *, unsigned node, struct sim_client *,
+	    const struct rbuf *);
+void	 chk_life_message(struct sim *, unsigned node, struct sim_client *,
+	    uint16_t sender, uint64_t from);
+
+/* A datagram was handled: as many refusals as there were before? */
+void	 chk_refused(struct sim *, unsigned node, const struct sim_event *,
+	    uint64_t before);
+void	 chk_bound(struct sim *, unsigned node);
+/* The calm second is over: were there new views? */
+void	 chk_nap(struct sim *);
 
 void	 chk_group_init(struct sim *);
 void	 chk_group_free(struct sim *);

@@ -1,5 +1,5 @@
 # The simulator, its soak and the planted bugs.
-SIM_SRCS := $(addprefix regress/simulator/,chk_group.c chk_live.c chk_lock.c \
+SIM_SRCS := $(addprefix regress/simulator/,chk_group.c chk_life.c chk_live.c chk_lock.c \
 	    chk_view.c client.c fault.c fence.c heap.c locks.c net.c node.c operator.c \
 	    service.c service_event.c service_kv.c service_level.c service_state.c \
 	    service_view.c chk_log.c shrink.c sim.c stranger.c)
@@ -15,6 +15,15 @@ JOBS	?= $(shell nproc)
 
 sim-soak: $(O)/regress/sim
 	$(O)/regress/sim -s $(FIRST) -c $(SEEDS) -j $(JOBS) -k
+
+# sim-soak-64: a few runs at the largest size; SEEDS of them if it is given.
+sim-soak-64: $(O)/regress/sim
+	$(O)/regress/sim -s $(FIRST) -n 64 -T 2 -j $(JOBS) -k \
+	    -c $(if $(filter command environment,$(origin SEEDS)),$(SEEDS),4)
+
+# sim-detect: a table of how soon the loss of a node is noticed.
+sim-detect: $(O)/regress/sim
+	sh regress/simulator/detect.sh $(O)/regress/sim
 
 # mutants: all of MUTANTS, or those named in ONLY.
 mutants: $(O)/regress/sim

@@ -160,6 +160,18 @@ link_goodbye(struct link_layer *l, struct bus *bus)
 	}
 }
 
+size_t
+link_queued(const struct link_layer *l)
+{
+	return 0;
+}
+
+uint64_t
+link_rejects(const struct link_layer *l, uint16_t node, enum link_reject why)
+{
+	return 0;
+}
+
 void
 link_check(const struct link_layer *l)
 {
