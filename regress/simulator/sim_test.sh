@@ -21,7 +21,7 @@ random_seeds_body() {
 
 atf_test_case each_profile
 each_profile_body() {
-	for p in quiet crash pause split links; do
+	for p in quiet crash pause split links disk hostile; do
 		atf_check -o match:'8 seeds passed, 0 failed' \
 		    $SIM -s 4000 -c 8 -j 2 -p $p
 	done
