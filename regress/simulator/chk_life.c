@@ -20,7 +20,7 @@
  * The window of order.h, and what may be stable without having been told to
  * the others yet; the queue of stream.h, with room for one more window.
  */
-#define LOG_MAX	   (512 * 1024 + 2 * 64 * 1024)
+#define LOG_MAX	   (256 * 1024 + 2 * 64 * 1024)
 #define OWN_MAX	   (4 * 1024 * 1024)
 #define STREAM_MAX (5 * 1024 * 1024)
 
