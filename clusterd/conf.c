@@ -72,6 +72,14 @@ conf_loglevel_name(enum conf_loglevel level)
 	return loglevels[level];
 }
 
+const char *
+conf_tie_name(enum conf_tie tie)
+{
+	static const char *const ties[] = { "none", "lowest", "highest" };
+
+	return (size_t)tie < NITEMS(ties) ? ties[tie] : NULL;
+}
+
 /*
  * Leaves what has no default (names, nodes, fencing) empty: conf_valid() says
  * so until it is filled in.

@@ -86,6 +86,8 @@ struct conf_fs {
 
 enum conf_detect { DETECT_FAST = 0, DETECT_NORMAL, DETECT_WAN };
 
+enum conf_tie { TIE_NONE = 0, TIE_LOWEST, TIE_HIGHEST, TIE_LIST };
+
 enum conf_loglevel { CONF_LOG_INFO = 0, CONF_LOG_DEBUG };
 
 struct conf {
@@ -109,6 +111,11 @@ struct conf {
 	/* quorum */
 	bool		 wait_for_all;		/* default true */
 	bool		 two_node;		/* default false */
+	bool		 last_man_standing;	/* default false */
+	bool		 downscale;		/* default false */
+	enum conf_tie	 tie;			/* default none */
+	unsigned	 ntie;			/* TIE_LIST: node ids, in order */
+	uint16_t	 tie_nodes[CONF_NODES_MAX];
 
 	/* fencing */
 	bool		 fence_manual;		/* `fencing: manual` */
@@ -137,6 +144,7 @@ uint64_t conf_profile_stall(enum conf_detect);
 /* The words of the file; NULL for a number outside the enum. */
 const char *conf_detect_name(enum conf_detect);
 const char *conf_loglevel_name(enum conf_loglevel);
+const char *conf_tie_name(enum conf_tie);	/* NULL for a list, too */
 
 /*
  * Is the text fit for its place?  Cluster: [a-z][a-z0-9_-]{0,31}.  Name (of a

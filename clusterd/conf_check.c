@@ -13,6 +13,7 @@
  * V3.  two_node only with two voters, each of which the other can fence.
  * V4.  Every node can be fenced, by levels or by an operator.
  * V5.  No mount point lies in another.
+ * V6.  A tie breaker has a vote, and a tie to break; none with two_node.
  */
 
 #include <stdarg.h>
@@ -292,6 +293,67 @@ check_two_node(struct check *k, unsigned voters)
 	}
 }
 
+/* Only fencing decides with two_node; other rules would only seem to. */
+static void
+check_two_node_alone(struct check *k)
+{
+	const struct conf *c = k->c;
+	const char *key = c->tie != TIE_NONE ? "tie_breaker" :
+	    c->last_man_standing	     ? "last_man_standing" :
+	    c->downscale		     ? "downscale" :
+					       NULL;
+
+	if (key == NULL)
+		return;
+	begin(k, "E056", "quorum.%s", key);
+	text(k, "quorum.%s cannot work with two_node: one vote is enough", key);
+	fix(k,
+	    "take two_node out, or leave the tie to the fence devices: take "
+	    "%s out",
+	    key);
+	end(k);
+}
+
+/* V6.  A tie breaker has a vote, and there can be a tie. */
+static void
+check_tie(struct check *k, unsigned votes)
+{
+	const struct conf *c = k->c;
+	const struct conf_node *n;
+	unsigned i;
+
+	for (i = 0; i < c->ntie; i++) {
+		n = conf_node(c, c->tie_nodes[i]);
+		if (n == NULL || n->votes > 0)
+			continue;
+		begin(k, "E054", "quorum.tie_breaker[%u]", i);
+		text(k, "quorum.tie_breaker names %s, which has no vote",
+		    n->name);
+		fix(k, "name a node with votes");
+		end(k);
+	}
+	if (c->tie != TIE_NONE && votes % 2 != 0 && !c->last_man_standing &&
+	    !c->downscale) {
+		begin(k, "W054", "quorum.tie_breaker");
+		text(k,
+		    "quorum.tie_breaker has nothing to do: %u votes are never "
+		    "split into halves",
+		    votes);
+		fix(k,
+		    "take it out, or set last_man_standing, with which the "
+		    "votes that count change");
+		end(k);
+	}
+	if (c->tie == TIE_NONE && votes % 2 != 0 && c->last_man_standing) {
+		begin(k, "W055", "quorum.last_man_standing");
+		text(k,
+		    "last_man_standing without tie_breaker: of the last two "
+		    "nodes neither goes on alone");
+		fix(k, "add tie_breaker: lowest");
+		end(k);
+	}
+}
+
 /* Counts votes, so it needs a file whose nodes are all understood. */
 static void
 check_quorum(struct check *k)
@@ -314,9 +376,11 @@ check_quorum(struct check *k)
 	}
 	if (c->two_node) {
 		check_two_node(k, voters);
+		check_two_node_alone(k);
 		return;
 	}
-	if (votes % 2 != 0 || voters < 2)
+	check_tie(k, votes);
+	if (votes % 2 != 0 || voters < 2 || c->tie != TIE_NONE)
 		return;
 	begin(k, "W052", "nodes");
 	if (voters == 2 && votes == 2)
@@ -330,7 +394,7 @@ check_quorum(struct check *k)
 		    votes, votes / 2, votes / 2);
 	fix(k, "%s",
 	    voters == 2 ? "add a third node, or two_node: true with fencing" :
-			  "use an odd number of votes");
+			  "use an odd number of votes, or a tie_breaker");
 	end(k);
 }
 

@@ -11,7 +11,7 @@
 #include "conf.h"
 
 enum {
-	CONF_MSG_VERSION = 1
+	CONF_MSG_VERSION = 2
 };
 
 /* A boolean is 0 or 1; anything else means the reader is out of step. */
@@ -238,6 +238,12 @@ conf_encode(const struct conf *c, bool secrets, struct wbuf *w)
 	wbuf_u64(w, c->stall_timeout_us);
 	wbuf_u8(w, c->wait_for_all);
 	wbuf_u8(w, c->two_node);
+	wbuf_u8(w, c->last_man_standing);
+	wbuf_u8(w, c->downscale);
+	wbuf_u8(w, (uint8_t)c->tie);
+	wbuf_u32(w, c->ntie);
+	for (i = 0; i < c->ntie; i++)
+		wbuf_u16(w, c->tie_nodes[i]);
 	encode_fencing(c, secrets, w);
 	encode_rest(c, w);
 }
@@ -262,6 +268,12 @@ decode(struct conf *c, struct rbuf *r)
 	c->stall_timeout_us = rbuf_u64(r);
 	c->wait_for_all = get_bool(r);
 	c->two_node = get_bool(r);
+	c->last_man_standing = get_bool(r);
+	c->downscale = get_bool(r);
+	c->tie = (enum conf_tie)rbuf_u8(r);
+	c->ntie = rbuf_count(r, CONF_NODES_MAX);
+	for (i = 0; i < c->ntie; i++)
+		c->tie_nodes[i] = rbuf_u16(r);
 	decode_fencing(c, r);
 	decode_rest(c, r);
 }

@@ -129,6 +129,25 @@ print_nodes(const struct conf *c, struct wbuf *w)
 	}
 }
 
+/* The order of a list is meaning, and kept. */
+static void
+print_tie(const struct conf *c, struct wbuf *w)
+{
+	const struct conf_node *n;
+	unsigned i;
+
+	if (c->tie != TIE_LIST) {
+		put(w, "  tie_breaker: %s\n", conf_tie_name(c->tie));
+		return;
+	}
+	put(w, "  tie_breaker: [");
+	for (i = 0; i < c->ntie; i++) {
+		n = conf_node(c, c->tie_nodes[i]);
+		put(w, "%s%s", i == 0 ? "" : ", ", n == NULL ? "?" : n->name);
+	}
+	put(w, "]\n");
+}
+
 /*
  * The profile and the timers it stands for: when they are read back, the
  * explicit values win, so it does not matter that both are there.
@@ -149,6 +168,9 @@ print_timers(const struct conf *c, struct wbuf *w)
 	put(w, "quorum:\n");
 	put(w, "  wait_for_all: %s\n", word(c->wait_for_all));
 	put(w, "  two_node: %s\n", word(c->two_node));
+	put(w, "  last_man_standing: %s\n", word(c->last_man_standing));
+	put(w, "  downscale: %s\n", word(c->downscale));
+	print_tie(c, w);
 }
 
 /* P2.  Not even the length of a secret shows. */

@@ -14,8 +14,10 @@
 #include "conf_yaml.h"
 
 static const char *const detect_words[] = { "fast", "normal", "wan", NULL };
+static const char *const tie_words[] = { "none", "lowest", "highest", NULL };
 static const char *const level_words[] = { "info", "debug", NULL };
 _Static_assert(DETECT_FAST == 0 && DETECT_WAN == 2, "order of detect_words");
+_Static_assert(TIE_NONE == 0 && TIE_HIGHEST == 2, "order of tie_words");
 _Static_assert(CONF_LOG_INFO == 0 && CONF_LOG_DEBUG == 1,
     "order of level_words");
 
@@ -24,6 +26,8 @@ static void set_schema(struct walk *, const struct key *, const struct ynode *,
 static void set_nodes(struct walk *, const struct key *, const struct ynode *,
     void *);
 static void set_detect(struct walk *, const struct key *, const struct ynode *,
+    void *);
+static void set_tie(struct walk *, const struct key *, const struct ynode *,
     void *);
 static void set_filesystems(struct walk *, const struct key *,
     const struct ynode *, void *);
@@ -86,6 +90,14 @@ static const struct key membership_keys[] = {
 static const struct key quorum_keys[] = {
 	{ .name = "wait_for_all", .set = set_bool, MEMBER(conf, wait_for_all) },
 	{ .name = "two_node", .set = set_bool, MEMBER(conf, two_node) },
+	{ .name = "last_man_standing",
+	    .set = set_bool,
+	    MEMBER(conf, last_man_standing) },
+	{ .name = "downscale", .set = set_bool, MEMBER(conf, downscale) },
+	{ .name = "tie_breaker",
+	    .set = set_tie,
+	    MEMBER(conf, tie),
+	    .words = tie_words },
 	{ .name = NULL },
 };
 
@@ -182,8 +194,6 @@ static const char *const planned[] = {
 	"transport.crypto",
 	"membership.per_node",
 	"membership.link_retry",
-	"quorum.tie_breaker",
-	"quorum.last_man_standing",
 	"quorum.device",
 	"fencing.watchdog",
 	"dlm",
@@ -346,6 +356,59 @@ set_detect(struct walk *w, const struct key *k, const struct ynode *y,
 {
 	set_word(w, k, y, obj);
 	conf_profile(w->c, w->c->detect);
+}
+
+/* One node of the list; errors name it, and what may be written (S2). */
+static void
+tie_item(struct walk *w, const struct ynode *y)
+{
+	const struct conf_node *n;
+	struct conf *c = w->c;
+	char path[YPATH_LEN];
+	const char *s;
+	unsigned i;
+
+	s = walk_scalar(w, y, "the name of a node");
+	if (s == NULL)
+		return;
+	ynode_path(y, path, sizeof(path));
+	n = conf_node_byname(c, s);
+	if (n == NULL) {
+		report_add(w->r, "E054", y->at, "%s is \"%.60s\", not a node",
+		    path, s);
+		return;
+	}
+	for (i = 0; i < c->ntie; i++) {
+		if (c->tie_nodes[i] == n->id && n->id != 0) {
+			report_add(w->r, "E054", y->at,
+			    "%s is \"%s\", which is in the list already", path,
+			    s);
+			return;
+		}
+	}
+	c->tie_nodes[c->ntie++] = n->id;
+}
+
+/* A word, or a list of nodes in the order of preference. */
+static void
+set_tie(struct walk *w, const struct key *k, const struct ynode *y, void *obj)
+{
+	const struct ynode *item;
+	struct conf *c = w->c;
+
+	if (y->kind != Y_SEQ) {
+		set_word(w, k, y, obj);
+		return;
+	}
+	if (!walk_count(w, y, CONF_NODES_MAX))
+		return;
+	c->tie = TIE_LIST;
+	if (y->nitems == 0)
+		report_fix(report_add(w->r, "E009", ynode_place(y),
+			       "quorum.tie_breaker is an empty list"),
+		    "name a node, or write none, lowest or highest");
+	STAILQ_FOREACH(item, &y->items, entry)
+		tie_item(w, item);
 }
 
 /* Nodes whose id was refused have id 0; their names keep the order stable. */

@@ -143,6 +143,27 @@ valid_filesystems(const struct conf *c)
 	return true;
 }
 
+/* A list has members, each a node and each once; without one there is none. */
+static bool
+valid_tie(const struct conf *c)
+{
+	unsigned i, j;
+
+	if (c->tie != TIE_LIST)
+		return conf_tie_name(c->tie) != NULL && c->ntie == 0;
+	if (!within(c->ntie, 1, CONF_NODES_MAX))
+		return false;
+	for (i = 0; i < c->ntie; i++) {
+		if (conf_node(c, c->tie_nodes[i]) == NULL)
+			return false;
+		for (j = 0; j < i; j++) {
+			if (c->tie_nodes[j] == c->tie_nodes[i])
+				return false;
+		}
+	}
+	return true;
+}
+
 /* "" stands for the default. */
 static bool
 valid_group(const char *s)
@@ -158,7 +179,7 @@ conf_valid(const struct conf *c)
 	    within(c->heartbeat_us, CONF_HEARTBEAT_MIN, CONF_HEARTBEAT_MAX) &&
 	    within(c->failure_timeout_us, CONF_FAILURE_MIN, CONF_FAILURE_MAX) &&
 	    within(c->stall_timeout_us, CONF_FAILURE_MIN, CONF_FAILURE_MAX) &&
-	    valid_fencing(c) && valid_filesystems(c) &&
+	    valid_tie(c) && valid_fencing(c) && valid_filesystems(c) &&
 	    conf_loglevel_name(c->log_level) != NULL &&
 	    valid_group(c->admin_group) && valid_group(c->observer_group);
 }

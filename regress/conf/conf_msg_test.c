@@ -256,6 +256,12 @@ ATF_TC_BODY(members_are_checked, tc)
 	REFUSED(c->heartbeat_us = 300000);
 	REFUSED(c->failure_timeout_us = 199999);
 	REFUSED(c->two_node = true);
+	REFUSED(c->tie = (enum conf_tie)4);
+	REFUSED(c->tie = TIE_LIST);
+	REFUSED(c->ntie = 1);
+	REFUSED((c->tie = TIE_LIST, c->ntie = 1, c->tie_nodes[0] = 2));
+	REFUSED((c->tie = TIE_LIST, c->ntie = 2, c->tie_nodes[0] = 1,
+	    c->tie_nodes[1] = 1));
 	REFUSED(c->fence_manual = true);
 	REFUSED(c->fence_timeout_us = 1);
 	REFUSED(c->fence_tries = 0);
