@@ -179,6 +179,7 @@ member_base(const struct member *m, struct node_set *s)
 		    m->stored.members[i].inc);
 		ni->clean = m->stored.members[i].clean;
 		ni->victim = m->stored.members[i].victim;
+		ni->left = m->stored.members[i].left;
 	}
 }
 
@@ -195,6 +196,10 @@ fill_status(const struct member *m, struct status *st)
 	st->promised = m->promised;
 	st->need = m->phase != PH_STEADY || member_torn(m);
 	st->leaving = m->stopped;
+	for (i = 0; m->stopped && i < m->stored.n; i++)
+		st->left |= m->stored.members[i].node == m->self &&
+		    m->stored.members[i].inc == m->inc &&
+		    m->stored.members[i].left;
 	st->synced = m->synced;
 	st->joined = m->joined;
 	st->prim = m->prim;
@@ -432,8 +437,10 @@ got_status(struct member *m, const struct note *note, struct rbuf *r,
 	}
 	p->st = st;
 	p->known = true;
-	if (st.leaving)
+	if (st.leaving) {
 		member_set_cause(m, "node %u leaves", p->node);
+		vote_status(m, p->node, p->inc, &st);
+	}
 	see_exclusion(m, p, bus);
 }
 
@@ -508,6 +515,7 @@ member_note(struct member *m, const struct note *note, struct bus *bus)
 	case NOTE_SYNCED:
 		m->synced = true;
 		m->sync_epoch = note->seq;
+		m->reelect = vote_outdated(m);
 		break;
 	default:
 		return;
@@ -532,13 +540,21 @@ member_start(struct member *m, struct bus *bus)
 void
 member_stop(struct member *m, struct bus *bus)
 {
+	/* Nothing else was agreed to: then the next view is not our affair. */
+	bool left = m->phase == PH_STEADY && m->view.primary &&
+	    m->nchain == 0 && m->stored.attempts.n == 0;
 	unsigned i;
 
 	m->stopped = true;
 	for (i = 0; i < m->stored.n; i++) {
-		if (m->stored.members[i].node == m->self)
-			m->stored.members[i].clean = true;
+		if (m->stored.members[i].node != m->self ||
+		    m->stored.members[i].inc != m->inc)
+			continue;
+		m->stored.members[i].clean = true;
+		m->stored.members[i].left = left;
 	}
+	/* On disk before anybody hears of it. */
+	bus_note(bus, NOTE_STORE, NULL, 0);
 	publish(m, bus);
 }
 

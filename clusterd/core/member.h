@@ -8,6 +8,7 @@
 
 #include "../conf.h"
 #include "bus.h"
+#include "vote.h"
 
 struct view_member {
 	uint16_t	 node;
@@ -39,10 +40,38 @@ struct view {
 		bool	 clean;		/* it left with goodbye */
 	}		 lost[CONF_NODES_MAX];
 	char		 cause[160];	/* why it was formed, for people */
+	/*
+	 * A primary view has its own electorate.  Another one shows that of
+	 * the newest primary view known, and why it could not follow it.
+	 */
+	struct electorate elect;
+	struct tally	 tally;		/* in the electorate of the view before */
+	bool		 waits;		/* for every voter to be seen once */
+	bool		 contested;	/* a later primary view may exist */
+	bool		 recorded;	/* on disk before anybody is ready */
 };
 
 const struct view_member *view_find(const struct view *, uint16_t node);
 bool	 view_has(const struct view *, uint16_t node, uint64_t inc);
+
+/* Names a primary view. */
+struct prim_id {
+	uint64_t	 epoch;		/* 0: none */
+	uint16_t	 leader;
+};
+
+#define ATTEMPTS_MAX 8
+
+/* A primary view that we were ready for, and that others may be in. */
+struct attempt {
+	struct prim_id	 id;
+	struct electorate elect;
+};
+
+struct attempt_list {
+	unsigned	 n;
+	struct attempt	 v[ATTEMPTS_MAX];	/* oldest first */
+};
 
 /*
  * What must survive the process, encoded by member_encode().  Malformed
@@ -60,7 +89,11 @@ struct member_stored {
 		uint64_t inc;
 		bool	 clean;		/* it left with goodbye */
 		bool	 victim;	/* not a member: its fence is due */
+		bool	 left;		/* ... from this very view, for good:
+					   it will not vote for the next */
 	}		 members[CONF_NODES_MAX];
+	struct electorate elect;	/* of that view; n 0: not recorded */
+	struct attempt_list attempts;	/* later than that view */
 };
 
 void	 member_stored_encode(const struct member_stored *, struct wbuf *);

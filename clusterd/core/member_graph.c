@@ -224,6 +224,8 @@ member_needs(const struct member *m, uint64_t now)
 
 	if (m->phase != PH_STEADY || member_torn(m))
 		return true;
+	if (m->reelect && m->want_coord == m->self)
+		return true;
 	memset(&have, 0, sizeof(have));
 	for (i = 0; i < m->view.n; i++)
 		set_add(&have, m->view.members[i].node, m->view.members[i].inc);

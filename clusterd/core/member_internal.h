@@ -32,12 +32,6 @@ enum nack_why {
 	NACK_HEARS	/* I do not hear one of them */
 };
 
-/* Names a primary view. */
-struct prim_id {
-	uint64_t	 epoch;		/* 0: none */
-	uint16_t	 leader;
-};
-
 #define CHAIN_MAX 8
 
 /* Installs that a node could have made, oldest first. */
@@ -51,6 +45,7 @@ struct node_inc {
 	uint64_t	 inc;
 	bool		 clean;		/* it left with goodbye */
 	bool		 victim;	/* listed for its fence: no member */
+	bool		 left;		/* it votes for no successor any more */
 };
 
 struct node_set {
@@ -65,6 +60,7 @@ struct status {
 	bool		 primary;
 	bool		 need;		/* wedged: it wants a new view */
 	bool		 leaving;
+	bool		 left;		/* it votes for no successor of base */
 	bool		 synced;
 	uint64_t	 joined;
 	struct prim_id	 prim;		/* last primary view of this life */
@@ -100,6 +96,8 @@ struct flush {
 	uint64_t	 held;
 	struct prim_id	 base;		/* last primary view, also of past lives */
 	struct node_set	 basemembers;
+	struct electorate elect;	/* of base; n 0: not recorded */
+	struct attempt_list attempts;	/* later than base */
 	const uint8_t	*blob;		/* of the order; into the message */
 	size_t		 bloblen;
 };
@@ -129,6 +127,17 @@ struct round {
 	uint64_t	 deadline;
 	unsigned	 attempt;
 	char		 cause[CAUSE_LEN];
+};
+
+/* What the answers to a proposal say about votes. */
+struct ballot {
+	struct electorate elect;	/* to be won */
+	struct vote_nodes members, left;
+	struct tally	 tally;
+	bool		 waits;
+	bool		 contested;
+	bool		 disputed;	/* attempts are known, blocked or not */
+	bool		 primary;
 };
 
 enum phase {
@@ -178,6 +187,7 @@ struct member {
 	char			 cause[CAUSE_LEN];
 
 	struct round		 round;
+	bool			 reelect;	/* the electorate should change */
 	struct wbuf		 said;		/* last status sent */
 	struct member_stored	 stored;
 };
@@ -208,6 +218,19 @@ bool	 member_needs(const struct member *, uint64_t now);
 
 /* member.c: what is stored of the last primary view, as a set. */
 void	 member_base(const struct member *, struct node_set *);
+
+/* member_vote.c */
+/* ever: one of them was in a primary view since it started. */
+void	 vote_count(const struct member *, const struct round *, bool ever,
+	    struct ballot *);
+/* Completes the view: its electorate, and why it is (not) primary. */
+void	 vote_fill(const struct member *, const struct ballot *, struct view *);
+/* Would the view's own members now have another electorate? */
+bool	 vote_outdated(const struct member *);
+/* On disk before READY, where it must be (E1). */
+void	 vote_attempt(struct member *, const struct view *, struct bus *);
+void	 vote_status(struct member *, uint16_t node, uint64_t inc,
+	    const struct status *);
 
 /* member_part.c */
 void	 part_pends(const struct member *, struct prim_list *);

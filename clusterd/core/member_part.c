@@ -119,6 +119,8 @@ fill_flush(const struct member *m, struct flush *f)
 	f->base.epoch = m->stored.prim_epoch;
 	f->base.leader = m->stored.prim_leader;
 	member_base(m, &f->basemembers);
+	f->elect = m->stored.elect;
+	f->attempts = m->stored.attempts;
 }
 
 /* The order has stopped: tell the coordinator what we hold. */
@@ -170,6 +172,7 @@ ready(struct member *m, struct bus *bus)
 	struct wbuf w;
 
 	m->phase = PH_READY;
+	vote_attempt(m, &STAILQ_LAST(&m->chain, install, entry)->view, bus);
 	wbuf_init(&w, 16);
 	wbuf_u8(&w, MM_READY);
 	wbuf_u64(&w, m->promised);
@@ -351,7 +354,10 @@ enter_primary(struct member *m, struct bus *bus)
 		m->stored.members[i].inc = v->members[i].inc;
 		m->stored.members[i].clean = false;
 		m->stored.members[i].victim = false;
+		m->stored.members[i].left = false;
 	}
+	m->stored.elect = v->elect;
+	m->stored.attempts.n = 0;
 	bus_note(bus, NOTE_STORE, NULL, 0);
 }
 
@@ -369,6 +375,7 @@ enter(struct member *m, struct bus *bus)
 	m->view = in->view;
 	strlcpy(m->view.cause, in->cause, sizeof(m->view.cause));
 	m->have_view = true;
+	m->reelect = false;
 	/* Whatever we had against them is over. */
 	for (i = 0; i < m->npeers; i++) {
 		if (view_has(&m->view, m->peers[i].node, m->peers[i].inc))

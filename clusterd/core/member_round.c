@@ -13,14 +13,13 @@
  *   - the state comes from the newest primary view that an answer names; who
  *     has no part in it joins fresh;
  *   - the cut is the last position of that view's order that anybody holds;
- *   - the view is primary if the votes are there (quorum.h), and
+ *   - the view is primary if the votes are there (member_vote.c), and
  *     wait_for_all is over once any member has been in a primary view.
  */
 
 #include <stdio.h>
 
 #include "member_internal.h"
-#include "quorum.h"
 
 /* Positions of a cluster that starts from nothing, by its first epoch. */
 #define SCRATCH_SHIFT 32
@@ -272,8 +271,7 @@ decide(struct member *m, struct bus *bus)
 {
 	struct round *rd = &m->round;
 	struct prim_id prim = newest_prim(rd);
-	uint16_t nodes[CONF_NODES_MAX];
-	struct quorum_info qi;
+	struct ballot ballot;
 	struct install in;
 	struct wbuf w;
 	unsigned i;
@@ -282,16 +280,16 @@ decide(struct member *m, struct bus *bus)
 	in.view.epoch = rd->epoch;
 	in.view.n = rd->members.n;
 	for (i = 0; i < rd->members.n; i++) {
-		nodes[i] = rd->members.v[i].node;
 		in.view.members[i].node = rd->members.v[i].node;
 		in.view.members[i].inc = rd->members.v[i].inc;
 	}
-	in.view.primary =
-	    quorum_count(m->conf, nodes, rd->members.n, prim.epoch != 0, &qi);
+	vote_count(m, rd, prim.epoch != 0, &ballot);
+	in.view.primary = ballot.primary;
 	if (prim.epoch == 0 || !has_state(rd, &prim))
 		decide_scratch(rd, &in);
 	else
 		decide_state(rd, &prim, &in);
+	vote_fill(m, &ballot, &in.view);
 	if (!in.view.primary) {
 		/* The order and its past stay as they are. */
 		in.view.scratch = false;

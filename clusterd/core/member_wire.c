@@ -5,7 +5,7 @@
 
 #include "member_internal.h"
 
-#define STORED_VERSION 1
+#define STORED_VERSION 2 /* 1 has no electorate and no attempts */
 
 /* A later epoch wins; of two with one epoch (two_node), the lower leader. */
 int
@@ -46,7 +46,7 @@ set_add(struct node_set *s, uint16_t node, uint64_t inc)
 		s->v[i] = s->v[i - 1];
 	s->v[i].node = node;
 	s->v[i].inc = inc;
-	s->v[i].clean = s->v[i].victim = false;
+	s->v[i].clean = s->v[i].victim = s->v[i].left = false;
 	s->n++;
 	return &s->v[i];
 }
@@ -74,7 +74,9 @@ put_set(struct wbuf *w, const struct node_set *s)
 	for (i = 0; i < s->n; i++) {
 		wbuf_u16(w, s->v[i].node);
 		wbuf_u64(w, s->v[i].inc);
-		wbuf_u8(w, (uint8_t)(s->v[i].clean | s->v[i].victim << 1));
+		wbuf_u8(w,
+		    (uint8_t)(s->v[i].clean | s->v[i].victim << 1 |
+			s->v[i].left << 2));
 	}
 }
 
@@ -91,6 +93,7 @@ get_set(struct rbuf *r, struct node_set *s)
 		flags = rbuf_u8(r);
 		s->v[i].clean = (flags & 1) != 0;
 		s->v[i].victim = (flags & 2) != 0;
+		s->v[i].left = (flags & 4) != 0;
 		if (s->v[i].node == 0 ||
 		    (i > 0 && s->v[i].node <= s->v[i - 1].node))
 			r->err = true;
@@ -156,6 +159,30 @@ get_prims(struct rbuf *r, struct prim_list *l)
 		get_prim(r, &l->v[i]);
 }
 
+static void
+put_attempts(struct wbuf *w, const struct attempt_list *l)
+{
+	unsigned i;
+
+	wbuf_u32(w, l->n);
+	for (i = 0; i < l->n; i++) {
+		put_prim(w, &l->v[i].id);
+		electorate_put(w, &l->v[i].elect);
+	}
+}
+
+static void
+get_attempts(struct rbuf *r, struct attempt_list *l)
+{
+	unsigned i;
+
+	l->n = rbuf_count(r, ATTEMPTS_MAX);
+	for (i = 0; i < l->n; i++) {
+		get_prim(r, &l->v[i].id);
+		electorate_get(r, &l->v[i].elect);
+	}
+}
+
 void
 put_status(struct wbuf *w, const struct status *st)
 {
@@ -165,7 +192,7 @@ put_status(struct wbuf *w, const struct status *st)
 	wbuf_u64(w, st->promised);
 	wbuf_u8(w,
 	    (uint8_t)(st->primary | st->need << 1 | st->leaving << 2 |
-		st->synced << 3));
+		st->synced << 3 | st->left << 4));
 	wbuf_u64(w, st->joined);
 	put_prim(w, &st->prim);
 	put_prims(w, &st->pends);
@@ -190,6 +217,7 @@ get_status(struct rbuf *r, struct status *st)
 	st->need = (flags & 2) != 0;
 	st->leaving = (flags & 4) != 0;
 	st->synced = (flags & 8) != 0;
+	st->left = (flags & 16) != 0;
 	st->joined = get_epoch(r);
 	get_prim(r, &st->prim);
 	get_prims(r, &st->pends);
@@ -211,6 +239,8 @@ put_flush(struct wbuf *w, const struct flush *f)
 	wbuf_u64(w, f->held);
 	put_prim(w, &f->base);
 	put_set(w, &f->basemembers);
+	electorate_put(w, &f->elect);
+	put_attempts(w, &f->attempts);
 	wbuf_blob(w, f->blob, f->bloblen);
 }
 
@@ -229,8 +259,45 @@ get_flush(struct rbuf *r, struct flush *f)
 	f->held = rbuf_u64(r);
 	get_prim(r, &f->base);
 	get_set(r, &f->basemembers);
+	electorate_get(r, &f->elect);
+	get_attempts(r, &f->attempts);
 	f->blob = rbuf_blob(r, &f->bloblen, MEMBER_BLOB_MAX);
 	return rbuf_done(r);
+}
+
+static void
+put_verdict(struct wbuf *w, const struct view *v)
+{
+	electorate_put(w, &v->elect);
+	wbuf_u32(w, v->tally.votes);
+	wbuf_u32(w, v->tally.expected);
+	wbuf_u32(w, v->tally.needed);
+	wbuf_u8(w, (uint8_t)v->tally.rule);
+	wbuf_u8(w, (uint8_t)(v->waits | v->contested << 1 | v->recorded << 2));
+}
+
+/* Whoever calls a view primary must have members that win its votes (E4). */
+static void
+get_verdict(struct rbuf *r, struct view *v)
+{
+	static const struct vote_nodes none;
+	struct vote_nodes here = { .n = 0 };
+	struct tally t;
+	unsigned i, flags;
+
+	electorate_get(r, &v->elect);
+	v->tally.votes = rbuf_u32(r);
+	v->tally.expected = rbuf_u32(r);
+	v->tally.needed = rbuf_u32(r);
+	v->tally.rule = (enum vote_rule)rbuf_u8(r);
+	flags = rbuf_u8(r);
+	v->waits = (flags & 1) != 0;
+	v->contested = (flags & 2) != 0;
+	v->recorded = (flags & 4) != 0;
+	for (i = 0; i < v->n; i++)
+		vote_add(&here, v->members[i].node);
+	if (v->primary && !electorate_wins(&v->elect, &here, &none, 0, &t))
+		r->err = true;
 }
 
 void
@@ -255,6 +322,7 @@ put_install(struct wbuf *w, const struct install *in)
 		wbuf_u64(w, v->lost[i].inc);
 		wbuf_u8(w, v->lost[i].clean);
 	}
+	put_verdict(w, v);
 	put_prim(w, &in->prev);
 	wbuf_u64(w, in->cut);
 	wbuf_str(w, in->cause);
@@ -288,6 +356,7 @@ get_view(struct rbuf *r, struct view *v)
 	}
 	if (view_find(v, v->leader) == NULL)
 		r->err = true;
+	get_verdict(r, v);
 }
 
 struct install *
@@ -337,19 +406,23 @@ member_stored_encode(const struct member_stored *s, struct wbuf *w)
 		wbuf_u16(w, s->members[i].node);
 		wbuf_u64(w, s->members[i].inc);
 		wbuf_u8(w,
-		    (uint8_t)(s->members[i].clean | s->members[i].victim << 1));
+		    (uint8_t)(s->members[i].clean | s->members[i].victim << 1 |
+			s->members[i].left << 2));
 	}
+	electorate_put(w, &s->elect);
+	put_attempts(w, &s->attempts);
 }
 
 bool
 member_stored_decode(struct member_stored *s, const void *data, size_t len)
 {
 	struct rbuf r;
-	unsigned i, flags;
+	unsigned i, flags, version;
 
 	memset(s, 0, sizeof(*s));
 	rbuf_init(&r, data, len);
-	if (rbuf_u16(&r) != STORED_VERSION)
+	version = rbuf_u16(&r);
+	if (version == 0 || version > STORED_VERSION)
 		return false;
 	s->epoch = get_epoch(&r);
 	s->prim_epoch = get_epoch(&r);
@@ -361,9 +434,14 @@ member_stored_decode(struct member_stored *s, const void *data, size_t len)
 		flags = rbuf_u8(&r);
 		s->members[i].clean = (flags & 1) != 0;
 		s->members[i].victim = (flags & 2) != 0;
+		s->members[i].left = (flags & 4) != 0;
 		/* Each node once, and ascending sets are built from this. */
 		for (unsigned k = 0; k < i; k++)
 			r.err |= s->members[k].node == s->members[i].node;
+	}
+	if (version > 1) {
+		electorate_get(&r, &s->elect);
+		get_attempts(&r, &s->attempts);
 	}
 	if (!rbuf_done(&r)) {
 		memset(s, 0, sizeof(*s));

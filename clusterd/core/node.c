@@ -138,6 +138,7 @@ store(struct node *n)
 		s.members[k].inc = fi.inc;
 		s.members[k].clean = false;
 		s.members[k].victim = true;
+		s.members[k].left = false;
 		s.n++;
 	}
 	wbuf_init(&w, 8192);
@@ -716,6 +717,7 @@ node_get_view(const struct node *n, struct node_view *nv)
 	nv->primary = v->primary;
 	nv->synced = v->primary && member_synced(n->member);
 	nv->n = v->n;
+	nv->elect = v->elect;
 	for (i = 0; i < v->n; i++) {
 		nv->members[i] = v->members[i].node;
 		nv->incs[i] = v->members[i].inc;

@@ -11,6 +11,7 @@
 
 #include "../conf.h"
 #include "event.h"
+#include "vote.h"
 
 struct node;
 
@@ -57,6 +58,7 @@ struct node_view {
 	unsigned	 n;
 	uint16_t	 members[CONF_NODES_MAX];
 	uint64_t	 incs[CONF_NODES_MAX];
+	struct electorate elect;	/* of a primary view */
 };
 void	 node_get_view(const struct node *, struct node_view *);
 uint64_t node_incarnation(const struct node *);

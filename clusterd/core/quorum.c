@@ -2,23 +2,30 @@
 /* Copyright (c) 2026 The clusterd authors */
 
 /*
- * Quorum.  A majority of all configured votes is needed, so two primary
- * views cannot stand side by side and each shares a member with the one
- * before it.  Two exceptions, both from the configuration:
+ * Quorum, as a service of each node: it answers every view with the word
+ * whether that is primary, and keeps the reasons for people.  The arithmetic
+ * is in vote.c, its use in a view change in member_vote.c.  Rules from the
+ * configuration:
  *
- *   wait_for_all  until a member has been in a primary view since it
- *                 started, every voter must be present: a node that boots
- *                 alone behind a broken cable must not believe itself the
- *                 cluster (and fence the others).
- *   two_node      with two voters one is enough.  The tie is broken by
- *                 fencing, which is why it implies wait_for_all and is
- *                 refused by the configuration check without fencing.
+ *   wait_for_all       until a member has been in a primary view since it
+ *                      started, every voter must be present: a node that
+ *                      boots alone behind a broken cable must not believe
+ *                      itself the cluster (and fence the others).
+ *   two_node           with two voters one is enough.  The tie is broken by
+ *                      fencing, which is why it implies wait_for_all and is
+ *                      refused by the configuration check without fencing.
+ *   last_man_standing  the votes of the last primary view decide, and not
+ *                      those of all nodes.
+ *   tie_breaker        half of the votes are enough for one of two halves.
+ *   downscale          who leaves cleanly does not count until it is back.
  *
  * Invariants:
- *   Q1  a view is primary only if its votes reach what is needed;
+ *   Q1  the members of a primary view win its electorate;
  *   Q2  without two_node, what is needed is more than half of all votes;
  *   Q3  each NOTE_VIEW is answered by exactly one NOTE_QUORUM of its epoch.
  */
+
+#include <stdio.h>
 
 #include "quorum.h"
 
@@ -27,51 +34,6 @@ struct quorum {
 	uint16_t self;
 	struct quorum_info info;
 };
-
-static unsigned
-votes_of(const struct conf *conf, const uint16_t *nodes, unsigned n,
-    unsigned *voters)
-{
-	const struct conf_node *cn;
-	unsigned i, votes = 0;
-
-	*voters = 0;
-	for (i = 0; i < n; i++) {
-		cn = conf_node(conf, nodes[i]);
-		if (cn == NULL)
-			continue;
-		votes += cn->votes;
-		*voters += cn->votes > 0;
-	}
-	return votes;
-}
-
-bool
-quorum_count(const struct conf *conf, const uint16_t *nodes, unsigned n,
-    bool ever, struct quorum_info *qi)
-{
-	uint16_t all[CONF_NODES_MAX];
-	unsigned i, voters, present;
-
-	memset(qi, 0, sizeof(*qi));
-	for (i = 0; i < conf->nnodes; i++)
-		all[i] = conf->nodes[i].id;
-	qi->expected = votes_of(conf, all, conf->nnodes, &voters);
-	qi->votes = votes_of(conf, nodes, n, &present);
-	qi->needed = qi->expected / 2 + 1;
-	qi->two_node = conf->two_node && voters == 2;
-	if (qi->two_node)
-		qi->needed = 1;
-	if ((conf->wait_for_all || qi->two_node) && !ever)
-		qi->waits_for_all = present < voters;
-#if MUTANT == 301
-	qi->needed = (qi->expected + 1) / 2;
-#elif MUTANT == 302
-	qi->waits_for_all = false;
-#endif
-	qi->quorate = qi->votes >= qi->needed && !qi->waits_for_all;
-	return qi->quorate;
-}
 
 struct quorum *
 quorum_new(const struct conf *conf, uint16_t self)
@@ -91,56 +53,147 @@ quorum_free(struct quorum *q)
 	free(q);
 }
 
+/* "node 2, node 3": as events name them. */
+static void
+list_nodes(const struct vote_nodes *s, char *text, size_t size)
+{
+	char one[16];
+	unsigned i;
+
+	text[0] = '\0';
+	for (i = 0; i < s->n; i++) {
+		snprintf(one, sizeof(one), "%snode %u", i > 0 ? ", " : "",
+		    s->v[i]);
+		strlcat(text, one, size);
+	}
+}
+
+static void
+why_not(const struct quorum_info *q, char *text, size_t size)
+{
+	char names[160];
+
+	list_nodes(&q->missing, names, sizeof(names));
+	if (q->waits_for_all)
+		snprintf(text, size,
+		    "a cold start waits for every voter: %u of %u votes are "
+		    "here (wait_for_all), missing: %s",
+		    q->votes, q->expected, names);
+	else if (q->contested)
+		snprintf(text, size,
+		    "%u of %u votes are here, but others may have gone on "
+		    "without them, missing: %s",
+		    q->votes, q->expected, names);
+	else if (q->votes * 2 == q->expected && q->tie != 0)
+		snprintf(text, size,
+		    "only %u of %u votes are here, which is enough only with "
+		    "the tie breaker node %u, missing: %s",
+		    q->votes, q->expected, q->tie, names);
+	else
+		snprintf(text, size,
+		    "only %u of %u votes are here, %u are needed, missing: %s",
+		    q->votes, q->expected, q->needed, names);
+}
+
+void
+quorum_why(const struct quorum_info *q, char *text, size_t size)
+{
+	if (q->epoch == 0)
+		strlcpy(text, "this node is in no view yet", size);
+	else if (!q->quorate)
+		why_not(q, text, size);
+	else
+		snprintf(text, size,
+		    "%u of %u votes are here, %u are needed, decided by %s",
+		    q->votes, q->expected, q->needed, vote_rule_name(q->rule));
+}
+
 static void
 say(const struct quorum *q, bool was, struct bus *bus)
 {
 	const struct quorum_info *qi = &q->info;
+	char why[256];
 
-	if (qi->quorate)
-		bus_event(bus, EVK_QUORUM, EVL_INFO,
-		    "quorum: present, because %u of %u votes are in view %llu "
-		    "and %u are needed",
-		    qi->votes, qi->expected, (unsigned long long)qi->epoch,
-		    qi->needed);
-	else if (qi->waits_for_all)
-		bus_event(bus, EVK_QUORUM, was ? EVL_WARN : EVL_INFO,
-		    "quorum: absent, because after a start every voter must "
-		    "be seen once (wait_for_all) and view %llu has %u of %u "
-		    "votes",
-		    (unsigned long long)qi->epoch, qi->votes, qi->expected);
-	else
-		bus_event(bus, EVK_QUORUM, EVL_WARN,
-		    "quorum: absent, because %u of %u votes are in view %llu "
-		    "and %u are needed",
-		    qi->votes, qi->expected, (unsigned long long)qi->epoch,
-		    qi->needed);
+	quorum_why(qi, why, sizeof(why));
+	bus_event(bus, EVK_QUORUM,
+	    qi->quorate || (qi->waits_for_all && !was) ? EVL_INFO : EVL_WARN,
+	    "quorum: %s in view %llu, because %s",
+	    qi->quorate ? "present" : "absent", (unsigned long long)qi->epoch,
+	    why);
+}
+
+/* The operator should know when votes count that did not, or the reverse. */
+static void
+say_electorate(const struct quorum *q, const struct electorate *old,
+    struct bus *bus)
+{
+	const struct electorate *e = &q->info.elect;
+	struct vote_nodes all = { .n = 0 };
+	char names[160];
+	unsigned i;
+
+	if (old->n == 0 || electorate_eq(old, e))
+		return;
+	for (i = 0; i < e->n; i++) {
+		if (e->v[i].counts)
+			vote_add(&all, e->v[i].node);
+	}
+	list_nodes(&all, names, sizeof(names));
+	bus_event(bus, EVK_QUORUM, EVL_INFO,
+	    "quorum: expected votes go from %u to %u, because those that count "
+	    "in view %llu are of %s",
+	    old->expected, e->expected, (unsigned long long)q->info.epoch,
+	    names);
 }
 
 /*
- * The coordinator has decided for all members, because only it knew whether
- * one of them had been in a primary view; here that is turned into numbers.
+ * The coordinator has decided for all members, because only it heard what
+ * each of them remembers; here that is turned into numbers.
  */
 static void
-new_view(struct quorum *q, const struct view *v, struct bus *bus)
+fill(struct quorum_info *qi, const struct view *v)
 {
-	uint16_t nodes[CONF_NODES_MAX];
-	bool was = q->info.quorate;
-	bool first = q->info.epoch == 0;
-	struct note *n;
+	static const struct vote_nodes none;
+	struct vote_nodes here = { .n = 0 };
+	struct tally t = v->tally;
 	unsigned i;
 
 	for (i = 0; i < v->n; i++)
-		nodes[i] = v->members[i].node;
-	quorum_count(q->conf, nodes, v->n, v->primary, &q->info);
-	/* Votes suffice, yet it is not primary: voters were never seen. */
-	q->info.waits_for_all = q->info.quorate && !v->primary;
-	q->info.quorate = v->primary;
-	q->info.epoch = v->epoch;
+		vote_add(&here, v->members[i].node);
+	if (v->primary)
+		electorate_wins(&v->elect, &here, &none, 0, &t);
+	qi->votes = t.votes;
+	qi->expected = t.expected;
+	qi->needed = t.needed;
+	qi->quorate = v->primary;
+	qi->two_node = v->elect.two_node;
+	qi->waits_for_all = v->waits;
+	qi->contested = v->contested;
+	qi->rule = v->tally.rule;
+	qi->tie = v->elect.tie;
+	qi->epoch = v->epoch;
+	qi->elect = v->elect;
+	electorate_missing(&v->elect, &here, &qi->missing);
+}
+
+static void
+new_view(struct quorum *q, const struct view *v, struct bus *bus)
+{
+	struct electorate old = q->info.elect;
+	bool was = q->info.quorate, first = q->info.epoch == 0;
+	bool waited = q->info.waits_for_all;
+	struct note *n;
+
+	fill(&q->info, v);
+	if (first || was != v->primary)
+		q->info.since = bus->now;
 	n = bus_note(bus, NOTE_QUORUM, NULL, 0); /* Q3 */
 	n->ok = v->primary;
 	n->seq = v->epoch;
-	if (first || was != v->primary)
+	if (first || was != v->primary || waited != v->waits)
 		say(q, was, bus);
+	if (v->primary)
+		say_electorate(q, &old, bus);
 }
 
 void
@@ -163,8 +216,9 @@ quorum_check(const struct quorum *q)
 
 	if (qi->epoch == 0)
 		return;
-	if (qi->quorate)
-		ASSERT(qi->votes >= qi->needed); /* Q1 */
-	if (!qi->two_node)
+	if (qi->quorate) /* Q1 */
+		ASSERT(qi->votes >= qi->needed ||
+		    (qi->tie != 0 && qi->votes * 2 == qi->expected));
+	if (!qi->two_node && qi->expected > 0)
 		ASSERT(qi->needed * 2 > qi->expected); /* Q2 */
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* Copyright (c) 2026 The clusterd authors */
 
-/* Quorum: arithmetic over the votes of a view, and nothing else. */
+/* Quorum: what the votes of a view are, and why it is (not) primary. */
 
 #ifndef CORE_QUORUM_H
 #define CORE_QUORUM_H
@@ -10,29 +10,30 @@
 
 struct quorum_info {
 	unsigned	 votes;		/* present in the view */
-	unsigned	 expected;	/* of all configured nodes */
-	unsigned	 needed;	/* to be quorate */
+	unsigned	 expected;	/* that count */
+	unsigned	 needed;	/* to be quorate, without a tie breaker */
 	bool		 quorate;
 	bool		 two_node;
 	bool		 waits_for_all;	/* some voter was never seen yet */
+	bool		 contested;	/* a later primary view may exist */
+	enum vote_rule	 rule;		/* that made the view primary */
+	uint16_t	 tie;		/* node that breaks a tie; 0: none */
+	uint64_t	 since;		/* us: quorate, or not, without a break */
 	uint64_t	 epoch;		/* of the view this is about; 0: none */
+	struct vote_nodes missing;	/* whose votes count and are not there */
+	struct electorate elect;
 };
-
-/*
- * Would these nodes be quorate together?  ever: one of them has been in a
- * primary view since it started, so that wait_for_all is over.  Fills in
- * everything but the epoch.
- */
-bool	 quorum_count(const struct conf *, const uint16_t *nodes, unsigned n,
-	    bool ever, struct quorum_info *);
 
 struct quorum;
 
+/* NULL when memory is out. */
 struct quorum *quorum_new(const struct conf *, uint16_t self);
 void	 quorum_free(struct quorum *);
 /* NOTE_VIEW; answers each with NOTE_QUORUM. */
 void	 quorum_note(struct quorum *, const struct note *, struct bus *);
 void	 quorum_get(const struct quorum *, struct quorum_info *);
+/* Why it is (not) quorate, and what would change that, as a sentence. */
+void	 quorum_why(const struct quorum_info *, char *text, size_t size);
 void	 quorum_check(const struct quorum *);
 
 #endif /* CORE_QUORUM_H */

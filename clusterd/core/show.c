@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "../proto.h"
+#include "names.h"
 #include "node_internal.h"
 
 #define SHOW_ROWS_MAX 2000 /* of one answer */
@@ -288,23 +289,15 @@ show_nodes(struct show *s)
 	}
 }
 
+/* With names instead of numbers. */
 static void
-quorum_why(const struct quorum_info *q, char *text, size_t size)
+quorum_text(const struct node *nd, const struct quorum_info *q, char *text,
+    size_t size)
 {
-	if (q->epoch == 0)
-		strlcpy(text, "this node is in no view yet", size);
-	else if (q->quorate)
-		snprintf(text, size, "%u of %u votes are here, %u are needed",
-		    q->votes, q->expected, q->needed);
-	else if (q->waits_for_all && q->votes >= q->needed)
-		snprintf(text, size,
-		    "a cold start waits for every voter: %u of %u votes are "
-		    "here (wait_for_all)",
-		    q->votes, q->expected);
-	else
-		snprintf(text, size,
-		    "only %u of %u votes are here, %u are needed", q->votes,
-		    q->expected, q->needed);
+	char why[256];
+
+	quorum_why(q, why, sizeof(why));
+	names_put(nd->conf, why, text, size);
 }
 
 static void
@@ -314,7 +307,7 @@ show_quorum(struct show *s)
 	char why[256];
 
 	quorum_get(s->nd->quorum, &q);
-	quorum_why(&q, why, sizeof(why));
+	quorum_text(s->nd, &q, why, sizeof(why));
 	row_begin(s);
 	row_bool(s, "quorate", q.quorate);
 	row_u64(s, "votes", q.votes);
@@ -743,7 +736,7 @@ show_status(struct show *s)
 	row_u64(s, "votes_needed", q.needed);
 	status_links(s);
 	if (!q.quorate)
-		quorum_why(&q, a.next, sizeof(a.next));
+		quorum_text(nd, &q, a.next, sizeof(a.next));
 	status_fencing(s, &a);
 	status_lockspaces(s);
 	row_u64(s, "mounts", client_mounts(nd->client, &mounts));

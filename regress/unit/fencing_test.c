@@ -369,6 +369,7 @@ ATF_TC_BODY(startup_spares_the_others, tc)
 	struct fix *fx = fixture_new(4);
 	uint16_t i;
 
+	fixture_conf(fx)->nodes[0].votes = 3;
 	fixture_start(fx, 1);
 	fixture_start(fx, 2);
 	fixture_start(fx, 3);
@@ -377,7 +378,6 @@ ATF_TC_BODY(startup_spares_the_others, tc)
 	fixture_run(fx, SECOND);
 	for (i = 1; i <= 2; i++)
 		fixture_crash(fx, i);
-	fixture_conf(fx)->nodes[0].votes = 3;
 	fixture_start(fx, 1);
 	fixture_start(fx, 2);
 	fixture_settle(fx, BIT(1) | BIT(2));

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: ISC */
+/* Copyright (c) 2026 The clusterd authors */
+
+/*
+ * Votes in a view change: what the coordinator counts, what a participant
+ * writes down before it says READY, and what a leaver gives up.  The rules E1
+ * to E6 and why they suffice are in vote.c.
+ */
+
+#include "member_internal.h"
+
+/* The newest primary view that any of them was ever in; epoch 0: none. */
+static struct prim_id
+newest_base(const struct round *rd)
+{
+	struct prim_id best = rd->flush[0].base;
+	unsigned i;
+
+	for (i = 1; i < rd->members.n; i++) {
+		if (prim_cmp(&rd->flush[i].base, &best) > 0)
+			best = rd->flush[i].base;
+	}
+#if MUTANT == 312
+	best = rd->flush[0].base;
+#endif
+	return best;
+}
+
+static void
+base_electorate(const struct member *m, const struct round *rd,
+    const struct prim_id *base, struct electorate *e)
+{
+	unsigned i;
+
+	for (i = 0; i < rd->members.n; i++) {
+		if (prim_eq(&rd->flush[i].base, base) &&
+		    rd->flush[i].elect.n > 0) {
+			*e = rd->flush[i].elect;
+			return;
+		}
+	}
+	electorate_conf(m->conf, e);
+}
+
+/* Its disk is the one that it had (E5). */
+static bool
+remembers(const struct flush *f)
+{
+#if MUTANT == 314
+	return true;
+#endif
+	return f->base.epoch != 0 || f->attempts.n > 0;
+}
+
+/* Who has left from this very base, as far as anybody knows. */
+static void
+gather_left(const struct round *rd, const struct prim_id *base,
+    struct vote_nodes *left)
+{
+	const struct node_set *s;
+	unsigned i, k;
+
+	left->n = 0;
+	for (i = 0; i < rd->members.n; i++) {
+		s = &rd->flush[i].basemembers;
+		for (k = 0; k < s->n; k++) {
+			if (s->v[k].left && prim_eq(&rd->flush[i].base, base))
+				vote_add(left, s->v[k].node);
+		}
+	}
+}
+
+/* E3: may somebody go on from what one of them was ready for? */
+static void
+look_at_attempts(const struct round *rd, const struct prim_id *base,
+    const struct vote_nodes *able, struct ballot *b)
+{
+	const struct attempt *a;
+	unsigned i, k;
+
+	for (i = 0; i < rd->members.n; i++) {
+		for (k = 0; k < rd->flush[i].attempts.n; k++) {
+			a = &rd->flush[i].attempts.v[k];
+			if (prim_cmp(&a->id, base) <= 0)
+				continue;
+			b->disputed = true;
+			if (!electorate_blocks(&a->elect, able))
+				b->contested = true;
+		}
+	}
+}
+
+void
+vote_count(const struct member *m, const struct round *rd, bool ever,
+    struct ballot *b)
+{
+	struct prim_id base = newest_base(rd);
+	struct vote_nodes able = { .n = 0 }, here, missing;
+	bool fixed, all;
+	unsigned i;
+
+	memset(b, 0, sizeof(*b));
+	base_electorate(m, rd, &base, &b->elect);
+	fixed = electorate_static(&b->elect, m->conf);
+	for (i = 0; i < rd->members.n; i++) {
+		vote_add(&b->members, rd->members.v[i].node);
+		if (remembers(&rd->flush[i]))
+			vote_add(&able, rd->members.v[i].node);
+	}
+	if (b->elect.downscale)
+		gather_left(rd, &base, &b->left);
+	here = fixed || base.epoch == 0 ? b->members : able; /* E5 */
+	b->primary =
+	    electorate_wins(&b->elect, &here, &b->left, 0, &b->tally); /* E2 */
+	look_at_attempts(rd, &base, &able, b);
+	all = (m->conf->wait_for_all || b->elect.two_node) && !ever;
+#if MUTANT == 302
+	all = false;
+#endif
+	if (base.epoch == 0 && !fixed)
+		all = true; /* E5 */
+	electorate_missing(&b->elect, &b->members, &missing);
+	for (i = 0; all && i < missing.n; i++)
+		b->waits |= !vote_has(&b->left, missing.v[i]);
+	b->primary &= !b->contested && !b->waits;
+}
+
+void
+vote_fill(const struct member *m, const struct ballot *b, struct view *v)
+{
+	struct vote_nodes able = { .n = 0 };
+	unsigned i;
+
+	v->tally = b->tally;
+	v->waits = b->waits;
+	v->contested = b->contested;
+	v->elect = b->elect;
+	if (!v->primary)
+		return;
+	for (i = 0; i < v->n; i++) {
+		if (!v->members[i].fresh)
+			vote_add(&able, v->members[i].node);
+	}
+	electorate_next(m->conf, &b->elect, NULL, &b->left, &b->members, &able,
+	    &v->elect);
+	v->recorded = b->disputed || !electorate_eq(&v->elect, &b->elect);
+}
+
+bool
+vote_outdated(const struct member *m)
+{
+	static const struct vote_nodes none;
+	struct vote_nodes all = { .n = 0 };
+	struct electorate next;
+	unsigned i;
+
+	if (!m->view.primary || m->sync_epoch != m->view.epoch)
+		return false;
+	for (i = 0; i < m->view.n; i++)
+		vote_add(&all, m->view.members[i].node);
+	electorate_next(m->conf, &m->view.elect, NULL, &none, &all, &all,
+	    &next);
+	return !electorate_eq(&next, &m->view.elect);
+}
+
+static void
+drop_attempt(struct attempt_list *l, unsigned i)
+{
+	l->n--;
+	memmove(&l->v[i], &l->v[i + 1], (l->n - i) * sizeof(l->v[0]));
+}
+
+/* E1.  When the list is full, two become one that is harder to block. */
+void
+vote_attempt(struct member *m, const struct view *v, struct bus *bus)
+{
+	struct attempt_list *l = &m->stored.attempts;
+	struct attempt *a;
+	unsigned i;
+
+#if MUTANT == 310
+	return;
+#endif
+	if (!v->primary || !v->recorded)
+		return;
+	for (i = 0; i < l->n; i++) {
+		if (electorate_eq(&l->v[i].elect, &v->elect)) {
+			drop_attempt(l, i);
+			break;
+		}
+	}
+	if (l->n == ATTEMPTS_MAX) {
+		electorate_merge(&l->v[1].elect, &l->v[0].elect);
+		drop_attempt(l, 0);
+	}
+	a = &l->v[l->n++];
+	a->id.epoch = v->epoch;
+	a->id.leader = v->leader;
+	a->elect = v->elect;
+	bus_note(bus, NOTE_STORE, NULL, 0);
+}
+
+/* A member leaves, and has written down that it gives its vote up. */
+void
+vote_status(struct member *m, uint16_t node, uint64_t inc,
+    const struct status *st)
+{
+	struct prim_id base = { m->stored.prim_epoch, m->stored.prim_leader };
+	unsigned i;
+
+#if MUTANT == 313
+	base = st->base;
+#endif
+	if (!st->left || !prim_eq(&st->base, &base))
+		return;
+	for (i = 0; i < m->stored.n; i++) {
+		if (m->stored.members[i].node == node &&
+		    m->stored.members[i].inc == inc)
+			m->stored.members[i].left = true;
+	}
+}
