@@ -164,7 +164,8 @@ chk_fence_start(struct sim *s, unsigned node, const struct action *act)
 			sim_fail(s, INV_FENCE_QUORUM,
 			    "n%u fences n%u, which is in its view",
 			    s->nodes[node].id, act->node);
-	if ((old->primary && (old->synced || v.primary)) ||
+	/* One that has stopped in the same step shows no view any more. */
+	if ((old->primary && (old->synced || v.primary || v.epoch == 0)) ||
 	    (v.primary && v.synced))
 		return;
 	sim_fail(s, INV_FENCE_QUORUM,

@@ -8,14 +8,14 @@
  *	primary, on whatever node and at whatever time.
  * INV_VIEW_ORDER  the epochs of one node grow, also over its lives as far as
  *	it could remember, and it is in its own views.
- * INV_PRIMARY_QUORUM  the members of a primary view have most of the votes.
  * INV_PRIMARY_ONE  a primary view takes effect when it is synchronized: that
  *	message is delivered only when all members have it, and so nothing is
  *	done in a view that some of its members never installed.  Views take
  *	effect one after another: in the order in which that is first seen
  *	their epochs grow, and nobody who was in one and missed a later one is
  *	ever in one again.  Who is left out goes on believing in the old view
- *	until it notices, which must be soon.
+ *	until it notices, which must be soon; but never can two of them go on
+ *	at one instant: when one takes effect, the one before has lost a member.
  */
 
 #include "sim.h"
@@ -30,7 +30,6 @@ struct seen {
 struct chk_view {
 	struct seen *seen;
 	size_t n, cap;
-	bool any;	       /* some primary view was installed */
 	size_t nprimary;       /* counted by first install */
 	size_t newest_primary; /* index into seen */
 	struct {
@@ -69,7 +68,24 @@ same(const struct node_view *a, const struct node_view *b)
 {
 	return a->n == b->n && a->primary == b->primary &&
 	    memcmp(a->members, b->members, a->n * sizeof(a->members[0])) == 0 &&
-	    memcmp(a->incs, b->incs, a->n * sizeof(a->incs[0])) == 0;
+	    memcmp(a->incs, b->incs, a->n * sizeof(a->incs[0])) == 0 &&
+	    electorate_eq(&a->elect, &b->elect);
+}
+
+/* Is everybody still in it?  Then it can go on. */
+static bool
+complete(const struct sim *s, const struct seen *seen)
+{
+	const struct sim_node *n;
+	unsigned i;
+
+	for (i = 0; i < seen->v.n; i++) {
+		n = &s->nodes[node_index(s, seen->v.members[i])];
+		if (n->core == NULL || n->inc != seen->v.incs[i] ||
+		    n->view.epoch != seen->epoch)
+			return false;
+	}
+	return true;
 }
 
 /* A primary view takes effect. */
@@ -84,6 +100,12 @@ new_primary(struct sim *s, size_t index)
 	if (cv->nprimary > 0 && cv->seen[cv->newest_primary].epoch >= v->epoch)
 		sim_fail(s, INV_PRIMARY_ONE,
 		    "primary view %llu.%u comes after %llu.%u",
+		    (unsigned long long)v->epoch, v->leader,
+		    (unsigned long long)cv->seen[cv->newest_primary].epoch,
+		    cv->seen[cv->newest_primary].leader);
+	if (cv->nprimary > 0 && complete(s, &cv->seen[cv->newest_primary]))
+		sim_fail(s, INV_PRIMARY_ONE,
+		    "primary view %llu.%u takes effect while %llu.%u can go on",
 		    (unsigned long long)v->epoch, v->leader,
 		    (unsigned long long)cv->seen[cv->newest_primary].epoch,
 		    cv->seen[cv->newest_primary].leader);
@@ -133,16 +155,8 @@ installed(struct sim *s, unsigned i, const struct node_view *v)
 		cv->seen = reallocarray(cv->seen, cv->cap, sizeof(*cv->seen));
 		ASSERT(cv->seen != NULL);
 	}
-	if (v->primary && 2 * v->n <= s->n)
-		sim_fail(s, INV_PRIMARY_QUORUM,
-		    "view %llu.%u is primary with %u of %u",
-		    (unsigned long long)v->epoch, v->leader, v->n, s->n);
-	if (v->primary && !cv->any && s->conf->wait_for_all && v->n < s->n)
-		sim_fail(s, INV_PRIMARY_QUORUM,
-		    "view %llu.%u is the first primary one, with %u of %u, but "
-		    "all are to be waited for",
-		    (unsigned long long)v->epoch, v->leader, v->n, s->n);
-	cv->any |= v->primary;
+	if (v->primary)
+		chk_quorum_entered(s, v);
 	memset(&cv->seen[cv->n], 0, sizeof(cv->seen[cv->n]));
 	cv->seen[cv->n].epoch = v->epoch;
 	cv->seen[cv->n].leader = v->leader;
@@ -203,7 +217,7 @@ void
 chk_view_step(struct sim *s, unsigned i)
 {
 	struct sim_node *n = &s->nodes[i];
-	struct node_view v;
+	struct node_view v, was;
 
 	node_get_view(n->core, &v);
 	if (v.epoch != 0 &&
@@ -216,9 +230,10 @@ chk_view_step(struct sim *s, unsigned i)
 		n->last_epoch = v.epoch;
 		installed(s, i, &v);
 	}
-	if (v.synced && !(n->view.synced && n->view.epoch == v.epoch))
-		synced(s, &v);
+	was = n->view;
 	n->view = v;
+	if (v.synced && !(was.synced && was.epoch == v.epoch))
+		synced(s, &v);
 	if (v.primary && v.synced)
 		chk_group_effective(s, i);
 	check_stale(s, i);

@@ -254,6 +254,7 @@ act_on(struct sim *s, unsigned i, const struct action *act)
 		break;
 	case ACT_STOPPED:
 		sim_trace(s, "n%u stopped", s->nodes[i].id);
+		chk_quorum_left(s, i);
 		if (s->calm) /* asked for while something was wrong */
 			s->calm_kills++;
 		off(s, i, sim_between(s, 100 * MS, 3 * SEC));

@@ -192,6 +192,7 @@ make_conf(struct sim *s)
 		if (sim_chance(s, 300))
 			make_device(c, i, cn->id);
 	}
+	chk_quorum_draw(s, c);
 	conf_hash(c);
 	return c;
 }
@@ -297,6 +298,7 @@ sim_free(struct sim *s)
 	heap_clear(&s->heap);
 	net_clear(s);
 	chk_view_free(s);
+	chk_quorum_free(s);
 	chk_group_free(s);
 	chk_lock_free(s);
 	chk_life_free(s);

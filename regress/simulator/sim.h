@@ -334,6 +334,7 @@ struct sim {
 	unsigned	 fences;	/* devices at work */
 	unsigned	 calm_kills;
 	struct chk_view	*chk_view;
+	struct chk_quorum *chk_quorum;
 	struct chk_group *chk_group;
 	struct chk_lock	*chk_lock;
 	struct chk_service *chk_service;
@@ -473,6 +474,13 @@ void	 chk_refused(struct sim *, unsigned node, const struct sim_event *,
 void	 chk_bound(struct sim *, unsigned node);
 /* The calm second is over: were there new views? */
 void	 chk_nap(struct sim *);
+
+/* Some seeds have options of quorum. */
+void	 chk_quorum_draw(struct sim *, struct conf *);
+void	 chk_quorum_free(struct sim *);
+/* A primary view is entered for the first time, on whatever node. */
+void	 chk_quorum_entered(struct sim *, const struct node_view *);
+void	 chk_quorum_left(struct sim *, unsigned node);	/* cleanly */
 
 void	 chk_group_init(struct sim *);
 void	 chk_group_free(struct sim *);

@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: ISC */
+/* Copyright (c) 2026 The clusterd authors */
+
+/*
+ * Quorum, counted anew.  A view says whose votes decide on its successor; it
+ * is taken at that word, and everything else is worked out here from outside.
+ *
+ * INV_PRIMARY_QUORUM  each primary view that was entered anywhere follows an
+ *	earlier one, or the file: its members hold the majority of what counted
+ *	there (or half with the tie breaker), and of every view entered in
+ *	between they hold so much that nobody could go on from it without one
+ *	of them.  Without options the votes are those of the file, always; with
+ *	last_man_standing only members' count.  The first primary view holds
+ *	all voters where the configuration says so.
+ *
+ * The configuration is drawn here, too: some seeds have the options.
+ */
+
+#include "sim.h"
+
+struct entered {
+	struct node_view v;
+	bool left[SIM_NODES_MAX]; /* by index: cleanly, since it is a member */
+};
+
+struct chk_quorum {
+	struct entered *v; /* ascending by epoch, then descending by leader */
+	size_t n, cap;
+	bool options;		      /* electorates may change */
+	uint64_t left[SIM_NODES_MAX]; /* incarnation that left last */
+};
+
+static bool
+before(const struct node_view *a, const struct node_view *b)
+{
+	return a->epoch != b->epoch ? a->epoch < b->epoch :
+				      a->leader > b->leader;
+}
+
+/* A generator of its own, so that seeds without options stay as they were. */
+void
+chk_quorum_draw(struct sim *s, struct conf *c)
+{
+	uint64_t seed[4] = { s->seed, 9, 9, 9 };
+	unsigned i, total = 0, most = 0;
+	struct rng rng;
+
+	rng_seed(&rng, seed);
+	for (i = 0; i < 64; i++)
+		rng_u64(&rng);
+	s->chk_quorum = calloc(1, sizeof(*s->chk_quorum));
+	ASSERT(s->chk_quorum != NULL);
+	if (rng_below(&rng, 100) < 50)
+		return;
+	c->last_man_standing = rng_below(&rng, 100) < 50;
+	c->downscale = rng_below(&rng, 100) < 40;
+	c->tie = (enum conf_tie)rng_below(&rng, 4);
+	for (i = 0; c->tie == TIE_LIST && i < 2; i++)
+		c->tie_nodes[c->ntie++] = (uint16_t)(2 + i);
+	s->chk_quorum->options =
+	    c->last_man_standing || c->downscale || c->tie != TIE_NONE;
+	if (rng_below(&rng, 100) < 70)
+		return;
+	for (i = 0; i < c->nnodes; i++) {
+		c->nodes[i].votes = (uint8_t)rng_below(&rng, 4);
+		total += c->nodes[i].votes;
+		most = MAX(most, (unsigned)c->nodes[i].votes);
+	}
+	/* The others must be able to go on when the last one dies. */
+	for (i = 0; 2 * most >= total && i < c->nnodes; i++)
+		c->nodes[i].votes = 1;
+}
+
+void
+chk_quorum_free(struct sim *s)
+{
+	free(s->chk_quorum->v);
+	free(s->chk_quorum);
+}
+
+static bool
+in_view(const struct node_view *v, uint16_t node)
+{
+	unsigned i;
+
+	for (i = 0; i < v->n; i++)
+		if (v->members[i] == node)
+			return true;
+	return false;
+}
+
+static void
+mark_left(struct entered *x, unsigned node, uint64_t inc)
+{
+	unsigned i;
+
+	for (i = 0; i < x->v.n; i++)
+		if (x->v.members[i] == node + 1 && x->v.incs[i] == inc)
+			x->left[node] = true;
+}
+
+/* It need not have shown its last view: that may begin and end in one step. */
+void
+chk_quorum_left(struct sim *s, unsigned node)
+{
+	struct chk_quorum *cq = s->chk_quorum;
+	size_t k;
+
+	cq->left[node] = s->nodes[node].inc;
+	for (k = 0; k < cq->n; k++)
+		mark_left(&cq->v[k], node, cq->left[node]);
+}
+
+/*
+ * Votes that count in the electorate: of all, and of the members of v (or of
+ * everybody else).  Leavers are no part of either, unless all have left.
+ */
+static void
+sum(const struct sim *s, const struct electorate *e, const bool *left,
+    const struct node_view *v, bool others, unsigned *have, unsigned *all)
+{
+	unsigned i, gone = 0;
+	bool out, everybody = true;
+
+	*have = 0;
+	*all = e->expected;
+	for (i = 0; i < e->n; i++)
+		if (e->v[i].counts && !left[node_index(s, e->v[i].node)])
+			everybody = false;
+	for (i = 0; i < e->n; i++) {
+		if (!e->v[i].counts)
+			continue;
+		out = !everybody && left[node_index(s, e->v[i].node)];
+		if (out)
+			gone += e->v[i].votes;
+		else if (in_view(v, e->v[i].node) != others)
+			*have += e->v[i].votes;
+	}
+	*all -= gone;
+}
+
+static bool
+wins(const struct sim *s, const struct electorate *e, const bool *left,
+    const struct node_view *v, bool others)
+{
+	unsigned have, all;
+
+	sum(s, e, left, v, others, &have, &all);
+	if (2 * have != all)
+		return 2 * have > all;
+	return e->tie != 0 && have > 0 && in_view(v, e->tie) != others &&
+	    !left[node_index(s, e->tie)];
+}
+
+/* As the file has it, and before anything else. */
+static bool
+follows_file(const struct sim *s, const struct node_view *v)
+{
+	static const bool none[SIM_NODES_MAX];
+	struct electorate file;
+	unsigned i;
+
+	memset(&file, 0, sizeof(file));
+	file.n = s->n;
+	for (i = 0; i < s->n; i++) {
+		file.v[i].node = s->conf->nodes[i].id;
+		file.v[i].votes = s->conf->nodes[i].votes;
+		file.v[i].counts = true;
+		file.expected += file.v[i].votes;
+		if (s->chk_quorum->options && file.v[i].votes > 0 &&
+		    !in_view(v, file.v[i].node))
+			return false;
+	}
+	return wins(s, &file, none, v, false);
+}
+
+static bool
+follows_some(const struct sim *s, size_t at)
+{
+	const struct chk_quorum *cq = s->chk_quorum;
+	const struct node_view *v = &cq->v[at].v;
+	size_t k;
+
+	for (k = at; k-- > 0;) {
+		if (wins(s, &cq->v[k].v.elect, cq->v[k].left, v, false))
+			return true;
+		if (wins(s, &cq->v[k].v.elect, cq->v[k].left, v, true))
+			return false;
+	}
+	return follows_file(s, v);
+}
+
+static void
+check_electorate(struct sim *s, const struct node_view *v)
+{
+	const struct electorate *e = &v->elect;
+	const struct conf *c = s->conf;
+	unsigned i, votes = 0;
+
+	for (i = 0; i < e->n; i++)
+		votes += e->v[i].counts ? e->v[i].votes : 0u;
+	if (e->n != c->nnodes || votes == 0 || e->expected != votes)
+		sim_fail(s, INV_PRIMARY_QUORUM,
+		    "view %llu.%u counts %u votes of %u nodes and expects %u",
+		    (unsigned long long)v->epoch, v->leader, votes, e->n,
+		    e->expected);
+	for (i = 0; i < e->n; i++)
+		if (e->v[i].votes != c->nodes[i].votes ||
+		    (!e->v[i].counts && e->v[i].votes > 0 &&
+			!c->last_man_standing && !c->downscale))
+			sim_fail(s, INV_PRIMARY_QUORUM,
+			    "view %llu.%u does not count n%u as the file has it",
+			    (unsigned long long)v->epoch, v->leader,
+			    e->v[i].node);
+}
+
+static void
+check_first(struct sim *s, const struct node_view *v)
+{
+	unsigned i;
+
+	for (i = 0; s->conf->wait_for_all && i < s->n; i++)
+		if (s->conf->nodes[i].votes > 0 &&
+		    !in_view(v, s->conf->nodes[i].id))
+			sim_fail(s, INV_PRIMARY_QUORUM,
+			    "view %llu.%u is the first primary one, without "
+			    "n%u, but all are to be waited for",
+			    (unsigned long long)v->epoch, v->leader,
+			    s->conf->nodes[i].id);
+}
+
+void
+chk_quorum_entered(struct sim *s, const struct node_view *v)
+{
+	struct chk_quorum *cq = s->chk_quorum;
+	size_t at, k;
+	unsigned i;
+
+	if (cq->n == 0)
+		check_first(s, v);
+	check_electorate(s, v);
+	if (cq->n == cq->cap) {
+		cq->cap = MAX(2 * cq->cap, (size_t)64);
+		cq->v = reallocarray(cq->v, cq->cap, sizeof(*cq->v));
+		ASSERT(cq->v != NULL);
+	}
+	for (at = cq->n; at > 0 && before(v, &cq->v[at - 1].v); at--)
+		cq->v[at] = cq->v[at - 1];
+	memset(&cq->v[at], 0, sizeof(cq->v[at]));
+	cq->v[at].v = *v;
+	for (i = 0; i < s->n; i++)
+		mark_left(&cq->v[at], i, cq->left[i]);
+	cq->n++;
+	/* Those that were entered before, and come after, are judged anew. */
+	for (k = at; k < cq->n; k++)
+		if (!follows_some(s, k))
+			sim_fail(s, INV_PRIMARY_QUORUM,
+			    "view %llu.%u is primary with %u members, but "
+			    "others may go on from an earlier one",
+			    (unsigned long long)cq->v[k].v.epoch,
+			    cq->v[k].v.leader, cq->v[k].v.n);
+}
