@@ -30,6 +30,8 @@ struct chk_quorum {
 	uint64_t left[SIM_NODES_MAX]; /* incarnation that left last */
 };
 
+static const bool none_left[SIM_NODES_MAX];
+
 static bool
 before(const struct node_view *a, const struct node_view *b)
 {
@@ -122,6 +124,9 @@ sum(const struct sim *s, const struct electorate *e, const bool *left,
 	unsigned i, gone = 0;
 	bool out, everybody = true;
 
+	/* Without downscale a leaver keeps its vote. */
+	if (!e->downscale)
+		left = none_left;
 	*have = 0;
 	*all = e->expected;
 	for (i = 0; i < e->n; i++)
@@ -149,14 +154,13 @@ wins(const struct sim *s, const struct electorate *e, const bool *left,
 	if (2 * have != all)
 		return 2 * have > all;
 	return e->tie != 0 && have > 0 && in_view(v, e->tie) != others &&
-	    !left[node_index(s, e->tie)];
+	    !(e->downscale && left[node_index(s, e->tie)]);
 }
 
 /* As the file has it, and before anything else. */
 static bool
 follows_file(const struct sim *s, const struct node_view *v)
 {
-	static const bool none[SIM_NODES_MAX];
 	struct electorate file;
 	unsigned i;
 
@@ -171,7 +175,7 @@ follows_file(const struct sim *s, const struct node_view *v)
 		    !in_view(v, file.v[i].node))
 			return false;
 	}
-	return wins(s, &file, none, v, false);
+	return wins(s, &file, none_left, v, false);
 }
 
 static bool
