@@ -3,7 +3,7 @@
 
 /*
  * The commands that change something.  The dangerous ones want the node's
- * name typed again, or --yes from a script.
+ * name, or their own, typed again, or --yes from a script.
  */
 
 #include <errno.h>
@@ -25,6 +25,16 @@ static const struct {
 	    "corrupt the data" },
 	{ V_LEAVE, "node-leave",
 	    "this stops clusterd there; its file systems are stopped first" },
+	{ V_EXPECTED, "quorum-expected", NULL },
+	{ V_VOTES, "quorum-votes", NULL },
+	{ V_RESET, "quorum-reset", NULL },
+	{ V_UNBLOCK, "quorum-unblock",
+	    "only if every node that is not in the view is off: if one runs "
+	    "behind a broken link, there may be two clusters" },
+	{ V_OVERRIDE, "quorum-override",
+	    "only if every node that is not in the view is off, and stays off "
+	    "until it can hear this one: else there are two clusters, and the "
+	    "shared data is corrupted" },
 };
 
 static bool
@@ -36,7 +46,7 @@ confirmed(struct shell *sh, const char *warning, const char *node)
 		return true;
 	if (!sh->interactive)
 		return false;
-	printf("%s: %s\nType the node's name to go on: ", node, warning);
+	printf("%s: %s\nType %s to go on: ", node, warning, node);
 	fflush(stdout);
 	if (fgets(answer, sizeof(answer), stdin) == NULL)
 		return false;
@@ -47,7 +57,8 @@ confirmed(struct shell *sh, const char *warning, const char *node)
 int
 cmd_act(struct shell *sh, const struct command *cmd)
 {
-	char text[1024];
+	char text[1024], arg[160];
+	const char *again;
 	unsigned i;
 	int error;
 
@@ -56,11 +67,19 @@ cmd_act(struct shell *sh, const struct command *cmd)
 			break;
 	}
 	ASSERT(i < NITEMS(acts));
-	if (!confirmed(sh, acts[i].warning, cmd->arg))
+	strlcpy(arg, cmd->arg, sizeof(arg));
+	if (cmd->verb == V_EXPECTED)
+		snprintf(arg, sizeof(arg), "%u", cmd->number);
+	else if (cmd->verb == V_VOTES)
+		snprintf(arg, sizeof(arg), "%s %u", cmd->arg, cmd->number);
+	again = cmd->verb == V_UNBLOCK ? "unblock" :
+	    cmd->verb == V_OVERRIDE    ? "override" :
+					 cmd->arg;
+	if (acts[i].warning != NULL && !confirmed(sh, acts[i].warning, again))
 		return shell_error(sh, EX_UNCONFIRMED, "E_UNCONFIRMED",
 		    "not done: add --yes to mean it");
-	error = cl_command(sh->cl, acts[i].cmd, cmd->arg, text, sizeof(text),
-	    ACT_MS);
+	error =
+	    cl_command(sh->cl, acts[i].cmd, arg, text, sizeof(text), ACT_MS);
 	if (error == ENOENT)
 		return shell_error(sh, EX_NO_OBJECT, "E_NO_OBJECT", "%s",
 		    text[0] != '\0' ? text : "there is no such node");

@@ -21,7 +21,35 @@
 
 static const struct token t_status[] = { END(V_STATUS, "status"), LAST };
 static const struct token t_links[] = { END(V_SHOW, "links"), LAST };
-static const struct token t_quorum[] = { END(V_SHOW, "quorum"), LAST };
+static const struct token t_expected_end[] = { END(V_EXPECTED, NULL), LAST };
+static const struct token t_expected[] = {
+	{ T_NUMBER, "VOTES", "so many in all, from now on", t_expected_end,
+	    V_EXPECTED, NULL },
+	LAST
+};
+static const struct token t_votes_end[] = { END(V_VOTES, NULL), LAST };
+static const struct token t_votes_node[] = { { T_VOTES, "VOTES",
+						 "0 to 255, from now on",
+						 t_votes_end, V_VOTES, NULL },
+	LAST };
+static const struct token t_votes[] = {
+	{ T_NODE, "NODE", "whose votes", t_votes_node, V_VOTES, NULL }, LAST
+};
+static const struct token t_reset[] = { END(V_RESET, NULL), LAST };
+static const struct token t_unblock[] = { END(V_UNBLOCK, NULL), LAST };
+static const struct token t_override[] = { END(V_OVERRIDE, NULL), LAST };
+static const struct token t_quorum[] = { END(V_SHOW, "quorum"),
+	{ T_WORD, "expected", "change how many votes there are in all",
+	    t_expected, V_EXPECTED, NULL },
+	{ T_WORD, "votes", "change the votes of a node", t_votes, V_VOTES,
+	    NULL },
+	{ T_WORD, "reset", "votes as in the file again", t_reset, V_RESET,
+	    NULL },
+	{ T_WORD, "unblock", "no longer wait for nodes that are off", t_unblock,
+	    V_UNBLOCK, NULL },
+	{ T_WORD, "override", "go on without a majority: all others are off",
+	    t_override, V_OVERRIDE, NULL },
+	LAST };
 static const struct token t_groups[] = { END(V_SHOW, "groups"), LAST };
 static const struct token t_channels[] = { END(V_SHOW, "channels"), LAST };
 static const struct token t_levels[] = { END(V_SHOW, "levels"), LAST };
@@ -108,8 +136,8 @@ static const struct token t_main[] = { { T_WORD, "status",
 	{ T_WORD, "node", "one node; make it leave", t_node, V_NONE, NULL },
 	{ T_WORD, "links", "the paths to every peer: state, delay, loss",
 	    t_links, V_SHOW, "links" },
-	{ T_WORD, "quorum", "votes, and why (not) quorate", t_quorum, V_SHOW,
-	    "quorum" },
+	{ T_WORD, "quorum", "votes, and why (not) quorate; change them",
+	    t_quorum, V_SHOW, "quorum" },
 	{ T_WORD, "groups", "process groups and their members", t_groups,
 	    V_SHOW, "groups" },
 	{ T_WORD, "channels", "event channels and what they retain", t_channels,
@@ -191,9 +219,10 @@ match_value(const struct token *table, const char *word)
 	for (t = table; !is_last(t); t++) {
 		if (t->type == T_NODE || t->type == T_NAME)
 			return word[0] == '-' ? NULL : t;
-		if (t->type != T_NUMBER)
+		if (t->type != T_NUMBER && t->type != T_VOTES)
 			continue;
-		(void)strtonum(word, 1, 1000000, &error);
+		(void)strtonum(word, t->type == T_VOTES ? 0 : 1,
+		    t->type == T_VOTES ? 255 : 1000000, &error);
 		if (error == NULL)
 			return t;
 	}
@@ -218,8 +247,8 @@ take(const struct token *t, const char *word, struct command *cmd)
 	cmd->what = t->what;
 	if (t->type == T_NODE || t->type == T_NAME)
 		strlcpy(cmd->arg, word, sizeof(cmd->arg));
-	else if (t->type == T_NUMBER)
-		cmd->number = (unsigned)strtonum(word, 1, 1000000, NULL);
+	else if (t->type == T_NUMBER || t->type == T_VOTES)
+		cmd->number = (unsigned)strtonum(word, 0, 1000000, NULL);
 	else if (t->type == T_FLAG)
 		cmd->follow = true;
 }

@@ -51,10 +51,11 @@ int	 shell_run(struct shell *, const char *line);
 /* grammar.c: one table of words for parsing, help and completion. */
 enum verb {
 	V_NONE = 0, V_SHOW, V_STATUS, V_EVENTS, V_LOG, V_HELP, V_QUIT,
-	V_FENCE, V_CONFIRM, V_LEAVE, V_WAIT, V_VERSION
+	V_FENCE, V_CONFIRM, V_LEAVE, V_WAIT, V_VERSION,
+	V_EXPECTED, V_VOTES, V_RESET, V_UNBLOCK, V_OVERRIDE
 };
 
-enum token_type { T_END = 0, T_WORD, T_NODE, T_NAME, T_NUMBER, T_FLAG };
+enum token_type { T_END = 0, T_WORD, T_NODE, T_NAME, T_NUMBER, T_VOTES, T_FLAG };
 
 struct token {
 	enum token_type	 type;

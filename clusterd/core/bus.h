@@ -20,9 +20,10 @@ enum chan { CHAN_MEMBER = 1, CHAN_ORDER, CHAN_DLM, CHAN_MAX };
 /* Users of the total order; the first byte of each ordered message. */
 enum service {
 	SVC_FENCE = 1, SVC_LSPACE, SVC_GROUP, SVC_EVENT, SVC_LEVEL,
-	SVC_BARRIER, SVC_KV, SVC_MAX
+	SVC_BARRIER, SVC_KV, SVC_QUORUM, SVC_MAX
 };
-#define SVC_ALL ((1u << SVC_MAX) - 2)	/* a bit for each */
+/* A bit for each that has a snapshot for joiners. */
+#define SVC_SNAPS (((1u << SVC_MAX) - 2) & ~(1u << SVC_QUORUM))
 
 enum note_type {
 	/* link/stream -> member: node, inc; data = reason for DOWN, GONE */
@@ -87,6 +88,8 @@ enum note_type {
 	NOTE_LEAVE,
 	/* any -> node: we cannot go on as this incarnation; data = why */
 	NOTE_DIE,
+	/* quorum -> member: ref = const struct vote_wish, in the total order */
+	NOTE_VOTE_WISH,
 	/* any -> event ring and log: code = enum ev_level, data = text;
 	   kind in msgtype (enum ev_kind) */
 	NOTE_EVENT

@@ -328,6 +328,8 @@ peer_up(struct member *m, struct peer *p, const struct note *note,
 		p->refusals = 0;
 		p->avoid_until = 0;
 	}
+	/* What the operator vouched for is not so. */
+	m->force = FORCE_NONE;
 	p->up = true;
 	p->known = p->told = false;
 	p->inc = note->inc;
@@ -516,6 +518,17 @@ member_note(struct member *m, const struct note *note, struct bus *bus)
 		m->synced = true;
 		m->sync_epoch = note->seq;
 		m->reelect = vote_outdated(m);
+		break;
+	case NOTE_VOTE_WISH:
+		/* One that came as its view ended is over with it. */
+		if (m->phase == PH_APPLY)
+			return;
+		memcpy(&m->wish, note->ref, sizeof(m->wish));
+		m->reelect = vote_outdated(m);
+		member_set_cause(m, "the operator changes votes");
+		break;
+	case NOTE_REQUEST:
+		vote_command(m, note, bus);
 		break;
 	default:
 		return;

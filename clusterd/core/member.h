@@ -106,7 +106,8 @@ struct member *member_new(const struct conf *, uint16_t self, uint64_t inc,
 	    const struct member_stored *);
 void	 member_free(struct member *);
 /* NOTE_PEER_*, NOTE_MESSAGE on CHAN_MEMBER, NOTE_FLUSHED, NOTE_TRIMMED,
-   NOTE_QUORUM, NOTE_SYNCED. */
+   NOTE_QUORUM, NOTE_SYNCED, NOTE_VOTE_WISH, NOTE_REQUEST (M_COMMAND
+   quorum-unblock, quorum-override). */
 void	 member_note(struct member *, const struct note *, struct bus *);
 void	 member_start(struct member *, struct bus *);
 /* Others are told that we leave; no view with us is formed any more. */

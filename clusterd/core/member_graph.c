@@ -224,7 +224,7 @@ member_needs(const struct member *m, uint64_t now)
 
 	if (m->phase != PH_STEADY || member_torn(m))
 		return true;
-	if (m->reelect && m->want_coord == m->self)
+	if ((m->reelect || m->force != FORCE_NONE) && m->want_coord == m->self)
 		return true;
 	memset(&have, 0, sizeof(have));
 	for (i = 0; i < m->view.n; i++)

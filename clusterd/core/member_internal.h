@@ -129,6 +129,13 @@ struct round {
 	char		 cause[CAUSE_LEN];
 };
 
+/* What an operator vouches for in a view without quorum. */
+enum vote_force {
+	FORCE_NONE = 0,
+	FORCE_UNBLOCK,	/* not to wait for all: those who are missing are off */
+	FORCE_OVERRIDE	/* to go on without a majority: the same */
+};
+
 /* What the answers to a proposal say about votes. */
 struct ballot {
 	struct electorate elect;	/* to be won */
@@ -188,6 +195,8 @@ struct member {
 
 	struct round		 round;
 	bool			 reelect;	/* the electorate should change */
+	struct vote_wish	 wish;		/* to be in the next view */
+	enum vote_force		 force;
 	struct wbuf		 said;		/* last status sent */
 	struct member_stored	 stored;
 };
@@ -229,6 +238,8 @@ void	 vote_fill(const struct member *, const struct ballot *, struct view *);
 bool	 vote_outdated(const struct member *);
 /* On disk before READY, where it must be (E1). */
 void	 vote_attempt(struct member *, const struct view *, struct bus *);
+/* M_COMMAND quorum-unblock, quorum-override. */
+void	 vote_command(struct member *, const struct note *, struct bus *);
 void	 vote_status(struct member *, uint16_t node, uint64_t inc,
 	    const struct status *);
 

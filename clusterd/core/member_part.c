@@ -357,6 +357,7 @@ enter_primary(struct member *m, struct bus *bus)
 		m->stored.members[i].left = false;
 	}
 	m->stored.elect = v->elect;
+	memset(&m->wish, 0, sizeof(m->wish));
 	m->stored.attempts.n = 0;
 	bus_note(bus, NOTE_STORE, NULL, 0);
 }
@@ -376,6 +377,7 @@ enter(struct member *m, struct bus *bus)
 	strlcpy(m->view.cause, in->cause, sizeof(m->view.cause));
 	m->have_view = true;
 	m->reelect = false;
+	m->force = FORCE_NONE;
 	/* Whatever we had against them is over. */
 	for (i = 0; i < m->npeers; i++) {
 		if (view_has(&m->view, m->peers[i].node, m->peers[i].inc))

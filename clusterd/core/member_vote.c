@@ -7,7 +7,13 @@
  * to E6 and why they suffice are in vote.c.
  */
 
+#include <stdio.h>
+
 #include "member_internal.h"
+
+enum {
+	ERR_BUSY = 16 /* Linux's own */
+};
 
 /* The newest primary view that any of them was ever in; epoch 0: none. */
 static struct prim_id
@@ -90,6 +96,34 @@ look_at_attempts(const struct round *rd, const struct prim_id *base,
 	}
 }
 
+/*
+ * The operator vouches that the others are off.  With an override those who
+ * are here are all that counts, and that is on disk before it is so.
+ */
+static void
+forced(const struct member *m, struct ballot *b)
+{
+	unsigned i;
+
+	if (m->force == FORCE_UNBLOCK && b->tally.rule != VOTE_NONE &&
+	    !b->contested) {
+		b->waits = false;
+		b->primary = true;
+	}
+	if (m->force != FORCE_OVERRIDE)
+		return;
+	for (i = 0; i < b->elect.n; i++)
+		b->elect.v[i].counts = b->elect.v[i].votes > 0 &&
+		    vote_has(&b->members, b->elect.v[i].node);
+	b->elect.expected = electorate_votes(&b->elect);
+	b->elect.tie = 0;
+	b->left.n = 0;
+	b->tally.rule = VOTE_OVERRIDE;
+	b->waits = b->contested = false;
+	b->disputed = true;
+	b->primary = b->elect.expected > 0;
+}
+
 void
 vote_count(const struct member *m, const struct round *rd, bool ever,
     struct ballot *b)
@@ -123,6 +157,8 @@ vote_count(const struct member *m, const struct round *rd, bool ever,
 	for (i = 0; all && i < missing.n; i++)
 		b->waits |= !vote_has(&b->left, missing.v[i]);
 	b->primary &= !b->contested && !b->waits;
+	if (!b->primary)
+		forced(m, b);
 }
 
 void
@@ -141,8 +177,8 @@ vote_fill(const struct member *m, const struct ballot *b, struct view *v)
 		if (!v->members[i].fresh)
 			vote_add(&able, v->members[i].node);
 	}
-	electorate_next(m->conf, &b->elect, NULL, &b->left, &b->members, &able,
-	    &v->elect);
+	electorate_next(m->conf, &b->elect, &m->wish, &b->left, &b->members,
+	    &able, &v->elect);
 	v->recorded = b->disputed || !electorate_eq(&v->elect, &b->elect);
 }
 
@@ -158,7 +194,7 @@ vote_outdated(const struct member *m)
 		return false;
 	for (i = 0; i < m->view.n; i++)
 		vote_add(&all, m->view.members[i].node);
-	electorate_next(m->conf, &m->view.elect, NULL, &none, &all, &all,
+	electorate_next(m->conf, &m->view.elect, &m->wish, &none, &all, &all,
 	    &next);
 	return !electorate_eq(&next, &m->view.elect);
 }
@@ -218,4 +254,74 @@ vote_status(struct member *m, uint16_t node, uint64_t inc,
 		    m->stored.members[i].inc == inc)
 			m->stored.members[i].left = true;
 	}
+}
+
+/* A sentence why not, or NULL. */
+static const char *
+refuse(const struct member *m, enum vote_force force, char *why, size_t size)
+{
+	unsigned i;
+
+	if (m->phase != PH_STEADY)
+		return "a view is being formed: try again";
+	if (m->view.primary)
+		return "this node is quorate: there is nothing to force";
+	for (i = 0; i < m->npeers; i++) {
+		if (!m->peers[i].up ||
+		    view_find(&m->view, m->peers[i].node) != NULL)
+			continue;
+		snprintf(why, size,
+		    "node %s is heard: it is not off, and can join",
+		    conf_node(m->conf, m->peers[i].node)->name);
+		return why;
+	}
+	if (m->want_coord != m->self) {
+		snprintf(why, size,
+		    "node %s leads this view: give the order there",
+		    conf_node(m->conf, m->want_coord)->name);
+		return why;
+	}
+	if (force == FORCE_UNBLOCK && !m->view.waits)
+		return "this view does not wait for all nodes; see: quorum";
+	if (force == FORCE_UNBLOCK &&
+	    (m->view.tally.rule == VOTE_NONE || m->view.contested))
+		return "votes are missing, too; see: quorum";
+	return NULL;
+}
+
+void
+vote_command(struct member *m, const struct note *note, struct bus *bus)
+{
+	enum vote_force force;
+	const char *no;
+	char cmd[32], arg[64], why[128];
+	struct rbuf r;
+
+	rbuf_init(&r, note->data, note->len);
+	rbuf_str(&r, cmd, sizeof(cmd));
+	rbuf_str(&r, arg, sizeof(arg));
+	force = strcmp(cmd, "quorum-override") == 0 ? FORCE_OVERRIDE :
+						      FORCE_UNBLOCK;
+	no = rbuf_done(&r) ? refuse(m, force, why, sizeof(why)) :
+			     "malformed command";
+	if (no != NULL) {
+		bus_client_result(bus, note->client, note->msgid, ERR_BUSY,
+		    "%s", no);
+		return;
+	}
+	m->force = force;
+	m->cause[0] = '\0';
+	member_set_cause(m,
+	    "the operator on node %u says that the others are "
+	    "off",
+	    m->self);
+	bus_event(bus, EVK_QUORUM, EVL_WARN,
+	    "quorum: %s, because the operator on node %u says that all nodes "
+	    "that are not heard are off",
+	    force == FORCE_OVERRIDE ? "overridden without a majority" :
+				      "no longer waits for all nodes",
+	    m->self);
+	bus_client_result(bus, note->client, note->msgid, 0,
+	    "a view is formed on your word; what the others held is recovered "
+	    "when they are fenced or confirmed; see: quorum, fence");
 }

@@ -264,6 +264,9 @@ handle_service(struct node *n, const struct note *note)
 	case SVC_KV:
 		kv_note(n->kv, note, b);
 		break;
+	case SVC_QUORUM:
+		quorum_note(n->quorum, note, b);
+		break;
 	default:
 		break;
 	}
@@ -285,6 +288,24 @@ handle_lock_request(struct node *n, const struct note *note)
 	dlm_request(n->dlm, lsid, note, &n->bus);
 }
 
+/* Orders about votes, and those that need no quorum to be given. */
+static void
+handle_command(struct node *n, const struct note *note)
+{
+	struct rbuf r;
+	char cmd[32];
+
+	rbuf_init(&r, note->data, note->len);
+	rbuf_str(&r, cmd, sizeof(cmd));
+	if (r.err || strncmp(cmd, "quorum-", 7) != 0)
+		fencing_note(n->fencing, note, &n->bus);
+	else if (strcmp(cmd, "quorum-unblock") == 0 ||
+	    strcmp(cmd, "quorum-override") == 0)
+		member_note(n->member, note, &n->bus);
+	else
+		quorum_note(n->quorum, note, &n->bus);
+}
+
 static void
 handle_request(struct node *n, const struct note *note)
 {
@@ -295,7 +316,7 @@ handle_request(struct node *n, const struct note *note)
 		show_request(n, note, b);
 		break;
 	case M_COMMAND:
-		fencing_note(n->fencing, note, b);
+		handle_command(n, note);
 		break;
 	case M_GROUP_JOIN:
 	case M_GROUP_SEND:
@@ -397,6 +418,7 @@ route(struct node *n, const struct note *note)
 		link_note(n->link, note, b);
 		break;
 	case NOTE_WEDGE:
+		quorum_note(n->quorum, note, b);
 		fencing_note(n->fencing, note, b);
 		order_note(n->order, note, b);
 		break;
@@ -419,6 +441,7 @@ route(struct node *n, const struct note *note)
 		break;
 	case NOTE_SNAP_WANT:
 	case NOTE_SYNCED:
+		quorum_note(n->quorum, note, b);
 		fencing_note(n->fencing, note, b);
 		lspace_note(n->lspace, note, b);
 		group_note(n->group, note, b);
@@ -443,6 +466,10 @@ route(struct node *n, const struct note *note)
 		group_note(n->group, note, b);
 		services_note(n, note);
 		fencing_note(n->fencing, note, b);
+		quorum_note(n->quorum, note, b);
+		break;
+	case NOTE_VOTE_WISH:
+		member_note(n->member, note, b);
 		break;
 	case NOTE_STORE:
 		store(n);

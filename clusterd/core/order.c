@@ -600,7 +600,7 @@ opened(struct order *o, struct bus *bus)
 	if (leading(o)) {
 		o->snap_wait = 0;
 		if (o->joiners) {
-			o->snap_wait = SVC_ALL;
+			o->snap_wait = SVC_SNAPS;
 			bus_note(bus, NOTE_SNAP_WANT, NULL, 0);
 		} else {
 			enqueue_front(o, OK_SYNC, (enum service)0, NULL, 0);

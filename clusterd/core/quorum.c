@@ -27,13 +27,7 @@
 
 #include <stdio.h>
 
-#include "quorum.h"
-
-struct quorum {
-	const struct conf *conf;
-	uint16_t self;
-	struct quorum_info info;
-};
+#include "quorum_internal.h"
 
 struct quorum *
 quorum_new(const struct conf *conf, uint16_t self)
@@ -106,6 +100,33 @@ quorum_why(const struct quorum_info *q, char *text, size_t size)
 		snprintf(text, size,
 		    "%u of %u votes are here, %u are needed, decided by %s",
 		    q->votes, q->expected, q->needed, vote_rule_name(q->rule));
+}
+
+void
+quorum_restore(const struct quorum_info *q, char *text, size_t size)
+{
+	char names[160];
+
+	text[0] = '\0';
+	if (q->epoch == 0 || q->quorate)
+		return;
+	list_nodes(&q->missing, names, sizeof(names));
+	if (q->missing.n == 0)
+		strlcpy(text,
+		    "nodes that remember the last view must come back", size);
+	else if (q->waits_for_all)
+		snprintf(text, size,
+		    "start %s; or, if they are off for sure: quorum unblock",
+		    names);
+	else if (q->contested || q->votes >= q->needed)
+		snprintf(text, size,
+		    "start %s; or, if they are off for sure: quorum override",
+		    names);
+	else
+		snprintf(text, size,
+		    "%u more votes, of %s; or, if they are off for sure: "
+		    "quorum override",
+		    q->needed - q->votes, names);
 }
 
 static void
@@ -183,8 +204,13 @@ new_view(struct quorum *q, const struct view *v, struct bus *bus)
 	bool was = q->info.quorate, first = q->info.epoch == 0;
 	bool waited = q->info.waits_for_all;
 	struct note *n;
+	unsigned i;
 
 	fill(&q->info, v);
+	q->synced = false;
+	q->here.n = 0;
+	for (i = 0; i < v->n; i++)
+		vote_add(&q->here, v->members[i].node);
 	if (first || was != v->primary)
 		q->info.since = bus->now;
 	n = bus_note(bus, NOTE_QUORUM, NULL, 0); /* Q3 */
@@ -194,13 +220,34 @@ new_view(struct quorum *q, const struct view *v, struct bus *bus)
 		say(q, was, bus);
 	if (v->primary)
 		say_electorate(q, &old, bus);
+	quorum_settle(q, v->primary, bus);
 }
 
 void
 quorum_note(struct quorum *q, const struct note *note, struct bus *bus)
 {
-	if (note->type == NOTE_VIEW)
+	switch (note->type) {
+	case NOTE_VIEW:
 		new_view(q, note->ref, bus);
+		break;
+	case NOTE_WEDGE:
+		q->synced = false;
+		break;
+	case NOTE_SYNCED:
+		q->synced = q->info.quorate && note->seq == q->info.epoch;
+		break;
+	case NOTE_ORDERED:
+		quorum_ordered(q, note, bus);
+		break;
+	case NOTE_REQUEST:
+		quorum_request(q, note, bus);
+		break;
+	case NOTE_CLIENT_GONE:
+		quorum_client_gone(q, note->client);
+		break;
+	default:
+		break;
+	}
 }
 
 void

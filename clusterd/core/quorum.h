@@ -29,11 +29,14 @@ struct quorum;
 /* NULL when memory is out. */
 struct quorum *quorum_new(const struct conf *, uint16_t self);
 void	 quorum_free(struct quorum *);
-/* NOTE_VIEW; answers each with NOTE_QUORUM. */
+/* NOTE_VIEW, each answered with NOTE_QUORUM; NOTE_WEDGE, NOTE_SYNCED,
+   NOTE_ORDERED, NOTE_REQUEST (M_COMMAND quorum-*), NOTE_CLIENT_GONE. */
 void	 quorum_note(struct quorum *, const struct note *, struct bus *);
 void	 quorum_get(const struct quorum *, struct quorum_info *);
 /* Why it is (not) quorate, and what would change that, as a sentence. */
 void	 quorum_why(const struct quorum_info *, char *text, size_t size);
+/* What would bring quorum back; "" while it is there. */
+void	 quorum_restore(const struct quorum_info *, char *text, size_t size);
 void	 quorum_check(const struct quorum *);
 
 #endif /* CORE_QUORUM_H */

@@ -301,10 +301,24 @@ quorum_text(const struct node *nd, const struct quorum_info *q, char *text,
 }
 
 static void
+row_missing(struct show *s, const struct quorum_info *q)
+{
+	char text[CONF_NODES_MAX * (CONF_NAME_MAX + 2)];
+	unsigned i;
+
+	text[0] = '\0';
+	for (i = 0; i < q->missing.n; i++) {
+		strlcat(text, i > 0 ? " " : "", sizeof(text));
+		strlcat(text, node_name(s->nd, q->missing.v[i]), sizeof(text));
+	}
+	row_str(s, "missing", text);
+}
+
+static void
 show_quorum(struct show *s)
 {
 	struct quorum_info q;
-	char why[256];
+	char why[256], text[256];
 
 	quorum_get(s->nd->quorum, &q);
 	quorum_text(s->nd, &q, why, sizeof(why));
@@ -317,6 +331,14 @@ show_quorum(struct show *s)
 	row_bool(s, "waits_for_all", q.waits_for_all);
 	row_u64(s, "epoch", q.epoch);
 	row_str(s, "why", why);
+	row_str(s, "rule", q.quorate ? vote_rule_name(q.rule) : "");
+	row_str(s, "tie_breaker", q.tie == 0 ? "" : node_name(s->nd, q.tie));
+	row_bool(s, "set_by_operator", q.elect.set);
+	row_ago(s, "since_us", q.since);
+	row_missing(s, &q);
+	quorum_restore(&q, text, sizeof(text));
+	names_put(s->nd->conf, text, why, sizeof(why));
+	row_str(s, "restore", why);
 	row_end(s);
 }
 

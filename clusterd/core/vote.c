@@ -374,6 +374,22 @@ electorate_next(const struct conf *conf, const struct electorate *base,
 	without(base, left, next); /* E4 */
 }
 
+bool
+wish_granted(const struct vote_wish *w, const struct electorate *e)
+{
+	const struct voter *v;
+	unsigned i;
+
+	if (e->serial < w->serial || e->set != w->set)
+		return false;
+	for (i = 0; w->set && i < w->n; i++) {
+		v = electorate_voter(e, w->v[i].node);
+		if (v != NULL && v->votes != w->v[i].votes)
+			return false;
+	}
+	return !w->set || e->expected >= w->expected;
+}
+
 void
 electorate_merge(struct electorate *e, const struct electorate *other)
 {

@@ -101,6 +101,8 @@ void	 electorate_next(const struct conf *, const struct electorate *base,
 	    const struct vote_wish *wish, const struct vote_nodes *left,
 	    const struct vote_nodes *members, const struct vote_nodes *able,
 	    struct electorate *next);
+/* Does the electorate have what is wished? */
+bool	 wish_granted(const struct vote_wish *, const struct electorate *);
 /* One that is won only where both are: by all of both together. */
 void	 electorate_merge(struct electorate *, const struct electorate *);
 

@@ -287,6 +287,7 @@ static void
 sent(struct fix *fx, struct fix_node *fn, const struct action *act)
 {
 	struct pair *p = pair_of(fx, fn->id, act->node);
+	struct fev *fe;
 
 	fx->messages++;
 	switch (act->data[0]) {
@@ -298,6 +299,11 @@ sent(struct fix *fx, struct fix_node *fn, const struct action *act)
 		p->broken = true;
 		break;
 	case FAKE_GONE:
+		/* What was said before the goodbye arrives before it. */
+		TAILQ_FOREACH(fe, &fx->events, entry) {
+			if (fe->to == act->node && fe->pair == fn->id)
+				fe->pair = 0;
+		}
 		packet(fx, fx->now + LATENCY, act->node, FAKE_GONE, fn->id,
 		    act->data[1], NULL, 0);
 		p->up = false;

@@ -99,7 +99,18 @@ ATF_TC_BODY(reasons, tc)
 	q.waits_for_all = true;
 	quorum_why(&q, text, sizeof(text));
 	ATF_CHECK(strstr(text, "wait_for_all") != NULL);
+	quorum_restore(&q, text, sizeof(text));
+	ATF_CHECK_STREQ("start node 3, node 4; or, if they are off for sure: "
+			"quorum unblock",
+	    text);
+	q.waits_for_all = q.contested = false;
+	quorum_restore(&q, text, sizeof(text));
+	ATF_CHECK_STREQ("1 more votes, of node 3, node 4; or, if they are off "
+			"for sure: quorum override",
+	    text);
 	q.quorate = true;
+	quorum_restore(&q, text, sizeof(text));
+	ATF_CHECK_STREQ("", text);
 	q.rule = VOTE_TIE;
 	quorum_why(&q, text, sizeof(text));
 	ATF_CHECK_STREQ("2 of 4 votes are here, 3 are needed, decided by tie "
