@@ -350,7 +350,8 @@ shares_primary(const struct member *m, uint16_t node, uint64_t inc)
 		return false;
 	for (i = 0; i < m->stored.n; i++) {
 		if (m->stored.members[i].node == node)
-			return m->stored.members[i].inc == inc;
+			return m->stored.members[i].inc == inc &&
+			    !m->stored.members[i].victim;
 	}
 	return false;
 }
@@ -480,6 +481,24 @@ message(struct member *m, const struct note *note, struct bus *bus)
 	}
 }
 
+/* The fence table is here now, and says better who waits for a fence. */
+static void
+made_whole(struct member *m, struct bus *bus)
+{
+	struct member_stored *s = &m->stored;
+	unsigned i, n = 0;
+
+	if (s->whole || s->prim_epoch != m->sync_epoch)
+		return;
+	for (i = 0; i < s->n; i++) {
+		if (!s->members[i].victim)
+			s->members[n++] = s->members[i];
+	}
+	s->n = n;
+	s->whole = true;
+	bus_note(bus, NOTE_STORE, NULL, 0);
+}
+
 void
 member_note(struct member *m, const struct note *note, struct bus *bus)
 {
@@ -517,6 +536,7 @@ member_note(struct member *m, const struct note *note, struct bus *bus)
 	case NOTE_SYNCED:
 		m->synced = true;
 		m->sync_epoch = note->seq;
+		made_whole(m, bus);
 		m->reelect = vote_outdated(m);
 		break;
 	case NOTE_VOTE_WISH:

@@ -92,6 +92,8 @@ struct member_stored {
 		bool	 left;		/* ... from this very view, for good:
 					   it will not vote for the next */
 	}		 members[CONF_NODES_MAX];
+	/* We had its state.  Else the victims are what we knew before. */
+	bool		 whole;
 	struct electorate elect;	/* of that view; n 0: not recorded */
 	struct attempt_list attempts;	/* later than that view */
 };

@@ -92,6 +92,7 @@ struct flush {
 	struct prim_list pends;
 	bool		 synced;
 	bool		 has_sync;	/* its log holds the SYNC of prim */
+	bool		 whole;		/* it had the state of base */
 	uint64_t	 joined;
 	uint64_t	 held;
 	struct prim_id	 base;		/* last primary view, also of past lives */

@@ -119,6 +119,7 @@ fill_flush(const struct member *m, struct flush *f)
 	f->base.epoch = m->stored.prim_epoch;
 	f->base.leader = m->stored.prim_leader;
 	member_base(m, &f->basemembers);
+	f->whole = m->stored.whole;
 	f->elect = m->stored.elect;
 	f->attempts = m->stored.attempts;
 }
@@ -332,6 +333,35 @@ say_view(const struct view *v, const char *cause, struct bus *bus)
 				       "and nobody saw it leave");
 }
 
+/*
+ * Who enters without the state does not know yet who waits for a fence.  Until
+ * it does, whoever it knew of before may be one: should everything stop now,
+ * that is better than nothing.
+ */
+static void
+store_members(struct member *m)
+{
+	struct member_stored old = m->stored, *s = &m->stored;
+	const struct view *v = &m->view;
+	unsigned i;
+
+	s->whole = !view_find(v, m->self)->fresh;
+	s->n = 0;
+	memset(s->members, 0, sizeof(s->members));
+	for (i = 0; i < v->n; i++) {
+		s->members[s->n].node = v->members[i].node;
+		s->members[s->n++].inc = v->members[i].inc;
+	}
+	for (i = 0; !s->whole && i < old.n; i++) {
+		if (old.members[i].clean || s->n == CONF_NODES_MAX ||
+		    view_find(v, old.members[i].node) != NULL)
+			continue;
+		s->members[s->n].node = old.members[i].node;
+		s->members[s->n].inc = old.members[i].inc;
+		s->members[s->n++].victim = true;
+	}
+}
+
 /* From here on this is the primary view that everything descends from. */
 static void
 enter_primary(struct member *m, struct bus *bus)
@@ -344,21 +374,14 @@ enter_primary(struct member *m, struct bus *bus)
 	m->prim.leader = v->leader;
 	m->synced = !vm->fresh;
 	m->joined = vm->joined;
-	m->stored.prim_epoch = v->epoch;
-	m->stored.prim_leader = v->leader;
-	m->stored.n = v->n;
 	for (i = 0; i < m->npeers; i++)
 		m->peers[i].torn = false;
-	for (i = 0; i < v->n; i++) {
-		m->stored.members[i].node = v->members[i].node;
-		m->stored.members[i].inc = v->members[i].inc;
-		m->stored.members[i].clean = false;
-		m->stored.members[i].victim = false;
-		m->stored.members[i].left = false;
-	}
+	store_members(m);
+	m->stored.prim_epoch = v->epoch;
+	m->stored.prim_leader = v->leader;
 	m->stored.elect = v->elect;
-	memset(&m->wish, 0, sizeof(m->wish));
 	m->stored.attempts.n = 0;
+	memset(&m->wish, 0, sizeof(m->wish));
 	bus_note(bus, NOTE_STORE, NULL, 0);
 }
 

@@ -177,7 +177,13 @@ list_lost(const struct round *rd, const struct node_set *base, struct view *v)
 	for (i = 0; i < base->n; i++) {
 		if (set_has(&rd->members, base->v[i].node, base->v[i].inc))
 			continue;
-		k = v->nlost++;
+		for (k = 0; k < v->nlost; k++) {
+			if (v->lost[k].node == base->v[i].node)
+				break;
+		}
+		if (k < v->nlost || k == CONF_NODES_MAX)
+			continue;
+		v->nlost++;
 		v->lost[k].node = base->v[i].node;
 		v->lost[k].inc = base->v[i].inc;
 		v->lost[k].clean = false;
@@ -191,17 +197,37 @@ list_lost(const struct round *rd, const struct node_set *base, struct view *v)
 	}
 }
 
-/* Nobody has state: the last one to have been in a primary view leads. */
+/* The newest base, and of equal ones that of who had its state. */
+static unsigned
+best_memory(const struct round *rd, bool whole)
+{
+	const struct flush *f, *b;
+	unsigned i, best = CONF_NODES_MAX;
+	int c;
+
+	for (i = 0; i < rd->members.n; i++) {
+		f = &rd->flush[i];
+		if (whole && !f->whole)
+			continue;
+		b = best == CONF_NODES_MAX ? NULL : &rd->flush[best];
+		c = b == NULL ? 1 : prim_cmp(&f->base, &b->base);
+		if (c > 0 || (c == 0 && f->whole && !b->whole))
+			best = i;
+	}
+	return best;
+}
+
+/*
+ * Nobody has state: the last one to have been in a primary view leads.  If it
+ * had not been told yet who waited for a fence, the last one who knew is asked,
+ * too.
+ */
 static void
 decide_scratch(const struct round *rd, struct install *in)
 {
 	struct view *v = &in->view;
-	unsigned i, best = 0;
+	unsigned i, best = best_memory(rd, false), knew;
 
-	for (i = 1; i < rd->members.n; i++) {
-		if (prim_cmp(&rd->flush[i].base, &rd->flush[best].base) > 0)
-			best = i;
-	}
 	v->scratch = true;
 	v->leader = rd->members.v[best].node;
 	for (i = 0; i < v->n; i++) {
@@ -209,6 +235,9 @@ decide_scratch(const struct round *rd, struct install *in)
 		v->members[i].joined = v->epoch;
 	}
 	list_lost(rd, &rd->flush[best].basemembers, v);
+	knew = best_memory(rd, true);
+	if (!rd->flush[best].whole && knew < CONF_NODES_MAX)
+		list_lost(rd, &rd->flush[knew].basemembers, v);
 	in->cut = v->epoch << SCRATCH_SHIFT;
 }
 

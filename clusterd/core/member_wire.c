@@ -234,7 +234,7 @@ put_flush(struct wbuf *w, const struct flush *f)
 {
 	put_prim(w, &f->prim);
 	put_prims(w, &f->pends);
-	wbuf_u8(w, (uint8_t)(f->synced | f->has_sync << 1));
+	wbuf_u8(w, (uint8_t)(f->synced | f->has_sync << 1 | f->whole << 2));
 	wbuf_u64(w, f->joined);
 	wbuf_u64(w, f->held);
 	put_prim(w, &f->base);
@@ -255,6 +255,7 @@ get_flush(struct rbuf *r, struct flush *f)
 	flags = rbuf_u8(r);
 	f->synced = (flags & 1) != 0;
 	f->has_sync = (flags & 2) != 0;
+	f->whole = (flags & 4) != 0;
 	f->joined = get_epoch(r);
 	f->held = rbuf_u64(r);
 	get_prim(r, &f->base);
@@ -409,6 +410,7 @@ member_stored_encode(const struct member_stored *s, struct wbuf *w)
 		    (uint8_t)(s->members[i].clean | s->members[i].victim << 1 |
 			s->members[i].left << 2));
 	}
+	wbuf_u8(w, s->whole);
 	electorate_put(w, &s->elect);
 	put_attempts(w, &s->attempts);
 }
@@ -439,7 +441,9 @@ member_stored_decode(struct member_stored *s, const void *data, size_t len)
 		for (unsigned k = 0; k < i; k++)
 			r.err |= s->members[k].node == s->members[i].node;
 	}
+	s->whole = true;
 	if (version > 1) {
+		s->whole = rbuf_u8(&r) != 0;
 		electorate_get(&r, &s->elect);
 		get_attempts(&r, &s->attempts);
 	}

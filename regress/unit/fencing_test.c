@@ -441,6 +441,40 @@ ATF_TC_BODY(two_nodes_fence_each_other_once, tc)
  * fence; meanwhile the victim comes back to the others.  The sleeper wakes up
  * with what it believed, and with packets of that time waiting for it.
  */
+/* ... also when who remembers the last view had not been told of it yet. */
+ATF_TC_WITHOUT_HEAD(pending_survives_with_a_joiner);
+ATF_TC_BODY(pending_survives_with_a_joiner, tc)
+{
+	struct fix *fx = fixture_new(4);
+	struct fencing_info fi;
+	struct node_view nv;
+	uint16_t i;
+
+	for (i = 1; i <= 4; i++)
+		fixture_node(fx, i)->used = true;
+	fixture_start_all(fx);
+	fixture_settle(fx, ALL | BIT(4));
+	fixture_device(fx, FIX_FAIL);
+	fixture_crash(fx, 4);
+	fixture_settle(fx, ALL);
+	fixture_crash(fx, 1);
+	fixture_run(fx, 100 * MS);
+	fixture_start(fx, 1);
+	do {
+		ATF_REQUIRE(fixture_step(fx, 60 * SECOND));
+		node_get_view(fixture_node(fx, 1)->node, &nv);
+	} while (!nv.primary);
+	ATF_REQUIRE(!nv.synced);
+	for (i = 1; i <= 3; i++)
+		fixture_crash(fx, i);
+	for (i = 1; i <= 3; i++)
+		fixture_start(fx, i);
+	fixture_settle(fx, ALL);
+	ATF_REQUIRE(entry(fx, 1, 4, &fi));
+	ATF_CHECK_EQ(FS_PENDING, fi.state);
+	fixture_free(fx);
+}
+
 ATF_TC_WITHOUT_HEAD(sleeper_fences_nobody_who_is_back);
 ATF_TC_BODY(sleeper_fences_nobody_who_is_back, tc)
 {
@@ -579,6 +613,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, startup_fences_who_was_dirty);
 	ATF_TP_ADD_TC(tp, startup_spares_the_others);
 	ATF_TP_ADD_TC(tp, pending_survives_a_full_stop);
+	ATF_TP_ADD_TC(tp, pending_survives_with_a_joiner);
 	ATF_TP_ADD_TC(tp, sleeper_fences_nobody_who_is_back);
 	ATF_TP_ADD_TC(tp, synced_too_late);
 	ATF_TP_ADD_TC(tp, two_nodes_fence_each_other_once);
