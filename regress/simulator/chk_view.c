@@ -232,6 +232,9 @@ chk_view_step(struct sim *s, unsigned i)
 	}
 	was = n->view;
 	n->view = v;
+	/* It has ended; the goodbye goes out before the daemon does. */
+	if (was.epoch != 0 && v.epoch == 0)
+		chk_quorum_left(s, i);
 	if (v.synced && !(was.synced && was.epoch == v.epoch))
 		synced(s, &v);
 	if (v.primary && v.synced)
