@@ -179,7 +179,9 @@ vote_fill(const struct member *m, const struct ballot *b, struct view *v)
 	}
 	electorate_next(m->conf, &b->elect, &m->wish, &b->left, &b->members,
 	    &able, &v->elect);
-	v->recorded = b->disputed || !electorate_eq(&v->elect, &b->elect);
+	/* With downscale one electorate is two: with a leaver and without. */
+	v->recorded = b->disputed || b->elect.downscale ||
+	    !electorate_eq(&v->elect, &b->elect);
 }
 
 bool

@@ -12,10 +12,10 @@
  * rules of which member_round.c and member_part.c keep the first five:
  *
  *   E1  A node says READY for a primary view P only after P and E(P) are on
- *       its disk (an attempt), unless E(P) is that of P's base and no member
- *       of P knows of an attempt newer than that base: where votes do not
- *       change nothing is written.  It forgets an attempt when it enters P
- *       or a later view.
+ *       its disk (an attempt), unless E(P) is that of P's base, without
+ *       downscale, and no member of P knows of an attempt newer than that
+ *       base: where votes do not change nothing is written.  It forgets an
+ *       attempt when it enters P or a later view.
  *   E2  A view S may be primary only if its members win E(B), where B is the
  *       newest primary view that a member of S was in (its base).
  *   E3  ... and if, for each attempt P of a member that is newer than B, no
