@@ -183,6 +183,20 @@ member_base(const struct member *m, struct node_set *s)
 	}
 }
 
+uint64_t
+member_left(const struct member *m)
+{
+	unsigned i;
+
+	for (i = 0; m->stopped && i < m->stored.n; i++) {
+		if (m->stored.members[i].node == m->self &&
+		    m->stored.members[i].inc == m->inc &&
+		    m->stored.members[i].left)
+			return m->stored.prim_epoch;
+	}
+	return 0;
+}
+
 static void
 fill_status(const struct member *m, struct status *st)
 {
@@ -196,10 +210,7 @@ fill_status(const struct member *m, struct status *st)
 	st->promised = m->promised;
 	st->need = m->phase != PH_STEADY || member_torn(m);
 	st->leaving = m->stopped;
-	for (i = 0; m->stopped && i < m->stored.n; i++)
-		st->left |= m->stored.members[i].node == m->self &&
-		    m->stored.members[i].inc == m->inc &&
-		    m->stored.members[i].left;
+	st->left = member_left(m) != 0;
 	st->synced = m->synced;
 	st->joined = m->joined;
 	st->prim = m->prim;

@@ -127,6 +127,8 @@ uint64_t member_session(const struct member *, uint16_t node);
  * services must not go on talking over the new one before the next view.
  */
 bool	 member_whole(const struct member *, uint16_t node);
+/* The primary view whose successor it will not vote for; 0: it may. */
+uint64_t member_left(const struct member *);
 /* For NOTE_STORE: what must be made durable now. */
 const struct member_stored *member_get_stored(const struct member *);
 void	 member_check(const struct member *);

@@ -737,6 +737,8 @@ node_get_view(const struct node *n, struct node_view *nv)
 	unsigned i;
 
 	memset(nv, 0, sizeof(*nv));
+	if (v != NULL && n->state == NODE_STOPPED)
+		nv->left = member_left(n->member);
 	if (v == NULL || n->state == NODE_DEAD || n->state == NODE_STOPPED)
 		return;
 	nv->epoch = v->epoch;

@@ -59,6 +59,8 @@ struct node_view {
 	uint16_t	 members[CONF_NODES_MAX];
 	uint64_t	 incs[CONF_NODES_MAX];
 	struct electorate elect;	/* of a primary view */
+	uint64_t	 left;		/* it has stopped, and gave its vote up
+					   in the view of this epoch; 0: no */
 };
 void	 node_get_view(const struct node *, struct node_view *);
 uint64_t node_incarnation(const struct node *);

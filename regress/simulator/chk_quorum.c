@@ -26,8 +26,10 @@ struct entered {
 struct chk_quorum {
 	struct entered *v; /* ascending by epoch, then descending by leader */
 	size_t n, cap;
-	bool options;		      /* electorates may change */
-	uint64_t left[SIM_NODES_MAX]; /* incarnation that left last */
+	bool options; /* electorates may change */
+	struct {
+		uint64_t inc, epoch;
+	} left[SIM_NODES_MAX]; /* the last time that it did */
 };
 
 static const bool none_left[SIM_NODES_MAX];
@@ -91,26 +93,36 @@ in_view(const struct node_view *v, uint16_t node)
 	return false;
 }
 
+/*
+ * A view may begin and end in one step, and be seen first when another node
+ * enters it; so what a node said when it left is kept.
+ */
 static void
-mark_left(struct entered *x, unsigned node, uint64_t inc)
+mark_left(const struct chk_quorum *cq, struct entered *x, unsigned node)
 {
 	unsigned i;
 
 	for (i = 0; i < x->v.n; i++)
-		if (x->v.members[i] == node + 1 && x->v.incs[i] == inc)
+		if (x->v.members[i] == node + 1 &&
+		    x->v.incs[i] == cq->left[node].inc &&
+		    x->v.epoch == cq->left[node].epoch)
 			x->left[node] = true;
 }
 
-/* It need not have shown its last view: that may begin and end in one step. */
 void
 chk_quorum_left(struct sim *s, unsigned node)
 {
 	struct chk_quorum *cq = s->chk_quorum;
+	struct node_view v;
 	size_t k;
 
-	cq->left[node] = s->nodes[node].inc;
+	node_get_view(s->nodes[node].core, &v);
+	if (v.left == 0)
+		return;
+	cq->left[node].inc = s->nodes[node].inc;
+	cq->left[node].epoch = v.left;
 	for (k = 0; k < cq->n; k++)
-		mark_left(&cq->v[k], node, cq->left[node]);
+		mark_left(cq, &cq->v[k], node);
 }
 
 /*
@@ -253,7 +265,7 @@ chk_quorum_entered(struct sim *s, const struct node_view *v)
 	memset(&cq->v[at], 0, sizeof(cq->v[at]));
 	cq->v[at].v = *v;
 	for (i = 0; i < s->n; i++)
-		mark_left(&cq->v[at], i, cq->left[i]);
+		mark_left(cq, &cq->v[at], i);
 	cq->n++;
 	/* Those that were entered before, and come after, are judged anew. */
 	for (k = at; k < cq->n; k++)
