@@ -188,7 +188,8 @@ fill(struct quorum_info *qi, const struct view *v)
 	qi->needed = t.needed;
 	qi->quorate = v->primary;
 	qi->two_node = v->elect.two_node;
-	qi->waits_for_all = v->waits;
+	/* While votes are missing that is what people must be told. */
+	qi->waits_for_all = v->waits && v->tally.rule != VOTE_NONE;
 	qi->contested = v->contested;
 	qi->rule = v->tally.rule;
 	qi->tie = v->elect.tie;

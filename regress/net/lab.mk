@@ -1,6 +1,7 @@
 $(call prog,regress/net/fsload,regress/net/fsload.c,)
 $(call shtest,regress/net/kill_test)
 $(call shtest,regress/net/lab_test)
+$(call shtest,regress/net/quorum_test)
 $(call shtest,regress/net/shell_test)
 $(call prog,regress/net/replay,regress/net/replay.c,)
 $(call shtest,regress/net/badinput_test)

@@ -1,0 +1,135 @@
+#! /usr/bin/env atf-sh
+# SPDX-License-Identifier: ISC
+# Copyright (c) 2026 The clusterd authors
+#
+# Proves with real daemons: the last of three goes on where it is asked for,
+# also after a restart; votes are changed while running; an operator goes on
+# without the others by his word, and what they held waits for their fence.
+
+SRC=@SRC@
+O=@O@
+L="env O=$O $SRC/regress/lab/lab"
+CS=$O/bin/clustershell
+
+# up LAB OPTIONS: three nodes with these options of quorum
+up() {
+	LAB=$1
+	export LAB
+	echo $LAB >lab
+	cat >cluster.yaml <<-EOT
+	cluster: demo
+	nodes:
+	  alpha: {id: 1, links: [10.99.0.1, 10.99.1.1]}
+	  beta: {id: 2, links: [10.99.0.2, 10.99.1.2]}
+	  gamma: {id: 3, links: [10.99.0.3, 10.99.1.3]}
+	membership: {detect: fast}
+	quorum: {$2}
+	fencing: manual
+	EOT
+	atf_check -o ignore -e ignore $L up -f cluster.yaml --no-fs
+	for n in alpha beta gamma; do
+		atf_check -o ignore $L sh $n -- $CS -c "wait quorum 30"
+	done
+}
+
+head() {
+	atf_set require.user root
+	atf_set require.progs "ip nsenter unshare jq"
+	atf_set timeout 180
+}
+cleanup() {
+	LAB=$(cat lab) "$SRC/regress/lab/lab" down
+}
+
+# is NODE FILTER: true of the row of quorum there, soon
+is() {
+	end=$(($(date +%s) + 20))
+	until $L sh $1 -- $CS --json -c quorum >row 2>/dev/null &&
+	    jq -e ".data[0] | $2" row >/dev/null; do
+		if [ $(date +%s) -gt $end ]; then
+			cat row
+			atf_fail "not on $1: $2"
+		fi
+		sleep 0.05
+	done
+}
+
+atf_test_case last_man_standing cleanup
+last_man_standing_head() { head; }
+last_man_standing_body() {
+	up q-last "last_man_standing: true, tie_breaker: lowest"
+	is alpha '.quorate and .expected == 3 and .missing == ""'
+	$L kill gamma
+	is alpha '.quorate and .expected == 2 and .rule == "last man standing"'
+	$L kill beta
+	is alpha '.quorate and .expected == 1 and .rule == "tie breaker"'
+	# It alone may begin again; the others wait for it.
+	$L kill alpha
+	$L start beta
+	$L start gamma
+	is beta '(.quorate | not) and .votes == 1 and (.restore | contains("override"))'
+	$L start alpha
+	for n in alpha beta gamma; do
+		is $n '.quorate and .expected == 3'
+	done
+}
+last_man_standing_cleanup() { cleanup; }
+
+atf_test_case orders cleanup
+orders_head() { head; }
+orders_body() {
+	up q-orders "wait_for_all: true"
+	atf_check -o match:"5 votes are expected" \
+	    $L sh beta -- $CS -c "quorum expected 5"
+	is gamma '.quorate and .expected == 5 and .needed == 3 and .set_by_operator'
+	atf_check -s not-exit:0 -e match:"would not be enough" \
+	    $L sh beta -- $CS -c "quorum expected 6"
+	atf_check -o match:"3 votes are expected" \
+	    $L sh beta -- $CS -c "quorum reset"
+	atf_check -o match:"5 votes are expected" \
+	    $L sh beta -- $CS -c "quorum votes alpha 3"
+	is gamma '.expected == 5'
+	$L kill beta
+	$L kill gamma
+	is alpha '.quorate and .votes == 3 and .missing == "beta gamma"'
+}
+orders_cleanup() { cleanup; }
+
+atf_test_case override cleanup
+override_head() { head; }
+override_body() {
+	up q-over "wait_for_all: true"
+	$L kill beta
+	$L kill gamma
+	is alpha '(.quorate | not) and .votes == 1 and .missing == "beta gamma"'
+	atf_check -s exit:107 -o ignore -e match:"--yes" \
+	    $L sh alpha -- $CS -c "quorum override"
+	atf_check -o match:"on your word" \
+	    $L sh alpha -- $CS --yes -c "quorum override"
+	is alpha '.quorate and .expected == 1 and .rule == "override"'
+	atf_check -o match:"overridden without a majority, because the operator" \
+	    $L sh alpha -- $CS -c log
+	# Back, they count again.
+	$L start beta
+	$L start gamma
+	for n in alpha beta gamma; do
+		is $n '.quorate and .expected == 3'
+	done
+	# A cold start waits for all, unless an operator knows better.
+	for n in alpha beta gamma; do
+		$L kill $n
+	done
+	$L start alpha
+	$L start beta
+	is alpha '.waits_for_all and .votes == 2'
+	atf_check -o match:"on your word" \
+	    $L sh alpha -- $CS --yes -c "quorum unblock"
+	is beta '.quorate and .votes == 2 and .expected == 3'
+}
+override_cleanup() { cleanup; }
+
+atf_init_test_cases() {
+	atf_add_test_case last_man_standing
+	atf_add_test_case orders
+	atf_add_test_case override
+}
