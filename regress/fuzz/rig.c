@@ -453,6 +453,7 @@ rig_snapshot(struct rig *r, uint16_t id, enum service svc, struct wbuf *w)
 	case SVC_KV:
 		kv_note(r->node[id]->kv, &want, &bus);
 		break;
+	case SVC_QUORUM: /* has none */
 	case SVC_MAX:
 		break;
 	}
@@ -481,6 +482,8 @@ rig_replicas(struct rig *r, uint16_t one, uint16_t other)
 	wbuf_init(&a, 16 << 20);
 	wbuf_init(&b, 16 << 20);
 	for (svc = SVC_FENCE; svc < SVC_MAX; svc++) {
+		if ((SVC_SNAPS & 1u << svc) == 0)
+			continue;
 		wbuf_reset(&a);
 		wbuf_reset(&b);
 		rig_snapshot(r, one, (enum service)svc, &a);

@@ -207,6 +207,8 @@ snapshots(const struct tap *t, struct rig *r)
 	unsigned svc;
 
 	for (svc = SVC_FENCE; svc < SVC_MAX; svc++) {
+		if ((SVC_SNAPS & 1u << svc) == 0)
+			continue;
 		wbuf_init(&w, 1 << 20);
 		rig_snapshot(r, r->victim, (enum service)svc, &w);
 		save_op(t, "ordered", "snap", svc, (uint8_t)(4 + svc), w.data,

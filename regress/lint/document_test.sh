@@ -33,9 +33,9 @@ missing_paths() {
 missing_targets() {
 	{
 		sed -n 's/\\$//; /^\.PHONY:/,/[^\\]$/p' GNUmakefile regress/*/*.mk
-		sed -n 's/^\([a-z-]*\):.*/\1/p' GNUmakefile regress/*/*.mk
+		sed -n 's/^\([a-z0-9-]*\):.*/\1/p' GNUmakefile regress/*/*.mk
 	} | tr ' \t' '\n\n' | sort -u >"$1/known"
-	grep -ohE '(^|`)make [a-z][a-z-]*' $documents | awk '{ print $2 }' |
+	grep -ohE '(^|`)make [a-z][a-z0-9-]*' $documents | awk '{ print $2 }' |
 	    sort -u | comm -23 - "$1/known"
 }
 
