@@ -93,6 +93,10 @@ enum msg_type {
 	M_KV_WATCH,		/* u32 wid (client's number); u8 flags;
 				   str prefix: no answer but M_KV_READY */
 	M_KV_UNWATCH,		/* u32 wid; no answer */
+	M_DGRAM_OPEN,		/* u8 port */
+	M_DGRAM_CLOSE,		/* u8 port */
+	M_DGRAM_SEND,		/* u16 node, 0: all; u8 port; blob: answered by
+				   whether somebody took it */
 
 	/* engine -> client */
 	M_WELCOME = 2000,	/* u32 version; u16 node; str cluster; u8 rights;
@@ -138,7 +142,8 @@ enum msg_type {
 				   which is u64 version; u16 owner's node or 0;
 				   u64 owner; str key; blob */
 	M_KV_ENTRY,		/* u32 wid; u8 enum kv_what; ENTRY */
-	M_KV_READY		/* u32 wid: all that was there has been told */
+	M_KV_READY,		/* u32 wid: all that was there has been told */
+	M_DGRAM			/* u8 port; u16 node; u64 client; blob */
 };
 
 /* Action of M_FENCE_START. */

@@ -54,6 +54,7 @@ static const struct token t_groups[] = { END(V_SHOW, "groups"), LAST };
 static const struct token t_channels[] = { END(V_SHOW, "channels"), LAST };
 static const struct token t_levels[] = { END(V_SHOW, "levels"), LAST };
 static const struct token t_barriers[] = { END(V_SHOW, "barriers"), LAST };
+static const struct token t_ports[] = { END(V_SHOW, "ports"), LAST };
 static const struct token t_kv_of[] = { END(V_SHOW, "kv"), LAST };
 static const struct token t_kv[] = { END(V_SHOW, "kv"),
 	{ T_NAME, "PREFIX", "only keys that begin like this", t_kv_of, V_SHOW,
@@ -148,6 +149,8 @@ static const struct token t_main[] = { { T_WORD, "status",
 	    V_SHOW, "barriers" },
 	{ T_WORD, "kv", "the keys that programs keep in the cluster", t_kv,
 	    V_SHOW, "kv" },
+	{ T_WORD, "ports", "ports for datagrams that are open on this node",
+	    t_ports, V_SHOW, "ports" },
 	{ T_WORD, "lockspaces", "lockspaces, their members and recovery",
 	    t_lockspaces, V_SHOW, "lockspaces" },
 	{ T_WORD, "locks", "the locks of this node", t_locks, V_SHOW, "locks" },

@@ -15,7 +15,7 @@
 #include "event.h"
 
 /* Channels of the reliable streams between two nodes. */
-enum chan { CHAN_MEMBER = 1, CHAN_ORDER, CHAN_DLM, CHAN_MAX };
+enum chan { CHAN_MEMBER = 1, CHAN_ORDER, CHAN_DLM, CHAN_CLIENT, CHAN_MAX };
 
 /* Users of the total order; the first byte of each ordered message. */
 enum service {

@@ -14,7 +14,7 @@ CORE_SRCS += clusterd/core/node.c clusterd/core/member.c \
 CORE_SRCS += clusterd/core/svc.c clusterd/core/evchan.c \
 	     clusterd/core/evchan_client.c clusterd/core/evchan_keep.c \
 	     clusterd/core/levels.c clusterd/core/barrier.c \
-	     clusterd/core/kv.c clusterd/core/kv_client.c
+	     clusterd/core/kv.c clusterd/core/kv_client.c clusterd/core/dgram.c
 CORE_SRCS += clusterd/core/dlm.c clusterd/core/dlm_dir.c \
 	     clusterd/core/dlm_grant.c clusterd/core/dlm_master.c \
 	     clusterd/core/dlm_mode.c clusterd/core/dlm_proc.c \

@@ -55,13 +55,14 @@ make_modules(struct node *n, const struct node_config *nc)
 	n->levels = levels_new(n->self, n->inc);
 	n->barriers = barriers_new(n->self, n->inc);
 	n->kv = kv_new(n->self, n->inc);
+	n->dgrams = dgrams_new(n->conf, n->self);
 	n->dlm = dlm_new(n->self, n->inc);
 	n->client = client_new(n->conf, n->self);
 	return n->link != NULL && n->member != NULL && n->order != NULL &&
 	    n->quorum != NULL && n->fencing != NULL && n->lspace != NULL &&
 	    n->group != NULL && n->evchan != NULL && n->levels != NULL &&
-	    n->barriers != NULL && n->kv != NULL && n->dlm != NULL &&
-	    n->client != NULL;
+	    n->barriers != NULL && n->kv != NULL && n->dgrams != NULL &&
+	    n->dlm != NULL && n->client != NULL;
 }
 
 struct node *
@@ -94,6 +95,7 @@ node_free(struct node *n)
 		return;
 	client_free(n->client);
 	dlm_free(n->dlm);
+	dgrams_free(n->dgrams);
 	kv_free(n->kv);
 	barriers_free(n->barriers);
 	levels_free(n->levels);
@@ -176,6 +178,7 @@ services_note(struct node *n, const struct note *note)
 	levels_note(n->levels, note, &n->bus);
 	barriers_note(n->barriers, note, &n->bus);
 	kv_note(n->kv, note, &n->bus);
+	dgrams_note(n->dgrams, note, &n->bus);
 }
 
 /*
@@ -213,6 +216,9 @@ handle_message(struct node *n, const struct note *note)
 	case CHAN_DLM:
 		dlm_note(n->dlm, note, b);
 		break;
+	case CHAN_CLIENT:
+		dgrams_note(n->dgrams, note, b);
+		break;
 	default:
 		break;
 	}
@@ -225,8 +231,11 @@ handle_send(struct node *n, const struct note *note)
 	struct note *copy;
 
 	if (note->node != n->self) {
-		/* Something before this was lost: better nothing after it. */
-		if (note->chan == CHAN_MEMBER ||
+		/*
+		 * Something before this was lost: better nothing after it.
+		 * Datagrams have counted what was lost as such.
+		 */
+		if (note->chan == CHAN_MEMBER || note->chan == CHAN_CLIENT ||
 		    member_whole(n->member, note->node))
 			link_note(n->link, note, &n->bus);
 		return;
@@ -345,6 +354,11 @@ handle_request(struct node *n, const struct note *note)
 	case M_KV_UNWATCH:
 		kv_note(n->kv, note, b);
 		break;
+	case M_DGRAM_OPEN:
+	case M_DGRAM_CLOSE:
+	case M_DGRAM_SEND:
+		dgrams_note(n->dgrams, note, b);
+		break;
 	case M_LS_JOIN:
 	case M_LS_LEAVE:
 		lspace_note(n->lspace, note, b);
@@ -394,6 +408,7 @@ handle_peer(struct node *n, const struct note *note)
 	member_note(n->member, note, &n->bus);
 	fencing_note(n->fencing, note, &n->bus);
 	client_note(n->client, note, &n->bus);
+	dgrams_note(n->dgrams, note, &n->bus);
 }
 
 /* The table of who receives what. */
@@ -726,6 +741,7 @@ node_check(const struct node *n)
 	levels_check(n->levels);
 	barriers_check(n->barriers);
 	kv_check(n->kv);
+	dgrams_check(n->dgrams);
 	dlm_check(n->dlm);
 	client_check(n->client);
 }

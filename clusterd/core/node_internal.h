@@ -8,6 +8,7 @@
 
 #include "barrier.h"
 #include "client.h"
+#include "dgram.h"
 #include "dlm.h"
 #include "evchan.h"
 #include "fencing.h"
@@ -53,6 +54,7 @@ struct node {
 	struct levels		*levels;
 	struct barriers		*barriers;
 	struct kv		*kv;
+	struct dgrams		*dgrams;
 	struct dlm		*dlm;
 	struct client_layer	*client;
 	void			(*trace)(void *arg, const char *line);

@@ -636,6 +636,21 @@ show_kv(struct show *s)
 	}
 }
 
+static void
+show_ports(struct show *s)
+{
+	struct dgram_info d = { .port = -1 };
+
+	while (dgram_info_after(s->nd->dgrams, d.port, &d)) {
+		row_begin(s);
+		row_u64(s, "port", (uint64_t)d.port);
+		row_u64(s, "client", d.client);
+		row_u64(s, "taken", d.taken);
+		if (!row_end(s))
+			break;
+	}
+}
+
 /* --- status -------------------------------------------------------------------- */
 
 static void
@@ -787,6 +802,7 @@ static const struct {
 	{ "levels", show_levels, false },
 	{ "barriers", show_barriers, false },
 	{ "kv", show_kv, true },
+	{ "ports", show_ports, false },
 };
 
 void

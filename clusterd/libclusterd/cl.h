@@ -105,6 +105,16 @@ struct cl_watch {
 	void			*arg;
 };
 
+struct cl_port {
+	LIST_ENTRY(cl_port)	 entry;
+	unsigned		 port;
+	bool			 opening;	/* not answered yet */
+	bool			 closed;	/* ... and not wanted any more */
+	cl_dgram_fn		 fn;
+	cl_done_fn		 done;
+	void			*arg;
+};
+
 struct cl {
 	struct msgchan		 chan;
 	int			 epoll;		/* what cl_fd() returns */
@@ -122,6 +132,7 @@ struct cl {
 	LIST_HEAD(, cl_subscription) subscriptions;
 	LIST_HEAD(, cl_level)	 levels;
 	LIST_HEAD(, cl_watch)	 watches;
+	LIST_HEAD(, cl_port)	 ports;
 	LIST_HEAD(, cl_ask)	 asks;
 	size_t			 asked;		/* bytes of what is not answered */
 	void			(*lost)(void *, const char *);
@@ -165,6 +176,8 @@ bool	 cl_lock_message(struct cl *, const struct msg *);
 void	 cl_group_free_all(struct cl *);
 bool	 cl_event_message(struct cl *, const struct msg *);
 void	 cl_event_free_all(struct cl *);
+bool	 cl_dgram_message(struct cl *, const struct msg *);
+void	 cl_dgram_free_all(struct cl *);
 bool	 cl_kv_message(struct cl *, const struct msg *);
 void	 cl_kv_free_all(struct cl *);
 /* Reads an entry; key has room for CL_KEY_MAX and a NUL. */

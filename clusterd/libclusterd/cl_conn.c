@@ -164,6 +164,7 @@ cl_open(const char *path, struct cl **out)
 	LIST_INIT(&cl->subscriptions);
 	LIST_INIT(&cl->levels);
 	LIST_INIT(&cl->watches);
+	LIST_INIT(&cl->ports);
 	LIST_INIT(&cl->asks);
 	cl->epoll = epoll_create1(EPOLL_CLOEXEC);
 	cl->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -191,6 +192,7 @@ cl_close(struct cl *cl)
 	cl_group_free_all(cl);
 	cl_lock_free_all(cl);
 	cl_event_free_all(cl);
+	cl_dgram_free_all(cl);
 	cl_kv_free_all(cl);
 	cl_level_free_all(cl);
 	cl_ask_free_all(cl);
@@ -244,8 +246,8 @@ handle(struct cl *cl, const struct msg *m)
 	/* An unknown type comes from a newer daemon and is not for us. */
 	(void)(cl_lock_message(cl, m) || cl_group_message(cl, m) ||
 	    cl_event_message(cl, m) || cl_level_message(cl, m) ||
-	    cl_kv_message(cl, m) || cl_ask_message(cl, m) ||
-	    cl_member_message(cl, m));
+	    cl_kv_message(cl, m) || cl_dgram_message(cl, m) ||
+	    cl_ask_message(cl, m) || cl_member_message(cl, m));
 }
 
 static void

@@ -283,7 +283,7 @@ struct cl_field {
 /*
  * Synchronous.  what: "status", "nodes", "links", "quorum", "lockspaces",
  * "locks", "fence", "fs", "events", "groups", "channels",
- * "levels", "barriers", "kv"; arg narrows it (may be "").
+ * "levels", "barriers", "kv", "ports"; arg narrows it (may be "").
  * Returns 0, ENOENT (unknown object), EPERM, ETIMEDOUT, or ENOTCONN.
  */
 int	 cl_show(struct cl *, const char *what, const char *arg,

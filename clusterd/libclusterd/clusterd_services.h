@@ -3,7 +3,8 @@
 
 /*
  * The other half of clusterd.h, which includes it: services for the programs
- * of a cluster.  Manuals: cl_event(3), cl_level(3), cl_barrier(3), cl_kv(3).
+ * of a cluster.  Manuals: cl_event(3), cl_level(3), cl_barrier(3), cl_kv(3),
+ * cl_dgram(3).
  */
 
 #ifndef CLUSTERD_SERVICES_H
@@ -142,5 +143,22 @@ int	 cl_kv_watch(struct cl *, const char *prefix, unsigned flags,
 	    const struct cl_kv_ops *, void *arg, struct cl_watch **);
 /* Ends it, and frees the object: nothing is called any more. */
 int	 cl_kv_unwatch(struct cl_watch *);
+
+/* ---- datagrams between programs: cl_dgram.c ----------------------------- */
+
+#define CL_PORTS	256
+#define CL_DGRAM_MAX	32768	/* bytes of one */
+
+/* One has come; from is as cl_node() and cl_client() are there. */
+typedef void (*cl_dgram_fn)(void *arg, uint32_t node, uint64_t client,
+	    const void *data, size_t len);
+
+/* One program of each node can have a port; done tells whether we have it. */
+int	 cl_dgram_open(struct cl *, unsigned port, cl_dgram_fn, cl_done_fn done,
+	    void *arg);
+int	 cl_dgram_close(struct cl *, unsigned port);
+/* node 0: to all in the view.  done: 0 when at least one has taken it. */
+int	 cl_dgram_send(struct cl *, uint32_t node, unsigned port,
+	    const void *data, size_t len, cl_done_fn done, void *arg);
 
 #endif /* CLUSTERD_SERVICES_H */

@@ -5,6 +5,7 @@ CL_SRCS := clusterd/libclusterd/cl_conn.c clusterd/libclusterd/cl_member.c \
 	clusterd/libclusterd/cl_fence.c clusterd/libclusterd/cl_show.c \
 	clusterd/libclusterd/cl_ask.c clusterd/libclusterd/cl_event.c \
 	clusterd/libclusterd/cl_level.c clusterd/libclusterd/cl_kv.c \
+	clusterd/libclusterd/cl_dgram.c \
 	clusterd/msg.c clusterd/buf.c
 $(call archive,clusterd/libclusterd.a,$(CL_SRCS))
 $(call shlib,lib/libclusterd.so.0,$(CL_SRCS) clusterd/libclusterd/cl_assert.c,,clusterd/libclusterd/libclusterd.map)

@@ -231,6 +231,24 @@ kv_body() {
 }
 kv_cleanup() { cleanup; }
 
+atf_test_case dgrams cleanup
+dgrams_head() { head; }
+dgrams_body() {
+	up x-dgrams
+	run alpha cl_dgram >alpha.out 2>&1 &
+	eventually grep -qx 'send: ok' alpha.out
+	run beta cl_dgram >beta.out 2>&1 &
+	eventually grep -qx 'node 2: hello' alpha.out
+	eventually grep -qx 'node 2: hello' beta.out
+	eventually grep -qx 'open: ok' beta.out
+	atf_check -o match:'^ *7 +[0-9]+ +2' $L sh alpha -- $CS -c ports
+	# A second one of the same node does not get the port, and is heard.
+	run beta cl_dgram >second.out 2>&1 &
+	eventually grep -q '^open: the port is open' second.out
+	eventually grep -qx 'send: ok' second.out
+}
+dgrams_cleanup() { cleanup; }
+
 atf_test_case locks cleanup
 locks_head() { head; }
 locks_body() {
@@ -266,6 +284,7 @@ atf_init_test_cases() {
 	atf_add_test_case events
 	atf_add_test_case levels
 	atf_add_test_case kv
+	atf_add_test_case dgrams
 	atf_add_test_case locks
 	atf_add_test_case loss
 }

@@ -3,8 +3,8 @@
 
 /*
  * What clients do besides locks and talk: they watch views, hand on the state
- * of their group, use event channels, recovery levels, a barrier and the
- * key-value set.  Each of these has a file of its own with its oracle;
+ * of their group, use event channels, recovery levels, a barrier, the
+ * key-value set and datagrams.  Each of these has a file of its own with its oracle;
  * here they are called.
  */
 
@@ -26,6 +26,8 @@ service_free(struct sim *s)
 	free(s->chk_service->events.v);
 	free(s->chk_service->puts.v);
 	free(s->chk_service->won.v);
+	free(s->chk_service->dgrams.v);
+	free(s->chk_service->pairs.v);
 	free(s->chk_service);
 }
 
@@ -78,6 +80,8 @@ service_open(struct sim *s, unsigned node, struct sim_client *c)
 		level_register(s, node, c);
 	if (lives(s, node, c, v))
 		kv_start(s, node, c);
+	if (lives(s, node, c, v))
+		dgram_open(s, node, c);
 }
 
 bool
@@ -103,6 +107,8 @@ service_act(struct sim *s, unsigned node, struct sim_client *c)
 		return;
 	else if (v->ba_id == 0 && rng_below(&s->crng, 4) == 0)
 		barrier_enter(s, node, c);
+	else if (v->dg_id == 0 && rng_below(&s->crng, 3) == 0)
+		dgram_send(s, node, c);
 	else if (rng_below(&s->crng, 2) == 0)
 		kv_change(s, node, c);
 	else
@@ -134,6 +140,10 @@ answer(struct sim *s, unsigned node, struct sim_client *c,
 		barrier_answer(s, c, error);
 		error = 0;
 	}
+	if (a->msgid == c->svc->dg_id && c->svc->dg_id != 0) {
+		dgram_answer(s, c, error);
+		error = 0;
+	}
 	if (error != 0 || c->svc->asked == 0)
 		sim_fail(s, INV_SERVICE_ORDER,
 		    "n%u client %llu: request %u ends with %u: %s",
@@ -158,6 +168,9 @@ service_message(struct sim *s, unsigned node, struct sim_client *c,
 		break;
 	case M_LEVEL:
 		level_message(s, node, c, a);
+		break;
+	case M_DGRAM:
+		dgram_message(s, c, a);
 		break;
 	case M_KV_DONE:
 	case M_KV_ENTRY:

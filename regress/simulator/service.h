@@ -11,7 +11,7 @@
 
 #define GIVES_MAX 64
 #define EVENT_TOPICS 4
-#define SIM_KEYS 4
+#define SIM_KEYS 3
 #define SIM_PARTIES 3	/* that the barrier waits for */
 
 enum claim_type { CLAIM_STATE = 1, CLAIM_EVENT, CLAIM_KV, CLAIM_WON };
@@ -66,8 +66,11 @@ struct sim_service {
 	bool		 kv_ready;
 	uint64_t	 kv_last;	/* the newest version told */
 	uint64_t	 kv_version[SIM_KEYS];	/* 0: not there */
+	uint64_t	 kv_before[SIM_KEYS];	/* the one told before it */
 	uint64_t	 kv_owner[SIM_KEYS];	/* a client; 0: nobody */
 
+	uint32_t	 dg_id;		/* service_dgram.c: of the one under way */
+	uint32_t	 dg_sent;
 	uint32_t	 ba_id;		/* of its request at the barrier; or 0 */
 	bool		 ba_leaving;
 };
@@ -90,6 +93,7 @@ struct chk_service {
 	struct chk_log	 states;	/* service_state.c: by message */
 	struct chk_log	 events;
 	struct chk_log	 puts;		/* service_kv.c, by version */
+	struct chk_log	 dgrams, pairs;	/* service_dgram.c */
 	struct chk_log	 won;		/* by the version that was replaced */
 	uint64_t	 entered, passed;	/* service_level.c: a barrier */
 };
@@ -150,5 +154,12 @@ void	 kv_check_won(struct sim *, const struct claim *);
 void	 kv_message(struct sim *, struct sim_client *, const struct action *);
 bool	 kv_rest(struct sim *, const struct sim_client *,
 	    const struct sim_client *, bool over);
+
+/* service_dgram.c: M_DGRAM; the M_RESULT of one that was sent */
+void	 dgram_open(struct sim *, unsigned node, struct sim_client *);
+void	 dgram_send(struct sim *, unsigned node, struct sim_client *);
+void	 dgram_answer(struct sim *, struct sim_client *, uint32_t error);
+void	 dgram_message(struct sim *, struct sim_client *,
+	    const struct action *);
 
 #endif /* SIM_SERVICE_H */

@@ -32,22 +32,26 @@ kv_change(struct sim *s, unsigned node, struct sim_client *c)
 	struct sim_service *v = c->svc;
 	unsigned k = (unsigned)rng_below(&s->crng, SIM_KEYS), flags = 0;
 	bool deletes = rng_below(&s->crng, 4) == 0;
+	uint64_t at = v->kv_version[k];
 	struct wbuf w, d;
 	char key[8];
 
 	if (rng_below(&s->crng, 2) == 0)
 		flags |= KV_IF;
+	/* Sometimes what it knew before, which must not succeed any more. */
+	if (v->kv_before[k] != 0 && rng_below(&s->crng, 3) == 0)
+		at = v->kv_before[k];
 	if (!deletes && rng_below(&s->crng, 3) == 0)
 		flags |= KV_EPHEMERAL;
 	snprintf(key, sizeof(key), "key%u", k);
 	wbuf_init(&w, 128);
 	wbuf_u8(&w, (uint8_t)flags);
-	wbuf_u64(&w, v->kv_version[k]);
+	wbuf_u64(&w, at);
 	wbuf_str(&w, key);
 	if (!deletes) {
 		/* What it replaces, on which condition. */
 		wbuf_init(&d, 32);
-		wbuf_u64(&d, (flags & KV_IF) != 0 ? v->kv_version[k] : 0);
+		wbuf_u64(&d, (flags & KV_IF) != 0 ? at : 0);
 		wbuf_u64(&d, c->id);
 		wbuf_blob(&w, d.data, d.len);
 		wbuf_free(&d);
@@ -88,6 +92,7 @@ take(struct sim *s, struct sim_client *c, struct rbuf *r)
 		v->kv_version[k] = v->kv_owner[k] = 0;
 		return;
 	}
+	v->kv_before[k] = v->kv_version[k];
 	v->kv_version[k] = version;
 	v->kv_owner[k] = owner;
 	if (replaced != 0 && v->kv_ready)

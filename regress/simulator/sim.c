@@ -40,7 +40,8 @@ inv_name(enum invariant inv)
 		"lock-answer", "slots", "fence-first", "fence-quorum", "nonce",
 		"live-view", "live-locks", "live-groups", "view-change",
 		"group-state", "service-order", "levels", "barrier", "kv",
-		"live-services", "refused", "group-member", "bound", "nap" };
+		"dgram", "live-services", "refused", "group-member", "bound",
+		"nap" };
 
 	return names[inv];
 }

@@ -55,6 +55,7 @@ enum invariant {
 	INV_LEVELS,		/* stop and start level by level, on all nodes */
 	INV_BARRIER,		/* a barrier opens for all of its parties */
 	INV_KV,			/* of several changes of one version one happens */
+	INV_DGRAM,		/* datagrams: in order, once, and answered truly */
 	INV_LIVE_SERVICES,	/* calm: every other service answers, in time */
 	INV_REFUSED,		/* what is forged, foreign or replayed is refused */
 	INV_GROUP_MEMBER,	/* senders are members; members are in the view */

@@ -61,6 +61,7 @@ ATF_TC_BODY(commands, tc)
 		{ "levels", V_SHOW, "levels", "", 0, false },
 		{ "barriers", V_SHOW, "barriers", "", 0, false },
 		{ "kv", V_SHOW, "kv", "", 0, false },
+		{ "ports", V_SHOW, "ports", "", 0, false },
 		{ "kv app.", V_SHOW, "kv", "app.", 0, false },
 		{ "wait quorum", V_WAIT, NULL, "", 0, false },
 		{ "wait quorum 30", V_WAIT, NULL, "", 30, false },

@@ -503,8 +503,81 @@ ATF_TC_BODY(kv_watches, tc)
 	teardown();
 }
 
+/* --- datagrams -------------------------------------------------------------------- */
+
+static void
+on_dgram(void *arg, uint32_t node, uint64_t client, const void *data,
+    size_t len)
+{
+	word("%u.%u=%.*s ", node, (unsigned)client, (int)len,
+	    (const char *)data);
+}
+
+static void
+say_dgram(unsigned port)
+{
+	struct wbuf w;
+
+	wbuf_init(&w, 64);
+	wbuf_u8(&w, (uint8_t)port);
+	wbuf_u16(&w, 3);
+	wbuf_u64(&w, 12);
+	wbuf_blob(&w, "hello", 5);
+	say(M_DGRAM, 0, &w);
+}
+
+ATF_TC_WITHOUT_HEAD(dgrams);
+ATF_TC_BODY(dgrams, tc)
+{
+	static char big[CL_DGRAM_MAX + 1];
+	struct rbuf r;
+	uint32_t id;
+	size_t len;
+
+	setup();
+	ATF_CHECK_EQ(EINVAL, cl_dgram_open(cl, 256, on_dgram, on_done, NULL));
+	ATF_CHECK_EQ(0, cl_dgram_open(cl, 5, on_dgram, on_done, NULL));
+	ATF_CHECK_EQ(EBUSY, cl_dgram_open(cl, 5, on_dgram, on_done, NULL));
+	id = asked(M_DGRAM_OPEN, &r);
+	ATF_CHECK_EQ(5, rbuf_u8(&r));
+	say_result(id, 0, "");
+	say_dgram(5);
+	say_dgram(6);
+	expect("done0() 3.12=hello ");
+	ATF_CHECK_EQ(0, cl_dgram_close(cl, 5));
+	ATF_CHECK_EQ(ENOENT, cl_dgram_close(cl, 5));
+	(void)asked(M_DGRAM_CLOSE, &r);
+	say_dgram(5);
+	expect("");
+	/* Closed before it was open, and refused: in both cases it is gone. */
+	ATF_CHECK_EQ(0, cl_dgram_open(cl, 5, on_dgram, on_done, NULL));
+	id = asked(M_DGRAM_OPEN, &r);
+	ATF_CHECK_EQ(0, cl_dgram_close(cl, 5));
+	say_result(id, 0, "");
+	ATF_CHECK_EQ(0, cl_dgram_open(cl, 5, on_dgram, on_done, NULL));
+	(void)asked(M_DGRAM_CLOSE, &r);
+	say_result(asked(M_DGRAM_OPEN, &r), EBUSY, "taken");
+	say_dgram(5);
+	ATF_CHECK_EQ(ENOENT, cl_dgram_close(cl, 5));
+	expect("done0() done16(taken) ");
+
+	ATF_CHECK_EQ(EMSGSIZE,
+	    cl_dgram_send(cl, 1, 5, big, sizeof(big), on_done, NULL));
+	ATF_CHECK_EQ(EINVAL, cl_dgram_send(cl, 70000, 5, "", 0, NULL, NULL));
+	ATF_CHECK_EQ(0, cl_dgram_send(cl, 3, 5, "abc", 3, on_done, NULL));
+	id = asked(M_DGRAM_SEND, &r);
+	ATF_CHECK_EQ(3, rbuf_u16(&r));
+	ATF_CHECK_EQ(5, rbuf_u8(&r));
+	ATF_CHECK_EQ(0, memcmp("abc", rbuf_blob(&r, &len, 3), 3));
+	ATF_CHECK(rbuf_done(&r));
+	say_result(id, ECONNREFUSED, "nobody");
+	expect("done111(nobody) ");
+	teardown();
+}
+
 ATF_TP_ADD_TCS(tp)
 {
+	ATF_TP_ADD_TC(tp, dgrams);
 	ATF_TP_ADD_TC(tp, kv_requests);
 	ATF_TP_ADD_TC(tp, kv_watches);
 	ATF_TP_ADD_TC(tp, levels);
