@@ -318,14 +318,35 @@ purge(struct dlm_ls *ls, struct rsb *r)
 	}
 }
 
+/*
+ * The name has a living master, as its directory node knows, and that is us:
+ * the one that went had given the resource up.  Of our locks it can have left
+ * us only such as were being unlocked; the rest asks the living one.
+ */
+static void
+remaster_living(struct rsb *r, uint16_t master)
+{
+	struct lock *lk;
+
+	r->remaster = master;
+	TAILQ_FOREACH(lk, &r->q[AT_COPY], queue)
+		lk->dropped = lk->op == OP_UNLOCK;
+}
+
 /* The master went: our locks go to the name's directory node. */
 static void
 remaster(struct dlm_ls *ls, struct rsb *r)
 {
 	uint16_t node = dlm_dirnode(ls, r->hash);
+	const struct dir *d;
 	struct dlm_msg m;
 	struct lock *lk;
 
+	d = node == ls->dlm->self ? dir_find(ls, r->name, r->namelen) : NULL;
+	if (d != NULL && d->master != ls->dlm->self) {
+		remaster_living(r, d->master);
+		return;
+	}
 	TAILQ_FOREACH(lk, &r->q[AT_COPY], queue) {
 		/* Requests start from nothing once we run. */
 		if (lk->user == NULL || lk->gr == DLM_IV)

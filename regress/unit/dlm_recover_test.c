@@ -552,6 +552,58 @@ ATF_TC_BODY(answers_lost, tc)
 }
 
 /*
+ * Node 2 masters a resource and gives it up when node 3 unlocks its last lock,
+ * node 1 becomes its master, and node 2 dies before its answer to node 3 has
+ * come.  Node 3 must not make a second master of itself, even if it is the
+ * name's directory node from now on.
+ */
+static bool
+given_up(unsigned res)
+{
+	struct fx_lock *first, *x, *y, *z;
+	struct fx fx;
+	bool late;
+
+	fx_init(&fx, 3);
+	first = fx_lock(&fx, 2, 9, res, DLM_NL, 0);
+	fx_drain(&fx);
+	x = fx_lock(&fx, 3, 1, res, DLM_EX, 0);
+	fx_drain(&fx);
+	fx_unlock(&fx, first, 0, NULL);
+	fx_drain(&fx);
+	ATF_REQUIRE(x->asts == 1 && x->status == 0);
+	x->asts = 0;
+	fx_unlock(&fx, x, 0, NULL);
+	while (!STAILQ_EMPTY(&fx.net[3][2]))
+		ATF_REQUIRE(fx_step(&fx));
+	y = fx_lock(&fx, 1, 2, res, DLM_EX, 0);
+	while (y->asts == 0)
+		ATF_REQUIRE(fx_step(&fx));
+	/* Where names are kept decides whether node 3 has heard. */
+	late = x->asts == 0;
+	fx_kill(&fx, 2);
+	fx_fence(&fx);
+	fx_drain(&fx);
+	ATF_CHECK(x->asts == 1 && x->unlocked);
+	z = fx_lock(&fx, 3, 3, res, DLM_PR, DLM_F_NOQUEUE);
+	fx_drain(&fx);
+	ATF_CHECK_MSG(z->asts == 1 && z->status == EAGAIN,
+	    "res%u: granted by a second master", res);
+	fx_free(&fx);
+	return late;
+}
+
+ATF_TC_WITHOUT_HEAD(one_master);
+ATF_TC_BODY(one_master, tc)
+{
+	unsigned res, late = 0;
+
+	for (res = 0; res < 40; res++)
+		late += given_up(res);
+	ATF_CHECK(late > 10);
+}
+
+/*
  * The first write ever of a value block is under way when its writer dies,
  * and no master has heard of it: nobody may take the zeros for valid.
  */
@@ -597,6 +649,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, storm);
 	ATF_TP_ADD_TC(tp, many);
 	ATF_TP_ADD_TC(tp, answers_lost);
+	ATF_TP_ADD_TC(tp, one_master);
 	ATF_TP_ADD_TC(tp, first_write);
 	return atf_no_error();
 }
