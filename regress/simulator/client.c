@@ -360,8 +360,10 @@ client_message(struct sim *s, unsigned node, const struct action *a)
 	for (i = 0; i < SIM_CLIENTS; i++)
 		if (s->nodes[node].clients[i].id == a->client)
 			c = &s->nodes[node].clients[i];
-	if (c == NULL || !c->open || c->closed)
+	if (c == NULL || !c->open || c->closed) {
+		service_unread(s, a);
 		return;
+	}
 	rbuf_init(&r, a->data, a->len);
 	switch (a->msgtype) {
 	case M_RESULT:

@@ -153,6 +153,13 @@ answer(struct sim *s, unsigned node, struct sim_client *c,
 }
 
 void
+service_unread(struct sim *s, const struct action *a)
+{
+	if (a->msgtype == M_DGRAM)
+		dgram_unread(s, a);
+}
+
+void
 service_message(struct sim *s, unsigned node, struct sim_client *c,
     const struct action *a)
 {

@@ -159,6 +159,7 @@ bool	 kv_rest(struct sim *, const struct sim_client *,
 void	 dgram_open(struct sim *, unsigned node, struct sim_client *);
 void	 dgram_send(struct sim *, unsigned node, struct sim_client *);
 void	 dgram_answer(struct sim *, struct sim_client *, uint32_t error);
+void	 dgram_unread(struct sim *, const struct action *);
 void	 dgram_message(struct sim *, struct sim_client *,
 	    const struct action *);
 

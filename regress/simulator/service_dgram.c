@@ -6,7 +6,8 @@
  * another node, or of all.
  *
  * INV_DGRAM	those of one sender come in their order, none twice; what was
- *	answered as taken was given to a program.
+ *	answered as taken was given to a program, be it one that died before it
+ *	read it.
  * INV_LIVE_SERVICES  each is answered (service.c).
  */
 
@@ -56,6 +57,25 @@ dgram_answer(struct sim *s, struct sim_client *c, uint32_t error)
 		sim_fail(s, INV_DGRAM,
 		    "client %llu: datagram %u ends with %u, and nobody has it",
 		    (unsigned long long)c->id, v->dg_sent, error);
+}
+
+void
+dgram_unread(struct sim *s, const struct action *a)
+{
+	const uint8_t *data;
+	struct rbuf r, d;
+	uint64_t from;
+	size_t len;
+
+	rbuf_init(&r, a->data, a->len);
+	(void)rbuf_u8(&r);
+	(void)rbuf_u16(&r);
+	from = rbuf_u64(&r);
+	data = rbuf_blob(&r, &len, 64);
+	rbuf_init(&d, data, data == NULL ? 0 : len);
+	(void)rbuf_u64(&d);
+	chk_log_at(&s->chk_service->dgrams, from << 32 | rbuf_u32(&d))->hash =
+	    1;
 }
 
 void

@@ -442,6 +442,8 @@ void	 service_act(struct sim *, unsigned node, struct sim_client *);
 void	 service_drain(struct sim *, unsigned node, struct sim_client *);
 /* Something is to be done soon, without waiting for its turn. */
 bool	 service_hurry(const struct sim_client *);
+/* A message for a client that has died. */
+void	 service_unread(struct sim *, const struct action *);
 void	 service_message(struct sim *, unsigned node, struct sim_client *,
 	    const struct action *);
 /* The node's view is in effect: what the client was told counts. */
