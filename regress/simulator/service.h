@@ -66,6 +66,8 @@ struct sim_service {
 	bool		 kv_ready;
 	uint64_t	 kv_last;	/* the newest version told */
 	uint64_t	 kv_version[SIM_KEYS];	/* 0: not there */
+	uint32_t	 kv_id;		/* of the last change asked for, */
+	bool		 kv_stale;	/* which must fail */
 	uint64_t	 kv_before[SIM_KEYS];	/* the one told before it */
 	uint64_t	 kv_owner[SIM_KEYS];	/* a client; 0: nobody */
 

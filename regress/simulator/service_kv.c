@@ -5,7 +5,8 @@
  * The key-value set: every client watches all keys, puts, deletes, and
  * replaces values on the condition that they are still what it knows.
  *
- * INV_KV	a version is replaced on its condition at most once.
+ * INV_KV	a version is replaced on its condition at most once, and not
+ *	after a later one was told.
  * INV_LIVE_SERVICES  at rest all know the same versions, and nothing that
  *	goes with a program is there without it.
  */
@@ -56,8 +57,9 @@ kv_change(struct sim *s, unsigned node, struct sim_client *c)
 		wbuf_blob(&w, d.data, d.len);
 		wbuf_free(&d);
 	}
-	client_tell(s, node, c, deletes ? M_KV_DELETE : M_KV_PUT,
-	    service_ask(v), &w);
+	v->kv_id = service_ask(v);
+	v->kv_stale = (flags & KV_IF) != 0 && at != 0 && at == v->kv_before[k];
+	client_tell(s, node, c, deletes ? M_KV_DELETE : M_KV_PUT, v->kv_id, &w);
 }
 
 static void
@@ -117,7 +119,9 @@ kv_message(struct sim *s, struct sim_client *c, const struct action *a)
 		c->svc->kv_ready = true;
 	} else {
 		if ((first != 0 && first != ESTALE && first != ENOENT) ||
-		    c->svc->asked == 0)
+		    c->svc->asked == 0 ||
+		    (first == 0 && a->msgid == c->svc->kv_id &&
+			c->svc->kv_stale))
 			sim_fail(s, INV_KV,
 			    "client %llu: request %u ends with %u",
 			    (unsigned long long)c->id, a->msgid, first);
