@@ -791,6 +791,12 @@ node_refused(const struct node *n)
 	return sum;
 }
 
+bool
+node_over(const struct node *n)
+{
+	return n->state == NODE_DEAD || n->state == NODE_STOPPED;
+}
+
 uint64_t
 node_incarnation(const struct node *n)
 {

@@ -64,6 +64,8 @@ struct node_view {
 };
 void	 node_get_view(const struct node *, struct node_view *);
 uint64_t node_incarnation(const struct node *);
+/* It is evicted or has left: every event is ignored. */
+bool	 node_over(const struct node *);
 /* What must stay bounded, whatever others do; bytes. */
 struct node_load {
 	size_t		 order_log;	/* sequenced, and not held by all yet */

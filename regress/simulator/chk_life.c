@@ -136,7 +136,8 @@ chk_refused(struct sim *s, unsigned node, const struct sim_event *e,
 	/* Whoever ended itself, or is about to leave, reads nothing. */
 	if (!node_on(s, node) || n->leaving || (!e->bad && !again))
 		return;
-	if (node_refused(n->core) == before + 1)
+	/* On its way out it looks at nothing any more. */
+	if (node_over(n->core) || node_refused(n->core) == before + 1)
 		return;
 	sim_fail(s, INV_REFUSED,
 	    "n%u takes %zu bytes that %s: %llu were refused before, and %llu "
