@@ -524,6 +524,9 @@ learn_master(struct dlm_ls *ls, struct lock *lk, uint16_t node,
 	/* One of ours that stands in a queue of ours was never sent. */
 	if (lk->at != AT_COPY)
 		return false;
+	/* Whoever has no such lock says so, master or not, and no more. */
+	if (status == DST_UNLOCKED || status == DST_NOLOCK)
+		return true;
 	if (r->lookup == lk)
 		r->lookup = NULL;
 	if (status != DST_RETRY) {

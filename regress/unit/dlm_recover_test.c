@@ -517,20 +517,23 @@ ATF_TC_BODY(many, tc)
 
 /*
  * A master does what it is asked, and its answers are lost in a recovery.  By
- * then it has forgotten the resource, and the holder asks for all of it again.
+ * then it has forgotten the resource, and the holder asks for all of it again:
+ * a request that was cancelled, the unlock of a granted lock, and that of one
+ * that waited.  Where names are kept decides in which order it learns what.
  */
-ATF_TC_WITHOUT_HEAD(answers_lost);
-ATF_TC_BODY(answers_lost, tc)
+static void
+forgotten(unsigned res)
 {
-	struct fx_lock *first, *x, *y;
+	struct fx_lock *first, *w, *x, *y;
 	struct fx fx;
 
 	fx_init(&fx, 3);
-	first = fx_lock(&fx, 1, 9, 0, DLM_NL, 0);
+	first = fx_lock(&fx, 1, 9, res, DLM_NL, 0);
 	fx_drain(&fx);
-	x = fx_lock(&fx, 3, 1, 0, DLM_EX, 0);
+	x = fx_lock(&fx, 3, 1, res, DLM_EX, 0);
 	fx_drain(&fx);
-	y = fx_lock(&fx, 3, 2, 0, DLM_PR, 0);
+	y = fx_lock(&fx, 3, 2, res, DLM_PR, 0);
+	w = fx_lock(&fx, 3, 3, res, DLM_PR, 0);
 	fx_drain(&fx);
 	fx_unlock(&fx, first, 0, NULL);
 	fx_drain(&fx);
@@ -538,17 +541,28 @@ ATF_TC_BODY(answers_lost, tc)
 	x->asts = 0;
 	fx_cancel(&fx, y);
 	fx_unlock(&fx, x, 0, NULL);
+	fx_unlock(&fx, w, DLM_F_FORCEUNLOCK, NULL);
 	/* The lower node is served first: its answers are still on the way. */
 	while (!STAILQ_EMPTY(&fx.net[3][1]))
 		ATF_REQUIRE(fx_step(&fx));
-	ATF_REQUIRE(x->asts == 0 && y->asts == 0);
+	ATF_REQUIRE(x->asts == 0 && y->asts == 0 && w->asts == 0);
 	fx_recover(&fx);
 	fx_drain(&fx);
 	ATF_CHECK(x->asts == 1 && x->unlocked);
+	ATF_CHECK(w->asts == 1 && w->unlocked);
 	ATF_CHECK_MSG(y->asts == 1 && y->status == ECANCELED,
-	    "the request that was cancelled has %u ends", y->asts);
+	    "res%u: the request that was cancelled has %u ends", res, y->asts);
 	fx_require_empty(&fx);
 	fx_free(&fx);
+}
+
+ATF_TC_WITHOUT_HEAD(answers_lost);
+ATF_TC_BODY(answers_lost, tc)
+{
+	unsigned res;
+
+	for (res = 0; res < 20; res++)
+		forgotten(res);
 }
 
 /*
