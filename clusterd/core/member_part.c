@@ -401,7 +401,8 @@ enter(struct member *m, struct bus *bus)
 	m->have_view = true;
 	m->reelect = false;
 	m->force = FORCE_NONE;
-	/* Whatever we had against them is over. */
+	/* Whatever we had against them is over; nobody was idle. */
+	m->need_since = UINT64_MAX;
 	for (i = 0; i < m->npeers; i++) {
 		if (view_has(&m->view, m->peers[i].node, m->peers[i].inc))
 			m->peers[i].avoid_until = m->peers[i].refusals = 0;

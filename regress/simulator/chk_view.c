@@ -126,6 +126,24 @@ new_primary(struct sim *s, size_t index)
 	}
 }
 
+/* Views of one name, of two lives of a leader that lost its disk in between. */
+static bool
+forgetful(const struct sim *s, const struct node_view *a,
+    const struct node_view *b)
+{
+	int at = node_index(s, a->leader);
+	uint64_t lives[2] = { 0, 0 };
+	unsigned i;
+
+	for (i = 0; i < a->n; i++)
+		if (a->members[i] == a->leader)
+			lives[0] = a->incs[i];
+	for (i = 0; i < b->n; i++)
+		if (b->members[i] == b->leader)
+			lives[1] = b->incs[i];
+	return at >= 0 && s->nodes[at].forgot && lives[0] != lives[1];
+}
+
 static void
 installed(struct sim *s, unsigned i, const struct node_view *v)
 {
@@ -143,6 +161,9 @@ installed(struct sim *s, unsigned i, const struct node_view *v)
 		if (cv->seen[k].epoch != v->epoch ||
 		    cv->seen[k].leader != v->leader)
 			continue;
+		/* Who lost its disk does not know which epochs it used. */
+		if (forgetful(s, &cv->seen[k].v, v))
+			break;
 		if (!same(&cv->seen[k].v, v))
 			sim_fail(s, INV_VIEW_AGREE,
 			    "view %llu.%u has other members on n%u",

@@ -120,6 +120,7 @@ node_lose_disk(struct sim *s, unsigned i, bool all)
 		free(n->older);
 	n->older = NULL;
 	n->last_epoch = 0;
+	n->forgot = true;
 }
 
 /* What was on its way is durable. */

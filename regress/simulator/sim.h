@@ -211,6 +211,7 @@ struct sim_node {
 	uint64_t	 inc;
 	bool		 paused;
 	bool		 leaving;	/* it was asked to stop */
+	bool		 forgot;	/* its disk was lost, ever */
 	uint64_t	 run_since;	/* true time of the last resume or start */
 	int64_t		 offset;	/* of its clock */
 	int		 ppm;		/* its clock's rate */
