@@ -6,6 +6,8 @@
  * All integers are big-endian.  Errors are sticky: an under-run while reading
  * (or a full buffer while writing) sets err, yields zeros, and is asked for
  * once at the end.  Pure: no I/O, no globals.
+ *
+ * clusterd-protocol(7), section 1.1.
  */
 
 #ifndef BUF_H

@@ -7,6 +7,8 @@
  * one message: a 16-byte header (type, id, flags, reserved; each u32) and the
  * payload, with at most one descriptor attached.  Sending queues when the
  * socket is full; the queue is bounded.
+ *
+ * clusterd-protocol(7), section 11.
  */
 
 #ifndef MSG_H

@@ -7,6 +7,8 @@
  * A receiver checks, in this order: allowed on this channel, allowed for
  * this peer, length, content.  Unknown types from a client are answered with
  * M_RESULT EPROTONOSUPPORT; from our own processes they are fatal.
+ *
+ * clusterd-protocol(7), section 11.
  */
 
 #ifndef PROTO_H

@@ -5,6 +5,8 @@
  * A slot: magic (8 bytes), version u32, seq u64, incarnation u64, blob (u32
  * length and bytes), and a BLAKE2b-256 over all of that.  Slot seq % 2 is
  * written, so the slot of seq - 1 is never touched by the write of seq.
+ *
+ * clusterd-protocol(7), section 6.9.
  */
 
 #include <sys/stat.h>

@@ -11,6 +11,8 @@
  *   B1  a barrier has at least one party and fewer than it waits for;
  *   B2  no party is at a barrier twice, and its node is in the view;
  *   B3  barriers, their parties, and those of one client are bounded.
+ *
+ * clusterd-protocol(7), section 8.7.
  */
 
 #include "../proto.h"

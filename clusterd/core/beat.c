@@ -8,6 +8,8 @@
  *   B2  a stall is said only if the engine has run and has not for
  *       BEAT_PATIENCE heartbeats; late ticks of our own do not count;
  *   B3  nothing is said after the last word.
+ *
+ * clusterd-protocol(7), section 4.3.
  */
 
 #include "beat.h"

@@ -6,6 +6,8 @@
  * given notes and appends notes to the node's bus; node.c pops them one by
  * one, in order, and hands each to its receivers in one fixed order, until
  * none is left.  That router is the page to read first.
+ *
+ * clusterd-protocol(7), sections 5.1 and 8.1.
  */
 
 #ifndef CORE_BUS_H

@@ -12,6 +12,8 @@
  *   P2  a request waits for members of the view only, and ends once;
  *   P3  what one client has under way is at most SVC_CLIENT_BYTES, each
  *       datagram counting DGRAM_OVERHEAD more.
+ *
+ * clusterd-protocol(7), section 10.
  */
 
 #include "../proto.h"

@@ -26,6 +26,8 @@
  * Of the transport it expects: messages of one session arrive once and in
  * order, and when a session between two members ends, lspace begins a
  * recovery with a higher epoch before any message of the next session.
+ *
+ * clusterd-protocol(7), section 9.
  */
 
 #include <errno.h>

@@ -9,6 +9,8 @@
  * holder directly.  A master that drops a resource tells the directory, and
  * may get a lookup that was forwarded before; it sends it back.  On the way
  * back it comes after its own DM_REMOVE, so the second try finds the truth.
+ *
+ * clusterd-protocol(7), section 9.2.
  */
 
 #include "dlm_int.h"

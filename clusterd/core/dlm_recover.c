@@ -23,6 +23,8 @@
  * let others profit from what was given up.  So a conversion downwards or an
  * unlock counts as done, one between PR and CW leaves CR, one that may be
  * demoted leaves NL.
+ *
+ * clusterd-protocol(7), section 9.4.
  */
 
 #include "dlm_int.h"

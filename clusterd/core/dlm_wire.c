@@ -6,6 +6,8 @@
  * bytes for an operation; what is left over or missing makes it malformed.
  * Modes and statuses are checked here, so that no caller indexes a table
  * with a number from outside.
+ *
+ * clusterd-protocol(7), section 9.1.
  */
 
 #include "dlm_mode.h"

@@ -14,6 +14,8 @@
  *   E2  a subscriber is first given what is retained, as of one position,
  *       and then each event after that position that it wants, once;
  *   E3  a channel exists only while it retains something or has a subscriber.
+ *
+ * clusterd-protocol(7), section 8.5.
  */
 
 #include "evchan_internal.h"

@@ -4,6 +4,8 @@
 /*
  * What channels retain: one event of each topic, the last one.  An empty one
  * clears its topic.
+ *
+ * clusterd-protocol(7), section 8.5.
  */
 
 #include "evchan_internal.h"

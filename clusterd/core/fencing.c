@@ -26,6 +26,8 @@
  *   F3  at most one entry of an incarnation; a done one never changes;
  *   F4  NOTE_FENCED is said once per entry, at the same point of the order;
  *   F5  an agent that runs for a settled entry is cancelled.
+ *
+ * clusterd-protocol(7), section 8.2.
  */
 
 #include <stdio.h>

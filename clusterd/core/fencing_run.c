@@ -6,6 +6,8 @@
  * once, waits for all of them, and orders one result.  Any device that fails
  * fails the level, and the others are cancelled: with two power supplies a
  * node is off only when both outlets are.
+ *
+ * clusterd-protocol(7), section 8.2.
  */
 
 #include <stdio.h>

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 /* Copyright (c) 2026 The clusterd authors */
 
-/* The fence table as a snapshot for joiners, and as rows for people. */
+/*
+ * The fence table as a snapshot for joiners, and as rows for people.
+ *
+ * clusterd-protocol(7), section 8.2.
+ */
 
 #include "fencing_internal.h"
 

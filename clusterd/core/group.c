@@ -18,6 +18,8 @@
  *
  *   client's entry: JOINING -own join ordered-> IN -asked-> LEAVING
  *   -own leave ordered-> gone
+ *
+ * clusterd-protocol(7), section 8.4.
  */
 
 #include "group_internal.h"

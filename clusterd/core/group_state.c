@@ -13,6 +13,8 @@
  *
  *   member: WANTS -last piece of its round-> HAS
  *   WANTS -giver gone-> WANTS, next round;  -nobody has it-> HAS, empty
+ *
+ * clusterd-protocol(7), section 8.4.
  */
 
 #include "group_internal.h"

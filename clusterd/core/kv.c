@@ -13,6 +13,8 @@
  *   K3  an entry that belongs to a client is there no longer than the client;
  *       its node is in the view;
  *   K4  entries and their bytes are bounded.
+ *
+ * clusterd-protocol(7), section 8.8.
  */
 
 #include "kv_internal.h"

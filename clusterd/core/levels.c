@@ -23,6 +23,8 @@
  * Who registers during a round counts as stopped if its level has been
  * passed on the way down, and is started at once if it has been passed on
  * the way up.
+ *
+ * clusterd-protocol(7), section 8.6.
  */
 
 #include "../proto.h"

@@ -27,6 +27,8 @@
  * This file: datagrams in and out, time.  link_path.c: one link of one peer.
  * link_session.c: handshake, sessions and what they carry.  link_beat.c: what
  * a peer's beat process says.
+ *
+ * clusterd-protocol(7), sections 2.7 and 4.
  */
 
 #include <stdarg.h>

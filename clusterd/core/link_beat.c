@@ -8,6 +8,8 @@
  *
  *	up -WF_STALL->	up	the end for silence is put off, up to the limit
  *	up -WF_DEAD->	down	the others need not wait for its silence
+ *
+ * clusterd-protocol(7), section 4.3.
  */
 
 #include <stdio.h>

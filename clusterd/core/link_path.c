@@ -7,6 +7,8 @@
  *
  *	down -> up	an authentic datagram came over it
  *	up -> down	four beats were missed
+ *
+ * clusterd-protocol(7), sections 4.2 and 4.5.
  */
 
 #include "link_int.h"

@@ -16,6 +16,8 @@
  * Leaving a session makes a new nonce and counts seq up, by which the other
  * side notices even when it heard nothing of the reason.  Late datagrams of a
  * former session show a lower seq and are passed over.
+ *
+ * clusterd-protocol(7), section 3.
  */
 
 #include <stdio.h>

@@ -25,6 +25,8 @@
  *		wait for; else it is gone.
  *	L5	A client is in a lockspace here only if this node is a member.
  *	L6	A running lockspace has no loss on record.
+ *
+ * clusterd-protocol(7), section 8.3.
  */
 
 #include <errno.h>

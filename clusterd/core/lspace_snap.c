@@ -5,6 +5,8 @@
  * Lockspaces as bytes: ordered messages, and the whole replicated state for
  * a node that joins the cluster.  Both come from members, yet are checked as
  * bytes from outside: a torn snapshot is refused whole.
+ *
+ * clusterd-protocol(7), section 8.3.
  */
 
 #include "lspace_int.h"

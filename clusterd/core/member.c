@@ -32,6 +32,8 @@
  *   M5  a node that was in a primary view is never in a later one after
  *       missing one in between;
  *   M6  no epoch is used that is not reserved on disk.
+ *
+ * clusterd-protocol(7), section 6.
  */
 
 #include <stdarg.h>

@@ -9,6 +9,8 @@
  * asymmetric cut costs one node and not the cluster.  The search is greedy
  * from several starts, in a fixed order of rank: nodes that see the same
  * statuses find the same set.
+ *
+ * clusterd-protocol(7), sections 6.2 and 6.3.
  */
 
 #include "member_internal.h"

@@ -14,6 +14,8 @@
  * out that somebody has made it (the coordinator died between two COMMITs),
  * the next INSTALL builds on it, and it is applied first.  If nobody in the
  * next view has, it never happened.
+ *
+ * clusterd-protocol(7), sections 6.4 to 6.6.
  */
 
 #include <stdio.h>

@@ -15,6 +15,8 @@
  *   - the cut is the last position of that view's order that anybody holds;
  *   - the view is primary if the votes are there (member_vote.c), and
  *     wait_for_all is over once any member has been in a primary view.
+ *
+ * clusterd-protocol(7), sections 6.4 to 6.6.
  */
 
 #include <stdio.h>

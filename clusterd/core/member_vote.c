@@ -5,6 +5,8 @@
  * Votes in a view change: what the coordinator counts, what a participant
  * writes down before it says READY, and what a leaver gives up.  The rules E1
  * to E6 and why they suffice are in vote.c.
+ *
+ * clusterd-protocol(7), sections 6.7 and 6.8.
  */
 
 #include <stdio.h>

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 /* Copyright (c) 2026 The clusterd authors */
 
-/* Messages of membership and its durable state, as bytes and back. */
+/*
+ * Messages of membership and its durable state, as bytes and back.
+ *
+ * clusterd-protocol(7), section 6.
+ */
 
 #include "member_internal.h"
 

@@ -31,6 +31,8 @@
  *
  *   closed -NOTE_QUORUM(primary)-> open -NOTE_WEDGE-> closed
  *   open, leader: snapshots wanted -all given-> SYNC sequenced -> submits
+ *
+ * clusterd-protocol(7), section 7.
  */
 
 #include "order_internal.h"

@@ -16,6 +16,8 @@
  *
  * A view that is not primary leaves the log as it is: it stays wedged until
  * some primary view chooses a cut for it.
+ *
+ * clusterd-protocol(7), section 7.6.
  */
 
 #include "order_internal.h"

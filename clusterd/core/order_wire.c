@@ -5,6 +5,8 @@
  * Records of the total order as bytes, on the wire and in the flush of a
  * view change.  One record: u64 pos, u16 node, u64 inc, u64 sseq, u8 kind,
  * u8 service, blob.
+ *
+ * clusterd-protocol(7), section 7.2.
  */
 
 #include "order_internal.h"

@@ -23,6 +23,8 @@
  *   Q1  the members of a primary view win its electorate;
  *   Q2  without two_node, what is needed is more than half of all votes;
  *   Q3  each NOTE_VIEW is answered by exactly one NOTE_QUORUM of its epoch.
+ *
+ * clusterd-protocol(7), section 6.7.
  */
 
 #include <stdio.h>

@@ -9,6 +9,8 @@
  * So votes change only from one primary view to the next, which is what the
  * argument in vote.c needs.  A view that comes in between drops the wish, and
  * the client is told to try again.
+ *
+ * clusterd-protocol(7), section 8.9.
  */
 
 #include <stdio.h>

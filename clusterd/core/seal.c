@@ -10,6 +10,8 @@
  * S2	A counter is accepted once.  Counters older than the window are
  *	refused without being remembered.
  * S3	Nothing is learnt from a datagram before it proved authentic.
+ *
+ * clusterd-protocol(7), sections 2.3 and 2.4.
  */
 
 #include <sodium.h>

@@ -17,6 +17,8 @@
  *	unless the peer takes them; segments on their way stay below
  *	STREAM_WINDOW, and the receiver stores none beyond that window.
  * T4	Something on its way implies a deadline.
+ *
+ * clusterd-protocol(7), section 5.
  */
 
 #include "stream.h"

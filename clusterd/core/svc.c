@@ -7,6 +7,8 @@
  * Invariants:
  *   Q1  what a client has under way in one service is at most
  *       SVC_CLIENT_BYTES, each request counting at least its head.
+ *
+ * clusterd-protocol(7), section 8.1.
  */
 
 #include <stdarg.h>

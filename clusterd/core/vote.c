@@ -54,6 +54,8 @@
  *
  * With two_node E2 does not keep two apart; fencing does.  An operator's
  * override replaces E2 and E3: that the others are off is his word.
+ *
+ * clusterd-protocol(7), sections 6.1 and 6.7.
  */
 
 #include <stdlib.h>

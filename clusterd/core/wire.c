@@ -5,6 +5,8 @@
  * Datagrams as bytes.  What is written here is read here, by the bounded
  * cursor alone; a body may be longer than we know (a later version added
  * fields), never shorter.
+ *
+ * clusterd-protocol(7), sections 2.1 to 2.6.
  */
 
 #include <sodium.h>

@@ -3,7 +3,7 @@
 # Copyright (c) 2026 The clusterd authors
 #
 # Proves that every manual is clean for mandoc and refers only to manuals
-# that exist here or in Debian.
+# that exist here or in Debian, and that the sections which sources cite exist.
 
 SRC=@SRC@
 
@@ -27,7 +27,23 @@ references_body() {
 	atf_check -s exit:0 -o empty cat $OLDPWD/bad
 }
 
+# "clusterd-protocol(7), sections 2.1 to 2.6." at the end of a head.
+atf_test_case citations
+citations_body() {
+	cd $SRC
+	page=man/clusterd-protocol.7
+	grep -rhE '^ \* clusterd-protocol\(7\), section' clusterd libgfs shell |
+	sed 's/.*, sections* //; s/\.$//' | tr ' ' '\n' |
+	grep -E '^[0-9]' >$OLDPWD/cited
+	[ $(wc -l <$OLDPWD/cited) -ge 40 ] || atf_fail "nobody cites the page"
+	sort -u $OLDPWD/cited | while read n; do
+		grep -qE "^\.S[hs] $n " $page || echo "$n"
+	done >$OLDPWD/bad
+	atf_check -s exit:0 -o empty cat $OLDPWD/bad
+}
+
 atf_init_test_cases() {
 	atf_add_test_case lint
 	atf_add_test_case references
+	atf_add_test_case citations
 }
