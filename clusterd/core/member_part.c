@@ -387,6 +387,18 @@ enter_primary(struct member *m, struct bus *bus)
 	bus_note(bus, NOTE_STORE, NULL, 0);
 }
 
+static bool
+same_members(const struct view *a, const struct view *b)
+{
+	unsigned i;
+
+	for (i = 0; i < a->n; i++) {
+		if (!view_has(b, a->members[i].node, a->members[i].inc))
+			return false;
+	}
+	return a->n == b->n;
+}
+
 /* The order has delivered everything of the old view: enter the new one. */
 static void
 enter(struct member *m, struct bus *bus)
@@ -394,17 +406,24 @@ enter(struct member *m, struct bus *bus)
 	const struct install *in = STAILQ_FIRST(&m->todo);
 	struct note *n;
 	unsigned i;
+	bool same;
 
 	if (m->phase != PH_APPLY)
 		return;
+	same = m->have_view && same_members(&m->view, &in->view);
 	ASSERT(in->view.epoch > m->view.epoch || !m->have_view); /* M1 */
 	m->view = in->view;
 	strlcpy(m->view.cause, in->cause, sizeof(m->view.cause));
 	m->have_view = true;
 	m->reelect = false;
 	m->force = FORCE_NONE;
-	/* Whatever we had against them is over; nobody was idle. */
-	m->need_since = UINT64_MAX;
+	/*
+	 * Whatever we had against them is over, and who formed a view was not
+	 * idle.  But the same members once more are no answer to somebody who
+	 * waits at the door: then the coordinator's time goes on.
+	 */
+	if (!same)
+		m->need_since = UINT64_MAX;
 	for (i = 0; i < m->npeers; i++) {
 		if (view_has(&m->view, m->peers[i].node, m->peers[i].inc))
 			m->peers[i].avoid_until = m->peers[i].refusals = 0;
