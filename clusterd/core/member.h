@@ -15,6 +15,8 @@ struct view_member {
 	uint64_t	 inc;
 	uint64_t	 joined;	/* epoch of its first primary view */
 	bool		 fresh;		/* has no state yet: it is given a snapshot */
+	bool		 blank;		/* its disk does not remember what decides
+					   here (vote.c E5); not in primary views */
 };
 
 /*
@@ -96,6 +98,7 @@ struct member_stored {
 	bool		 whole;
 	struct electorate elect;	/* of that view; n 0: not recorded */
 	struct attempt_list attempts;	/* later than that view */
+	struct prim_id	 since;	/* first view this disk had a part in; 0: none */
 };
 
 void	 member_stored_encode(const struct member_stored *, struct wbuf *);

@@ -99,6 +99,7 @@ struct flush {
 	struct node_set	 basemembers;
 	struct electorate elect;	/* of base; n 0: not recorded */
 	struct attempt_list attempts;	/* later than base */
+	struct prim_id	 since;		/* its memory begins with this view */
 	const uint8_t	*blob;		/* of the order; into the message */
 	size_t		 bloblen;
 };
@@ -141,6 +142,7 @@ enum vote_force {
 struct ballot {
 	struct electorate elect;	/* to be won */
 	struct vote_nodes members, left;
+	struct vote_nodes blank;	/* members without a vote here (E5) */
 	struct tally	 tally;
 	bool		 waits;
 	bool		 contested;
@@ -239,6 +241,8 @@ void	 vote_fill(const struct member *, const struct ballot *, struct view *);
 bool	 vote_outdated(const struct member *);
 /* On disk before READY, where it must be (E1). */
 void	 vote_attempt(struct member *, const struct view *, struct bus *);
+/* It is in that primary view now, and forgets attempts. */
+void	 vote_enter(struct member *, const struct view *);
 /* M_COMMAND quorum-unblock, quorum-override. */
 void	 vote_command(struct member *, const struct note *, struct bus *);
 void	 vote_status(struct member *, uint16_t node, uint64_t inc,

@@ -124,6 +124,7 @@ fill_flush(const struct member *m, struct flush *f)
 	f->whole = m->stored.whole;
 	f->elect = m->stored.elect;
 	f->attempts = m->stored.attempts;
+	f->since = m->stored.since;
 }
 
 /* The order has stopped: tell the coordinator what we hold. */
@@ -379,10 +380,7 @@ enter_primary(struct member *m, struct bus *bus)
 	for (i = 0; i < m->npeers; i++)
 		m->peers[i].torn = false;
 	store_members(m);
-	m->stored.prim_epoch = v->epoch;
-	m->stored.prim_leader = v->leader;
-	m->stored.elect = v->elect;
-	m->stored.attempts.n = 0;
+	vote_enter(m, v);
 	memset(&m->wish, 0, sizeof(m->wish));
 	bus_note(bus, NOTE_STORE, NULL, 0);
 }

@@ -50,14 +50,29 @@ base_electorate(const struct member *m, const struct round *rd,
 	electorate_conf(m->conf, e);
 }
 
-/* Its disk is the one that it had (E5). */
+/* Its disk is the one that it had when that view was formed (E5). */
 static bool
-remembers(const struct flush *f)
+remembers(const struct flush *f, const struct prim_id *id)
 {
 #if MUTANT == 314
 	return true;
 #endif
+#if MUTANT == 315
 	return f->base.epoch != 0 || f->attempts.n > 0;
+#endif
+	return f->since.epoch != 0 && prim_cmp(&f->since, id) <= 0;
+}
+
+static void
+who_remembers(const struct round *rd, const struct prim_id *id,
+    struct vote_nodes *able, struct vote_nodes *blank)
+{
+	unsigned i;
+
+	able->n = 0;
+	for (i = 0; i < rd->members.n; i++)
+		vote_add(remembers(&rd->flush[i], id) ? able : blank,
+		    rd->members.v[i].node);
 }
 
 /* Who has left from this very base, as far as anybody knows. */
@@ -78,11 +93,26 @@ gather_left(const struct round *rd, const struct prim_id *base,
 	}
 }
 
+/* E7: each node of the file is here, and who else counts in the electorate. */
+static bool
+all_here(const struct member *m, const struct ballot *b,
+    const struct electorate *e)
+{
+	struct vote_nodes missing;
+
+	electorate_missing(e, &b->members, &missing);
+#if MUTANT == 316
+	return missing.n == 0;
+#endif
+	return b->members.n == m->conf->nnodes && missing.n == 0;
+}
+
 /* E3: may somebody go on from what one of them was ready for? */
 static void
-look_at_attempts(const struct round *rd, const struct prim_id *base,
-    const struct vote_nodes *able, struct ballot *b)
+look_at_attempts(const struct member *m, const struct round *rd,
+    const struct prim_id *base, struct ballot *b)
 {
+	struct vote_nodes able, blank;
 	const struct attempt *a;
 	unsigned i, k;
 
@@ -92,8 +122,14 @@ look_at_attempts(const struct round *rd, const struct prim_id *base,
 			if (prim_cmp(&a->id, base) <= 0)
 				continue;
 			b->disputed = true;
-			if (!electorate_blocks(&a->elect, able))
-				b->contested = true;
+			if (all_here(m, b, &a->elect))
+				continue;
+			blank.n = 0;
+			who_remembers(rd, &a->id, &able, &blank);
+			if (electorate_blocks(&a->elect, &able))
+				continue;
+			b->contested = true;
+			b->blank = blank;
 		}
 	}
 }
@@ -131,24 +167,24 @@ vote_count(const struct member *m, const struct round *rd, bool ever,
     struct ballot *b)
 {
 	struct prim_id base = newest_base(rd);
-	struct vote_nodes able = { .n = 0 }, here, missing;
-	bool fixed, all;
+	struct vote_nodes here, missing;
+	bool fixed, all, whole;
 	unsigned i;
 
 	memset(b, 0, sizeof(*b));
 	base_electorate(m, rd, &base, &b->elect);
 	fixed = electorate_static(&b->elect, m->conf);
-	for (i = 0; i < rd->members.n; i++) {
+	for (i = 0; i < rd->members.n; i++)
 		vote_add(&b->members, rd->members.v[i].node);
-		if (remembers(&rd->flush[i]))
-			vote_add(&able, rd->members.v[i].node);
-	}
-	if (b->elect.downscale)
+	whole = all_here(m, b, &b->elect); /* E7 */
+	if (b->elect.downscale && !whole)
 		gather_left(rd, &base, &b->left);
-	here = fixed || base.epoch == 0 ? b->members : able; /* E5 */
+	if (fixed || base.epoch == 0 || whole)
+		here = b->members; /* E5 */
+	else
+		who_remembers(rd, &base, &here, &b->blank);
 	b->primary =
 	    electorate_wins(&b->elect, &here, &b->left, 0, &b->tally); /* E2 */
-	look_at_attempts(rd, &base, &able, b);
 	all = (m->conf->wait_for_all || b->elect.two_node) && !ever;
 #if MUTANT == 302
 	all = false;
@@ -156,6 +192,7 @@ vote_count(const struct member *m, const struct round *rd, bool ever,
 	if (base.epoch == 0 && !fixed)
 		all = true; /* E5 */
 	electorate_missing(&b->elect, &b->members, &missing);
+	look_at_attempts(m, rd, &base, b);
 	for (i = 0; all && i < missing.n; i++)
 		b->waits |= !vote_has(&b->left, missing.v[i]);
 	b->primary &= !b->contested && !b->waits;
@@ -173,6 +210,9 @@ vote_fill(const struct member *m, const struct ballot *b, struct view *v)
 	v->waits = b->waits;
 	v->contested = b->contested;
 	v->elect = b->elect;
+	for (i = 0; i < v->n; i++)
+		v->members[i].blank =
+		    !v->primary && vote_has(&b->blank, v->members[i].node);
 	if (!v->primary)
 		return;
 	for (i = 0; i < v->n; i++) {
@@ -237,7 +277,22 @@ vote_attempt(struct member *m, const struct view *v, struct bus *bus)
 	a->id.epoch = v->epoch;
 	a->id.leader = v->leader;
 	a->elect = v->elect;
+	if (m->stored.since.epoch == 0)
+		m->stored.since = a->id;
 	bus_note(bus, NOTE_STORE, NULL, 0);
+}
+
+void
+vote_enter(struct member *m, const struct view *v)
+{
+	m->stored.prim_epoch = v->epoch;
+	m->stored.prim_leader = v->leader;
+	m->stored.elect = v->elect;
+	m->stored.attempts.n = 0;
+	if (m->stored.since.epoch == 0) {
+		m->stored.since.epoch = v->epoch;
+		m->stored.since.leader = v->leader;
+	}
 }
 
 /* A member leaves, and has written down that it gives its vote up. */

@@ -9,7 +9,7 @@
 
 #include "member_internal.h"
 
-#define STORED_VERSION 2 /* 1 has no electorate and no attempts */
+#define STORED_VERSION 3 /* 1 has no electorate, no attempts; 2 no since */
 
 /* A later epoch wins; of two with one epoch (two_node), the lower leader. */
 int
@@ -245,6 +245,7 @@ put_flush(struct wbuf *w, const struct flush *f)
 	put_set(w, &f->basemembers);
 	electorate_put(w, &f->elect);
 	put_attempts(w, &f->attempts);
+	put_prim(w, &f->since);
 	wbuf_blob(w, f->blob, f->bloblen);
 }
 
@@ -266,6 +267,7 @@ get_flush(struct rbuf *r, struct flush *f)
 	get_set(r, &f->basemembers);
 	electorate_get(r, &f->elect);
 	get_attempts(r, &f->attempts);
+	get_prim(r, &f->since);
 	f->blob = rbuf_blob(r, &f->bloblen, MEMBER_BLOB_MAX);
 	return rbuf_done(r);
 }
@@ -319,7 +321,8 @@ put_install(struct wbuf *w, const struct install *in)
 		wbuf_u16(w, v->members[i].node);
 		wbuf_u64(w, v->members[i].inc);
 		wbuf_u64(w, v->members[i].joined);
-		wbuf_u8(w, v->members[i].fresh);
+		wbuf_u8(w,
+		    (uint8_t)(v->members[i].fresh | v->members[i].blank << 1));
 	}
 	wbuf_u32(w, v->nlost);
 	for (i = 0; i < v->nlost; i++) {
@@ -337,7 +340,7 @@ put_install(struct wbuf *w, const struct install *in)
 static void
 get_view(struct rbuf *r, struct view *v)
 {
-	unsigned flags, i;
+	unsigned flags, bits, i;
 
 	v->epoch = get_epoch(r);
 	v->leader = rbuf_u16(r);
@@ -349,7 +352,9 @@ get_view(struct rbuf *r, struct view *v)
 		v->members[i].node = rbuf_u16(r);
 		v->members[i].inc = rbuf_u64(r);
 		v->members[i].joined = get_epoch(r);
-		v->members[i].fresh = rbuf_u8(r) != 0;
+		bits = rbuf_u8(r);
+		v->members[i].fresh = (bits & 1) != 0;
+		v->members[i].blank = (bits & 2) != 0;
 		if (i > 0 && v->members[i].node <= v->members[i - 1].node)
 			r->err = true;
 	}
@@ -417,6 +422,7 @@ member_stored_encode(const struct member_stored *s, struct wbuf *w)
 	wbuf_u8(w, s->whole);
 	electorate_put(w, &s->elect);
 	put_attempts(w, &s->attempts);
+	put_prim(w, &s->since);
 }
 
 bool
@@ -451,6 +457,10 @@ member_stored_decode(struct member_stored *s, const void *data, size_t len)
 		electorate_get(&r, &s->elect);
 		get_attempts(&r, &s->attempts);
 	}
+	s->since.epoch = s->prim_epoch;
+	s->since.leader = s->prim_leader;
+	if (version > 2)
+		get_prim(&r, &s->since);
 	if (!rbuf_done(&r)) {
 		memset(s, 0, sizeof(*s));
 		return false;

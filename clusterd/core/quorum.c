@@ -64,31 +64,49 @@ list_nodes(const struct vote_nodes *s, char *text, size_t size)
 	}
 }
 
+/* Whose votes are not there, and why: ", missing: node 2". */
+static void
+list_absent(const struct quorum_info *q, char *text, size_t size)
+{
+	char names[160];
+	size_t len = 0;
+
+	text[0] = '\0';
+	list_nodes(&q->missing, names, sizeof(names));
+	if (q->missing.n > 0)
+		snprintf(text, size, ", missing: %s", names);
+	len = strlen(text);
+	list_nodes(&q->blank, names, sizeof(names));
+	if (q->blank.n > 0)
+		snprintf(text + len, size - len,
+		    ", with a disk too new to know: %s", names);
+}
+
 static void
 why_not(const struct quorum_info *q, char *text, size_t size)
 {
-	char names[160];
+	char names[200];
 
-	list_nodes(&q->missing, names, sizeof(names));
+	list_absent(q, names, sizeof(names));
 	if (q->waits_for_all)
 		snprintf(text, size,
 		    "a cold start waits for every voter: %u of %u votes are "
-		    "here (wait_for_all), missing: %s",
+		    "here (wait_for_all)%s",
 		    q->votes, q->expected, names);
 	else if (q->contested)
 		snprintf(text, size,
 		    "%u of %u votes are here, but others may have gone on "
-		    "without them, missing: %s",
+		    "without them%s",
 		    q->votes, q->expected, names);
 	else if (q->votes * 2 == q->expected && q->tie != 0)
 		snprintf(text, size,
 		    "only %u of %u votes are here, which is enough only with "
-		    "the tie breaker node %u, missing: %s",
+		    "the tie breaker node %u%s",
 		    q->votes, q->expected, q->tie, names);
 	else
 		snprintf(text, size,
-		    "only %u of %u votes are here, %u are needed, missing: %s",
-		    q->votes, q->expected, q->needed, names);
+		    "only %u of %u votes are here, %u are needed%s", q->votes,
+		    q->expected, q->needed, names);
 }
 
 void
@@ -115,7 +133,10 @@ quorum_restore(const struct quorum_info *q, char *text, size_t size)
 	list_nodes(&q->missing, names, sizeof(names));
 	if (q->missing.n == 0)
 		strlcpy(text,
-		    "nodes that remember the last view must come back", size);
+		    "start every node that is off, for one must remember the "
+		    "last view; or, if no other node is on for sure: quorum "
+		    "override",
+		    size);
 	else if (q->waits_for_all)
 		snprintf(text, size,
 		    "start %s; or, if they are off for sure: quorum unblock",
@@ -198,6 +219,11 @@ fill(struct quorum_info *qi, const struct view *v)
 	qi->epoch = v->epoch;
 	qi->elect = v->elect;
 	electorate_missing(&v->elect, &here, &qi->missing);
+	qi->blank.n = 0;
+	for (i = 0; i < v->n; i++) {
+		if (v->members[i].blank)
+			vote_add(&qi->blank, v->members[i].node);
+	}
 }
 
 static void

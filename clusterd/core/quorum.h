@@ -21,6 +21,7 @@ struct quorum_info {
 	uint64_t	 since;		/* us: quorate, or not, without a break */
 	uint64_t	 epoch;		/* of the view this is about; 0: none */
 	struct vote_nodes missing;	/* whose votes count and are not there */
+	struct vote_nodes blank;	/* here, but their disks are new: no vote */
 	struct electorate elect;
 };
 

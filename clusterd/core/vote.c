@@ -9,7 +9,7 @@
  * the members of X that have the state, downscale takes out who left cleanly,
  * and an operator may change votes.  A tie breaker is one node in it.  That
  * two primary views never stand side by side, although E changes, rests on
- * rules of which member_round.c and member_part.c keep the first five:
+ * rules of which member_round.c and member_part.c keep all but E6:
  *
  *   E1  A node says READY for a primary view P only after P and E(P) are on
  *       its disk (an attempt), unless E(P) is that of P's base, without
@@ -21,12 +21,18 @@
  *   E3  ... and if, for each attempt P of a member that is newer than B, no
  *       set without a member of S can win E(P): S blocks P.
  *   E4  The members of S win E(S), too.
- *   E5  A node that remembers no base and no attempt has no vote, unless
- *       electorates cannot change (electorate_static): its disk may be new.
- *       While nobody remembers anything all voters must be there, with the
+ *   E5  A node whose memory begins later than a view has no vote on what
+ *       comes after that view, unless electorates cannot change
+ *       (electorate_static): its disk may be new.  Memory begins with the
+ *       first view that the disk had a part in, READY for it or in it.  While
+ *       nobody remembers a primary view all voters must be there, with the
  *       same exception.
  *   E6  Two sets that both win E share a node, and so do one that wins and
  *       one that blocks.
+ *   E7  Where all nodes of the file are in S, and all that count in E(B) and
+ *       E(P), nobody else can go on: E3 and E5 ask nothing more, and who has
+ *       left counts again.  Else a first view that not all wrote down would
+ *       stand in the way for ever.
  *
  * If X was entered by anybody and S is a later attempt (by its epoch, and a
  * node promises epochs in ascending order), then S blocks X or the base of S
@@ -51,6 +57,10 @@
  * in E(X): it is in no set that wins or blocks any more, and both sides of E6
  * only grow stricter for those who do not know.  If all have left, none has
  * gone on, and all count again.
+ *
+ * With E7 the line from a view that took effect can end, if all who entered it
+ * have lost their disks since.  None of them goes on, for they are all here,
+ * restarted; what they did is lost with their disks.
  *
  * With two_node E2 does not keep two apart; fencing does.  An operator's
  * override replaces E2 and E3: that the others are off is his word.

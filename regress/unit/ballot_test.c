@@ -189,9 +189,13 @@ ATF_TC_BODY(a_new_disk_has_no_vote, tc)
 	fixture_run(fx, 5 * SECOND);
 	ATF_CHECK(!primary(fx, 1) && !primary(fx, 3));
 	/* Node 2 is one of the last two: it alone is not enough either. */
+	fixture_crash(fx, 1);
 	fixture_start(fx, 2);
 	fixture_run(fx, 5 * SECOND);
-	ATF_CHECK(!primary(fx, 2));
+	ATF_CHECK(!primary(fx, 2) && !primary(fx, 3));
+	/* When all are there nobody else can go on, and all go on (E7). */
+	fixture_start(fx, 1);
+	fixture_settle(fx, BIT(1) | BIT(2) | BIT(3));
 	fixture_free(fx);
 }
 

@@ -418,6 +418,8 @@ ATF_TC_BODY(stored_state_is_checked, tc)
 	a.members[1].node = 3;
 	a.members[1].inc = 6;
 	a.members[1].clean = true;
+	a.since.epoch = 70;
+	a.since.leader = 2;
 	wbuf_init(&w, 4096);
 	member_stored_encode(&a, &w);
 	ATF_REQUIRE(member_stored_decode(&b, w.data, w.len));
@@ -426,6 +428,7 @@ ATF_TC_BODY(stored_state_is_checked, tc)
 	ATF_CHECK_EQ(a.n, b.n);
 	ATF_CHECK_EQ(6, b.members[1].inc);
 	ATF_CHECK(b.members[1].clean);
+	ATF_CHECK(b.since.epoch == 70 && b.since.leader == 2);
 	for (len = 0; len < w.len; len++) {
 		ATF_CHECK(!member_stored_decode(&b, w.data, len));
 		ATF_CHECK_EQ(0, b.epoch);

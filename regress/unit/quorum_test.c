@@ -103,7 +103,24 @@ ATF_TC_BODY(reasons, tc)
 	ATF_CHECK_STREQ("start node 3, node 4; or, if they are off for sure: "
 			"quorum unblock",
 	    text);
-	q.waits_for_all = q.contested = false;
+	q.waits_for_all = false;
+	q.votes = 4;
+	q.missing.n = 0;
+	vote_add(&q.blank, 1);
+	vote_add(&q.blank, 2);
+	quorum_why(&q, text, sizeof(text));
+	ATF_CHECK_STREQ("4 of 4 votes are here, but others may have gone on "
+			"without them, with a disk too new to know: node 1, "
+			"node 2",
+	    text);
+	quorum_restore(&q, text, sizeof(text));
+	ATF_CHECK(strstr(text, "start every node") != NULL &&
+	    strstr(text, "quorum override") != NULL);
+	q.votes = 2;
+	q.blank.n = 0;
+	vote_add(&q.missing, 3);
+	vote_add(&q.missing, 4);
+	q.contested = false;
 	quorum_restore(&q, text, sizeof(text));
 	ATF_CHECK_STREQ("1 more votes, of node 3, node 4; or, if they are off "
 			"for sure: quorum override",

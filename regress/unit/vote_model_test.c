@@ -7,10 +7,13 @@
  * part.  Any set of nodes may try; some are not ready in the end; of a view
  * for which all were ready some enter at once, some later, some never; nodes
  * forget everything that is not on disk, leave cleanly, and are told of that
- * or not; operators change votes.
+ * or not; operators change votes; one node after another loses its disk.
  *
  * Checked: once a view has taken effect (all its members have entered it),
  * each view with a later name for which all were ready descends from it.
+ * There is one exception: all nodes are there, and the only disks that knew
+ * better are lost (E7); then a new line begins.
+ * Also checked: all nodes together wait for nobody.
  */
 
 #include <stdio.h>
@@ -21,6 +24,8 @@
 
 #define NODES 5
 #define VIEWS 4000
+
+#define EVERYBODY ((1u << (NODES + 1)) - 2)
 
 struct mview {
 	struct view v;
@@ -38,6 +43,9 @@ struct model {
 	uint64_t promised[NODES + 1];
 	bool up[NODES + 1];
 	unsigned nviews, primary, effective, contested;
+	unsigned line; /* the line that goes on begins with this view */
+	bool lossy;    /* disks are lost in this model */
+	unsigned lost;
 	struct mview *views;
 	uint64_t serial;
 	struct bus bus;
@@ -88,7 +96,7 @@ check(struct model *s, unsigned k)
 {
 	unsigned i;
 
-	for (i = 0; i < s->nviews; i++) {
+	for (i = s->line; i < s->nviews; i++) {
 		if (s->views[i].effective && s->views[k].formed &&
 		    later(&s->views[k], &s->views[i]))
 			ATF_REQUIRE_MSG(descends(s, k, i),
@@ -119,16 +127,13 @@ enter_view(struct model *s, uint16_t n, unsigned k)
 	struct member_stored *st = &s->m[n]->stored;
 	unsigned i;
 
-	st->prim_epoch = mv->v.epoch;
-	st->prim_leader = mv->v.leader;
+	vote_enter(s->m[n], &mv->v);
 	st->n = mv->v.n;
 	memset(st->members, 0, sizeof(st->members));
 	for (i = 0; i < mv->v.n; i++) {
 		st->members[i].node = mv->v.members[i].node;
 		st->members[i].inc = mv->v.members[i].inc;
 	}
-	st->elect = mv->v.elect;
-	st->attempts.n = 0;
 	s->in[n] = (int)k;
 	mv->entered |= 1u << n;
 	if (mv->entered == mv->members) {
@@ -155,6 +160,7 @@ gather(struct model *s, unsigned mask, struct round *rd)
 		f->base.leader = st->prim_leader;
 		f->elect = st->elect;
 		f->attempts = st->attempts;
+		f->since = st->since;
 		member_base(s->m[n], &f->basemembers);
 		set_add(&rd->members, n, 1);
 		rd->epoch = MAX(rd->epoch, s->promised[n] + 1);
@@ -215,6 +221,8 @@ get_ready(struct model *s, unsigned k)
 	}
 	mv->formed = true;
 	s->primary++;
+	if (s->lost > 0 && mv->members == EVERYBODY)
+		s->line = k;
 	check(s, k);
 }
 
@@ -241,6 +249,8 @@ try_view(struct model *s, unsigned mask)
 	}
 	vote_count(m, &rd, true, &b);
 	s->contested += b.contested;
+	ATF_REQUIRE_MSG(b.primary || mask != EVERYBODY,
+	    "all are there, and wait for nobody");
 	if (!b.primary)
 		return;
 	mv = &s->views[s->nviews];
@@ -308,6 +318,24 @@ leave(struct model *s, uint16_t n)
 	crash(s, n);
 }
 
+/*
+ * A node comes back with an empty disk.  All others still have theirs and are
+ * no newcomers, for if no voter is left that remembers, nothing can help.
+ */
+static void
+lose_disk(struct model *s, uint16_t n)
+{
+	uint16_t i;
+
+	for (i = 1; i <= NODES; i++) {
+		if (i != n && s->m[i]->stored.prim_epoch == 0)
+			return;
+	}
+	crash(s, n);
+	memset(&s->m[n]->stored, 0, sizeof(s->m[n]->stored));
+	s->lost++;
+}
+
 static void
 step(struct model *s)
 {
@@ -330,6 +358,8 @@ step(struct model *s)
 		crash(s, n);
 	} else if (what < 86) {
 		leave(s, n);
+	} else if (what < 88 && s->lossy) {
+		lose_disk(s, n);
 	} else {
 		s->up[n] = true;
 	}
@@ -339,6 +369,7 @@ static void
 start(struct model *s, unsigned long number)
 {
 	uint64_t seed[4] = { number, 3, 1, 4 };
+	unsigned voters = 0;
 	uint16_t n;
 
 	memset(s, 0, sizeof(*s));
@@ -353,11 +384,15 @@ start(struct model *s, unsigned long number)
 	s->conf->last_man_standing = chance(s, 50);
 	s->conf->downscale = chance(s, 50);
 	s->conf->tie = (enum conf_tie)rng_below(&s->rng, 3);
+	/* Where electorates never change, an empty disk has a vote (E5). */
+	s->lossy =
+	    (s->conf->last_man_standing || s->conf->downscale) && chance(s, 50);
 	s->conf->nnodes = NODES;
 	for (n = 1; n <= NODES; n++) {
 		s->conf->nodes[n - 1].id = n;
 		s->conf->nodes[n - 1].votes =
 		    chance(s, 70) ? 1 : (uint8_t)rng_below(&s->rng, 4);
+		voters += s->conf->nodes[n - 1].votes > 0;
 		s->m[n] = calloc(1, sizeof(*s->m[n]));
 		ATF_REQUIRE(s->m[n] != NULL);
 		s->m[n]->conf = s->conf;
@@ -365,6 +400,7 @@ start(struct model *s, unsigned long number)
 		s->up[n] = true;
 		s->in[n] = s->last_ready[n] = -1;
 	}
+	s->lossy &= voters > 1;
 }
 
 static void
@@ -383,7 +419,7 @@ ATF_TC_BODY(one_line_of_descent, tc)
 {
 	const char *env = getenv("MODELS");
 	unsigned long i, models = env == NULL ? 300 : strtoul(env, NULL, 10);
-	unsigned formed = 0, effective = 0, contested = 0, k;
+	unsigned formed = 0, effective = 0, contested = 0, lost = 0, k;
 	struct model s;
 
 	for (i = 1; i <= models; i++) {
@@ -393,15 +429,16 @@ ATF_TC_BODY(one_line_of_descent, tc)
 		formed += s.primary;
 		effective += s.effective;
 		contested += s.contested;
+		lost += s.lost;
 		finish(&s);
 	}
 	fprintf(stderr,
 	    "%lu models: %u views formed, %u took effect, %u were "
-	    "not tried because others might have gone on\n",
-	    models, formed, effective, contested);
+	    "not tried because others might have gone on, %u disks lost\n",
+	    models, formed, effective, contested, lost);
 	/* The model must not be so harsh that nothing ever happens in it. */
 	ATF_CHECK(formed > 20 * models && effective > 5 * models);
-	ATF_CHECK(contested > models);
+	ATF_CHECK(contested > models && lost > models);
 }
 
 ATF_TP_ADD_TCS(tp)
