@@ -63,14 +63,8 @@ last_word(enum wire_end how, uint32_t number)
 static void
 take_conf(const struct msg *m)
 {
-	int rc;
-
-	if (self.conf != NULL)
-		fatalx("parent: a second configuration");
-	rc = conf_collect(&self.conf_bytes, m->data, m->len, &self.conf);
-	if (rc == -1)
-		fatalx("parent: malformed configuration");
-	if (rc == 0)
+	conf_take(&self.conf_bytes, m, &self.conf);
+	if (self.conf == NULL)
 		return;
 	self.net = net_new(self.conf);
 	if (self.net == NULL)

@@ -40,10 +40,9 @@ struct beat_page {
  */
 int	 conf_deliver(struct ipc *, const struct conf *, bool secrets);
 /*
- * Collects the pieces of M_CONF.  Returns 1 when *conf is complete (the
- * caller owns it), 0 when more pieces follow, -1 when they make no sense.
+ * Collects the pieces, M_CONF, in `all`.  *conf is NULL until it is complete
+ * (the caller owns it); a second or a malformed one ends the process.
  */
-int	 conf_collect(struct wbuf *, const void *data, size_t len,
-	    struct conf **conf);
+void	 conf_take(struct wbuf *all, const struct msg *, struct conf **conf);
 
 #endif /* CLUSTERD_DAEMON_H */

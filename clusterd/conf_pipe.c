@@ -7,6 +7,7 @@
  */
 
 #include "clusterd.h"
+#include "log.h"
 #include "proto.h"
 
 int
@@ -39,24 +40,24 @@ conf_deliver(struct ipc *ipc, const struct conf *conf, bool secrets)
 	return rc;
 }
 
-int
-conf_collect(struct wbuf *all, const void *data, size_t len, struct conf **conf)
+void
+conf_take(struct wbuf *all, const struct msg *m, struct conf **conf)
 {
 	struct rbuf r;
 	uint8_t last;
 
-	rbuf_init(&r, data, len);
+	if (*conf != NULL)
+		fatalx("parent: a second configuration");
+	rbuf_init(&r, m->data, m->len);
 	last = rbuf_u8(&r);
-	if (r.err || last > 1)
-		return -1;
 	wbuf_bytes(all, r.data + r.off, rbuf_left(&r));
-	if (all->err)
-		return -1;
+	if (r.err || last > 1 || all->err)
+		fatalx("parent: malformed configuration");
 	if (last == 0)
-		return 0;
+		return;
 	*conf = conf_decode(all->data, all->len);
-	if (all->data != NULL)
-		explicit_bzero(all->data, all->cap);
+	if (*conf == NULL)
+		fatalx("parent: malformed configuration");
+	explicit_bzero(all->data, all->cap);
 	wbuf_free(all);
-	return *conf == NULL ? -1 : 1;
 }

@@ -566,14 +566,8 @@ start(struct rbuf *r)
 static void
 take_conf(const struct msg *m)
 {
-	int rc;
-
-	if (engine.conf != NULL)
-		fatalx("parent: a second configuration");
-	rc = conf_collect(&engine.conf_bytes, m->data, m->len, &engine.conf);
-	if (rc == -1)
-		fatalx("parent: malformed configuration");
-	if (rc == 0)
+	conf_take(&engine.conf_bytes, m, &engine.conf);
+	if (engine.conf == NULL)
 		return;
 	engine.net = net_new(engine.conf);
 	if (engine.net == NULL)

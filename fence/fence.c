@@ -370,14 +370,6 @@ static const struct ipc_ops engine_ops = { .message = engine_message,
 	.lost = engine_lost };
 
 static void
-take_conf(const struct msg *m)
-{
-	if (fence.conf != NULL ||
-	    conf_collect(&fence.conf_bytes, m->data, m->len, &fence.conf) == -1)
-		fatalx("parent: malformed configuration");
-}
-
-static void
 take_peer(int fd)
 {
 	if (fd == -1)
@@ -396,7 +388,7 @@ parent_message(void *arg, const struct msg *m)
 	rbuf_init(&r, m->data, m->len);
 	switch (m->type) {
 	case M_CONF:
-		take_conf(m);
+		conf_take(&fence.conf_bytes, m, &fence.conf);
 		break;
 	case M_PEER_FD:
 		take_peer(m->fd);
