@@ -37,7 +37,8 @@ enum note_type {
 	NOTE_MESSAGE,
 	/* any -> stream: node, chan, data; dropped when there is no session */
 	NOTE_SEND,
-	/* member -> link: node: drop the session, start a new one */
+	/* any -> link: node, data = why (text): drop the session, start a new
+	   one; it ends with that reason on our side */
 	NOTE_PEER_RESET,
 
 	/* member -> group, fencing: the old view ends, sends in it stop */

@@ -189,6 +189,7 @@ void
 space_park(struct dlm_ls *ls, uint16_t node, uint64_t epoch,
     const uint8_t *data, size_t len)
 {
+	static const char why[] = "it sent more to a lockspace than may wait";
 	struct parked *p;
 	struct note *n;
 
@@ -199,7 +200,7 @@ space_park(struct dlm_ls *ls, uint16_t node, uint64_t epoch,
 		    "lockspace %s: session with node %u dropped, because it "
 		    "sent more than may wait",
 		    ls->name, node);
-		n = bus_note(ls->dlm->b, NOTE_PEER_RESET, NULL, 0);
+		n = bus_note(ls->dlm->b, NOTE_PEER_RESET, why, sizeof(why));
 		n->node = node;
 		return;
 	}

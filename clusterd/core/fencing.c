@@ -408,11 +408,11 @@ ordered(struct fencing *f, const struct note *note, struct bus *bus)
 		got_result(f, v, &r, bus);
 		break;
 	case FM_REQUEST:
-		if (conf_node(f->conf, node) != NULL)
+		if (rbuf_done(&r) && conf_node(f->conf, node) != NULL)
 			got_request(f, node, bus);
 		break;
 	case FM_CONFIRM:
-		if (v != NULL && v->state != FS_DONE)
+		if (rbuf_done(&r) && v != NULL && v->state != FS_DONE)
 			fencing_finish(f, v, EVID_MANUAL,
 			    "the operator confirmed that it is off", bus);
 		break;
@@ -423,6 +423,8 @@ ordered(struct fencing *f, const struct note *note, struct bus *bus)
 			run_claimed(f, v, attempt, bus);
 		break;
 	case FM_LEAVE:
+		if (!rbuf_done(&r))
+			break;
 		cmd_answer(f, node, FM_LEAVE, 0, "the node was asked to leave",
 		    bus);
 		if (node == f->self && inc == f->inc)

@@ -479,7 +479,9 @@ link_note(struct link_layer *l, const struct note *n, struct bus *bus)
 	if (p == NULL || !p->up || l->leaving)
 		return;
 	if (n->type == NOTE_PEER_RESET) {
-		session_drop(l, p, "membership asked for a new session", bus);
+		snprintf(why, sizeof(why), "%.*s", (int)n->len,
+		    (const char *)n->data);
+		session_drop(l, p, why, bus);
 		return;
 	}
 	if (n->type != NOTE_SEND ||

@@ -88,7 +88,7 @@ order_reset_peer(struct bus *bus, uint16_t node, const char *why)
 
 	bus_event(bus, EVK_REJECT, EVL_WARN,
 	    "node %u: session reset, because %s", node, why);
-	n = bus_note(bus, NOTE_PEER_RESET, NULL, 0);
+	n = bus_note(bus, NOTE_PEER_RESET, why, strlen(why) + 1);
 	n->node = node;
 }
 
