@@ -607,6 +607,10 @@ member_stop(struct member *m, struct bus *bus)
 void
 member_overslept(struct member *m, uint64_t late, struct bus *bus)
 {
+	/* The others had no chance to answer us, or to form our view. */
+	m->round.deadline += late;
+	if (m->need_since != UINT64_MAX)
+		m->need_since += late;
 	/* Alone there is nobody who could have gone on without us. */
 	if (!m->started || m->stopped || m->phase != PH_STEADY ||
 	    m->view.n == 1)
