@@ -221,7 +221,7 @@ fill_status(const struct member *m, struct status *st)
 	st->coord = m->want_coord;
 	for (i = 0; i < m->npeers; i++) {
 		p = &m->peers[i];
-		if (p->up)
+		if (p->up && !member_held(m, p, m->now))
 			set_add(&st->hears, p->node, p->inc);
 	}
 	st->base.epoch = m->stored.prim_epoch;
@@ -351,6 +351,7 @@ peer_up(struct member *m, struct peer *p, const struct note *note,
 	bus_event(bus, EVK_NODE, EVL_INFO,
 	    "node %u: heard, a session with incarnation %llu stands", p->node,
 	    (unsigned long long)p->inc);
+	hold_heard(m, p, bus);
 }
 
 /* Was it with us in the primary view that we still live by? */
@@ -370,11 +371,12 @@ shares_primary(const struct member *m, uint16_t node, uint64_t inc)
 }
 
 static void
-peer_down(struct member *m, struct peer *p, const struct note *note,
+peer_down(struct member *m, struct peer *p, const struct note *note, bool clean,
     const char *why, struct bus *bus)
 {
 	if (!p->up || p->inc != note->inc)
 		return;
+	hold_lost(m, p, clean);
 	p->up = p->known = false;
 	p->torn = shares_primary(m, p->node, p->inc);
 #if MUTANT == 802
@@ -401,7 +403,7 @@ peer_gone(struct member *m, struct peer *p, const struct note *note,
 			bus_note(bus, NOTE_STORE, NULL, 0);
 		}
 	}
-	peer_down(m, p, note,
+	peer_down(m, p, note, clean,
 	    clean ? "it said goodbye" : "a newer incarnation of it was heard",
 	    bus);
 }
@@ -525,7 +527,7 @@ member_note(struct member *m, const struct note *note, struct bus *bus)
 		break;
 	case NOTE_PEER_DOWN:
 		if (p != NULL)
-			peer_down(m, p, note,
+			peer_down(m, p, note, false,
 			    note->len > 0 ? (const char *)note->data :
 					    "its session broke",
 			    bus);
@@ -660,6 +662,8 @@ member_deadline(const struct member *m)
 		p = &m->peers[i];
 		if (p->avoid_until > m->now)
 			d = MIN(d, p->avoid_until);
+		if (p->up && p->held_until > m->now)
+			d = MIN(d, p->held_until);
 	}
 	return d;
 }

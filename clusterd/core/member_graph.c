@@ -52,7 +52,7 @@ static bool
 eligible(const struct member *m, const struct peer *p, uint64_t now)
 {
 	return p->up && p->known && !p->st.leaving && now >= p->avoid_until &&
-	    set_has(&p->st.hears, m->self, m->inc);
+	    !member_held(m, p, now) && set_has(&p->st.hears, m->self, m->inc);
 }
 
 /* Both lived through different primary views: one of them must go. */

@@ -82,6 +82,9 @@ struct peer {
 	bool		 torn;		/* our session broke since we are in prim
 					   together: a new view is due */
 	uint64_t	 avoid_until;
+	unsigned	 losses;	/* in a row, without a goodbye */
+	uint64_t	 up_at;		/* its last session */
+	uint64_t	 held_until;
 	unsigned	 refusals;	/* in a row */
 	struct status	 st;
 };
@@ -227,6 +230,12 @@ void	 member_survey(struct member *, uint64_t now);
 /* Has a session within the primary view we are in broken? */
 bool	 member_torn(const struct member *);
 bool	 member_needs(const struct member *, uint64_t now);
+
+/* member_hold.c: who comes and goes.  clean: it said goodbye. */
+void	 hold_lost(const struct member *, struct peer *, bool clean);
+void	 hold_heard(struct member *, struct peer *, struct bus *);
+/* It has a session, and yet we do not want it in our view for a while. */
+bool	 member_held(const struct member *, const struct peer *, uint64_t now);
 
 /* member.c: what is stored of the last primary view, as a set. */
 void	 member_base(const struct member *, struct node_set *);

@@ -763,6 +763,9 @@ node_get_view(const struct node *n, struct node_view *nv)
 	nv->synced = v->primary && member_synced(n->member);
 	nv->n = v->n;
 	nv->elect = v->elect;
+	for (i = 0; i < n->conf->nnodes; i++)
+		nv->held +=
+		    member_held_until(n->member, n->conf->nodes[i].id) != 0;
 	for (i = 0; i < v->n; i++) {
 		nv->members[i] = v->members[i].node;
 		nv->incs[i] = v->members[i].inc;

@@ -239,6 +239,8 @@ node_state(const struct node *nd, uint16_t id)
 	}
 	if (fence_of(nd, id, &info) && info.state != FS_DONE)
 		return "lost";
+	if (member_held_until(nd->member, id) != 0)
+		return "held";
 	if (link_session(nd->link, id, &inc))
 		return "joining";
 	if (fence_of(nd, id, &info) && !info.harmless)

@@ -260,6 +260,10 @@ chk_view_step(struct sim *s, unsigned i)
 		synced(s, &v);
 	if (v.primary && v.synced)
 		chk_group_effective(s, i);
+	if (v.held > 0 && !v.primary) /* member_hold.c H1 */
+		sim_fail(s, INV_LIVE_VIEW,
+		    "n%u is not quorate and holds %u nodes back", n->id,
+		    v.held);
 	check_stale(s, i);
 }
 

@@ -429,7 +429,8 @@ settled(struct sim *s, uint64_t len)
 	unsigned i;
 
 	for (i = 0; i < s->n; i++)
-		if (!node_on(s, i) || s->nodes[i].paused || s->fences > 0)
+		if (!node_on(s, i) || s->nodes[i].paused || s->fences > 0 ||
+		    s->nodes[i].view.held > 0)
 			s->well_since = s->now;
 	if (!chk_view_settled(s) || s->fences > 0)
 		s->settled_since = s->now;
