@@ -250,6 +250,34 @@ ATF_TC_BODY(old_beats_after_a_pause, tc)
 	world_free(w);
 }
 
+/*
+ * A peer was silent for long when we fell asleep, spoke in our sleep, and then
+ * its words found no room.  It has the full time from our awakening on.
+ */
+ATF_TC_WITHOUT_HEAD(word_in_our_sleep);
+ATF_TC_BODY(word_in_our_sleep, tc)
+{
+	struct world *w = world_connected();
+	uint64_t timeout = w->conf[0]->failure_timeout_us, at;
+	struct datagram *d;
+
+	w->cut[1][0] = w->cut[1][1] = true;
+	world_run(w, timeout - 2 * w->conf[0]->heartbeat_us);
+	ATF_REQUIRE_EQ(0, w->told[0].down);
+	d = unseen(w);
+	w->asleep[0] = true;
+	at = w->now + 2 * w->conf[0]->heartbeat_us;
+	world_run(w, 3 * timeout);
+	w->asleep[0] = false;
+	world_stamped(w, 0, d->link, at, d->data, d->len);
+	ATF_CHECK_EQ(at, heard(w, d->link));
+	world_run(w, timeout - 1);
+	ATF_CHECK_EQ(0, w->told[0].down);
+	world_run(w, 2);
+	ATF_CHECK_EQ(1, w->told[0].down);
+	world_free(w);
+}
+
 /* Without stamps all is as if each had come when it was read. */
 ATF_TC_WITHOUT_HEAD(no_stamps_at_all);
 ATF_TC_BODY(no_stamps_at_all, tc)
@@ -654,6 +682,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, stamp_beyond_belief);
 	ATF_TP_ADD_TC(tp, waiting_is_no_distance);
 	ATF_TP_ADD_TC(tp, old_beats_after_a_pause);
+	ATF_TP_ADD_TC(tp, word_in_our_sleep);
 	ATF_TP_ADD_TC(tp, no_stamps_at_all);
 	ATF_TP_ADD_TC(tp, one_link_is_enough);
 	ATF_TP_ADD_TC(tp, copies_feed_nothing);
