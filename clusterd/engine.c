@@ -10,6 +10,11 @@
  * when clients keep us busy: our own lateness must not look like a peer's
  * silence.
  *
+ * E1	EV_TIMER is told only when every datagram has been told that had come
+ *	before the reading began, however many waited: without that a peer
+ *	could be silent whose word lies in our socket.  Each is told with the
+ *	moment at which it came, where the kernel knows it.
+ *
  * A turn of the loop handles everything that is ready.  What the core has to
  * say to other nodes is put off to the end of the turn, so that the messages
  * of many clients, and the answers to many datagrams, share datagrams.
@@ -36,7 +41,7 @@
 #define BREATH_US 5000 /* datagrams wait no longer than this for clients */
 
 enum {
-	DRAIN_BATCHES = 8, /* of one link, before others have a turn */
+	DRAIN_BATCHES = 8, /* of one link, before we answer */
 	FENCE_JOBS_MAX = 256,
 	OWED_MAX = 100000,
 	FLUSH_MS = 1000
@@ -72,6 +77,7 @@ static struct engine {
 	bool put_off; /* EV_FLUSH is owed */
 	bool slow;    /* as the core was told with the last one */
 	uint64_t now, drained;
+	uint64_t came[CONF_LINKS_MAX]; /* the last datagram told; us */
 
 	struct job jobs[FENCE_JOBS_MAX];
 	unsigned njobs;
@@ -439,42 +445,59 @@ turn_ends(void *arg)
 /* --- datagrams and time ---------------------------------------------------- */
 
 static void
-packet(void *arg, unsigned link, const uint8_t *data, size_t len)
+packet(void *arg, unsigned link, uint64_t at, const uint8_t *data, size_t len)
 {
 	struct event ev = { .type = EV_PACKET,
 		.more = true,
 		.link = link,
+		.at = at,
 		.data = data,
 		.len = len };
 
+	engine.came[link] = at != 0 ? at : UINT64_MAX;
 	input(&ev);
 }
 
 /*
- * Reads what waits on every link, taking turns, then tells the core when its
- * time has come.
+ * Reads from each link in turn, as long as one has more; after some rounds
+ * only as long as what it has came before `began`, or it might never end.
  */
 static void
-drain(void)
+read_links(uint64_t began)
 {
-	struct event ev = { .type = EV_TIMER };
 	bool full[CONF_LINKS_MAX], any = true;
 	unsigned link, round;
 
-	engine.draining = true;
-	if (engine.page != NULL)
-		engine.page->rounds++;
 	memset(full, true, sizeof(full));
-	for (round = 0; round < DRAIN_BATCHES && any; round++) {
+	for (round = 1; any; round++) {
 		any = false;
 		for (link = 0; link < engine.conf->nlinks; link++) {
 			if (!full[link])
 				continue;
 			full[link] = net_receive(engine.net, link, packet,
-					 NULL) == NET_BATCH;
+					 NULL) == NET_BATCH &&
+			    (round < DRAIN_BATCHES ||
+				engine.came[link] < began);
 			any |= full[link];
 		}
+		if (round % DRAIN_BATCHES == 0)
+			flush();
 	}
+}
+
+/*
+ * Reads what waits on every link, then tells the core when its time has come
+ * (E1).
+ */
+static void
+drain(void)
+{
+	struct event ev = { .type = EV_TIMER };
+
+	engine.draining = true;
+	if (engine.page != NULL)
+		engine.page->rounds++;
+	read_links(clock_boot_us());
 	flush();
 	engine.now = MAX(engine.now, clock_boot_us());
 	engine.drained = engine.now;

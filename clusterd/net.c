@@ -6,6 +6,10 @@
  * takes such a run in one piece and cuts it (UDP_SEGMENT), and gives several
  * that arrived together in one buffer (UDP_GRO); on the wire each is a
  * datagram of its own.  Where it cannot, they are sent one by one.
+ *
+ * The kernel says when each buffer came, by the wall clock, which somebody may
+ * set at any time.  A datagram cannot be older than the moment at which its
+ * socket was last seen empty: so much for the harm that this can do.
  */
 
 #include <arpa/inet.h>
@@ -14,6 +18,7 @@
 #include <netinet/udp.h>
 #include <unistd.h>
 
+#include "loop.h"
 #include "net.h"
 
 enum {
@@ -21,8 +26,13 @@ enum {
 	SEND_BATCH = 256,
 	RUN_MAX = 60,	   /* datagrams; the kernel's limit is 64 */
 	RUN_BYTES = 60000, /* and that of one IP packet */
-	CONTROL_MAX = 64
+	CONTROL_MAX = 128
 };
+
+/* When it came, and how large the pieces of a run are. */
+_Static_assert(CMSG_SPACE(sizeof(struct timespec)) + CMSG_SPACE(sizeof(int)) <=
+	CONTROL_MAX,
+    "room for both");
 
 struct address {
 	struct sockaddr_storage sa;
@@ -46,7 +56,8 @@ struct net {
 		struct action *act[SEND_BATCH];
 		unsigned n;
 	} out[CONF_LINKS_MAX];
-	bool plain[CONF_LINKS_MAX]; /* the kernel takes no runs */
+	bool plain[CONF_LINKS_MAX];	/* the kernel takes no runs */
+	uint64_t empty[CONF_LINKS_MAX]; /* us; nothing waited then; 0: never */
 
 	struct net_stats stats;
 };
@@ -131,6 +142,7 @@ net_socket(struct net *n, unsigned link, int fd)
 		close(n->fds[link]);
 	n->fds[link] = fd;
 	n->plain[link] = false;
+	n->empty[link] = 0;
 	return true;
 }
 
@@ -189,9 +201,43 @@ joined(struct msghdr *mh)
 	return 0;
 }
 
+uint64_t
+net_moment(uint64_t stamp, uint64_t wall, uint64_t boot, uint64_t since)
+{
+	uint64_t age;
+
+	if (stamp > wall)
+		return 0;
+	age = wall - stamp;
+	if (age > EVENT_WAIT_MAX || age >= boot)
+		return 0;
+	return MIN(MAX(boot - age, since), boot);
+}
+
+/* The kernel's stamp in us of the wall clock; 0: none. */
+static uint64_t
+stamped(struct msghdr *mh)
+{
+	struct timespec ts;
+	struct cmsghdr *c;
+
+	for (c = CMSG_FIRSTHDR(mh); c != NULL; c = CMSG_NXTHDR(mh, c)) {
+		if (c->cmsg_level != SOL_SOCKET ||
+		    c->cmsg_type != SCM_TIMESTAMPNS ||
+		    c->cmsg_len < CMSG_LEN(sizeof(ts)))
+			continue;
+		memcpy(&ts, CMSG_DATA(c), sizeof(ts));
+		if (ts.tv_sec <= 0)
+			return 0;
+		return (uint64_t)ts.tv_sec * 1000000 +
+		    (uint64_t)ts.tv_nsec / 1000;
+	}
+	return 0;
+}
+
 static void
-hand_over(struct net *n, unsigned link, unsigned i,
-    void (*fn)(void *, unsigned, const uint8_t *, size_t), void *arg)
+hand_over(struct net *n, unsigned link, unsigned i, uint64_t at,
+    void (*fn)(void *, unsigned, uint64_t, const uint8_t *, size_t), void *arg)
 {
 	const uint8_t *p = n->in_iov[i].iov_base;
 	size_t left = n->in[i].msg_len, size = joined(&n->in[i].msg_hdr), len;
@@ -201,7 +247,7 @@ hand_over(struct net *n, unsigned link, unsigned i,
 	do {
 		len = MIN(size, left);
 		n->stats.received++;
-		fn(arg, link, p, len);
+		fn(arg, link, at, p, len);
 		p += len;
 		left -= len;
 	} while (left > 0);
@@ -209,8 +255,9 @@ hand_over(struct net *n, unsigned link, unsigned i,
 
 unsigned
 net_receive(struct net *n, unsigned link,
-    void (*fn)(void *, unsigned, const uint8_t *, size_t), void *arg)
+    void (*fn)(void *, unsigned, uint64_t, const uint8_t *, size_t), void *arg)
 {
+	uint64_t wall, boot, before, since, stamp;
 	int got, i;
 
 	if (link >= n->nlinks || n->fds[link] == -1)
@@ -226,7 +273,14 @@ net_receive(struct net *n, unsigned link,
 		n->in[i].msg_hdr.msg_control = n->control[i];
 		n->in[i].msg_hdr.msg_controllen = sizeof(n->control[i]);
 	}
+	before = clock_boot_us();
 	got = recvmmsg(n->fds[link], n->in, NET_BATCH, MSG_DONTWAIT, NULL);
+	/* In this order a delay between them makes it younger, not older. */
+	wall = clock_wall_us();
+	boot = clock_boot_us();
+	since = n->empty[link];
+	if (got < NET_BATCH && (got > 0 || errno == EAGAIN))
+		n->empty[link] = before;
 	/* An error that a network reported is taken by this very call. */
 	if (got <= 0)
 		return 0;
@@ -238,7 +292,10 @@ net_receive(struct net *n, unsigned link,
 		}
 		if (!known(n, link, &n->from[i]))
 			n->stats.stranger++;
-		hand_over(n, link, (unsigned)i, fn, arg);
+		stamp = stamped(&n->in[i].msg_hdr);
+		hand_over(n, link, (unsigned)i,
+		    stamp == 0 ? 0 : net_moment(stamp, wall, boot, since), fn,
+		    arg);
 	}
 	return (unsigned)got;
 }

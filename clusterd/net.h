@@ -35,11 +35,18 @@ int	 net_fd(const struct net *, unsigned link);	/* or -1 */
 /*
  * Hands what waits in up to NET_BATCH buffers of a link to fn, datagram by
  * datagram; returns how many buffers (fewer than NET_BATCH: nothing more
- * waits).
+ * waits).  at: us of the boot clock, when the kernel had it; 0: unknown.
  */
 unsigned net_receive(struct net *, unsigned link,
-	    void (*fn)(void *arg, unsigned link, const uint8_t *, size_t),
-	    void *arg);
+	    void (*fn)(void *arg, unsigned link, uint64_t at, const uint8_t *,
+	    size_t), void *arg);
+/*
+ * A moment of the wall clock as one of the boot clock, by what both show now
+ * (all us).  The wall clock may have been set meanwhile: 0, if the moment
+ * would be after now, or too long ago; and never before `since`.
+ */
+uint64_t net_moment(uint64_t stamp, uint64_t wall, uint64_t boot,
+	    uint64_t since);
 /*
  * Takes over an ACT_SEND; it leaves at the next net_flush() or before, after
  * those that were given earlier for the same link.

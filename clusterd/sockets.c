@@ -48,6 +48,8 @@ sock_link(const char *addr, uint16_t port)
 	buffers(fd);
 	/* Datagrams that come together may come in one piece; see net.c. */
 	(void)setsockopt(fd, IPPROTO_UDP, UDP_GRO, &on, sizeof(on));
+	/* ... and say when they came, which may be long before we read them. */
+	(void)setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof(on));
 	if (ss.ss_family == AF_INET6)
 		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on,
 		    sizeof(on));

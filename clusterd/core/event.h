@@ -14,10 +14,12 @@
 
 #include "../buf.h"
 
+#define EVENT_WAIT_MAX UINT64_C(10000000)	/* us */
+
 enum event_type {
 	EV_START = 1,	/* once, first */
 	EV_TIMER,	/* node_deadline() has come */
-	EV_PACKET,	/* link, data: one datagram, as received */
+	EV_PACKET,	/* link, at, data: one datagram, as received */
 	EV_CLIENT_OPEN,	/* client, rights, uid, pid */
 	EV_CLIENT_DATA,	/* client, msgtype, msgid, data */
 	EV_CLIENT_CLOSE, /* client */
@@ -38,6 +40,13 @@ struct event {
 					   reading: hold the order back */
 	uint64_t	 now;		/* us, monotonic incl. suspend; never falls */
 	uint64_t	 wall;		/* us since 1970, for display only */
+	/*
+	 * When the datagram came to this machine, by the clock of now and not
+	 * after it; it may have waited for us since.  0: unknown.  One that
+	 * is after now, or before it by more than EVENT_WAIT_MAX, is not
+	 * believed; both count as now.
+	 */
+	uint64_t	 at;
 	unsigned	 link;
 	uint64_t	 client;	/* the shell's number, never reused */
 	unsigned	 rights;	/* RIGHT_*, proto.h */

@@ -20,7 +20,12 @@
  *	no pair stands twice, and frames of a former pair are refused.
  * L5	Between NOTE_PEER_UP and the next NOTE_PEER_DOWN or NOTE_PEER_GONE of a
  *	node, its messages are delivered in order, each once; none outside.
- * L6	Our own lateness moves every deadline of liveness by as much.
+ * L6	Our own lateness moves every deadline of liveness by as much.  Silence
+ *	counts from when a datagram came, not from when we read it, and the
+ *	time after it in which we did not run is no silence.  What was heard
+ *	once is not taken back: no moment of hearing, and no deadline that
+ *	follows from one, ever falls.  The shell owes us that a timer is told
+ *	after all that had come before it (engine.c).
  * L7	The beat process of a peer can end its session and put off its end, up
  *	to the stall limit, and nothing else.
  *
@@ -138,6 +143,30 @@ link_refuse(struct link_layer *l, struct peer *p, enum link_reject why,
 /* ---- time -------------------------------------------------------------- */
 
 /*
+ * One gap is remembered, for datagrams that came in it or before: the last
+ * one, unless it is short beside another that may still matter.
+ */
+static void
+note_gap(struct link_layer *l, uint64_t from, uint64_t to)
+{
+	if (l->gap_to != 0 && from <= l->gap_to)
+		l->gap_to = to;
+	else if (to - from >= l->gap_to - l->gap_from ||
+	    to - l->gap_to > EVENT_WAIT_MAX) {
+		l->gap_from = from;
+		l->gap_to = to;
+	}
+}
+
+uint64_t
+link_counts(const struct link_layer *l, uint64_t at)
+{
+	if (at >= l->gap_to)
+		return at;
+	return at + l->gap_to - MAX(at, l->gap_from);
+}
+
+/*
  * Every entry passes here.  A deadline of ours that went by unserved means
  * that we did not run: whatever peers sent meanwhile waits in the sockets,
  * and their silence counts only from now on.
@@ -164,6 +193,7 @@ enter(struct link_layer *l, struct bus *bus)
 	if (l->deadline == 0 || from >= bus->now)
 		return;
 	d = bus->now - from;
+	note_gap(l, from, bus->now);
 	if (bus->now - l->late_since > 2 * l->conf->failure_timeout_us) {
 		l->late_since = bus->now;
 		l->late_before = l->late;
@@ -185,8 +215,9 @@ link_heard(struct link_layer *l, struct peer *p, unsigned link, struct bus *bus)
 		    "node %u: its engine runs again, after %llu ms", p->id,
 		    (unsigned long long)(bus->now - p->last_heard) / 1000);
 	p->stalled = false;
-	p->last_heard = bus->now;
-	p->fail_at = bus->now + l->conf->failure_timeout_us;
+	p->last_heard = MAX(p->last_heard, l->at);
+	p->fail_at = MAX(p->fail_at,
+	    link_counts(l, l->at) + l->conf->failure_timeout_us);
 	path_heard(l, p, link, bus);
 }
 
@@ -422,9 +453,18 @@ open_datagram(struct link_layer *l, struct peer *p, const struct wire_header *h,
 	return life;
 }
 
+/* When it came, as far as that can be true; else it came just now. */
+static uint64_t
+credible(uint64_t at, uint64_t now)
+{
+	if (at == 0 || at > now || now - at > EVENT_WAIT_MAX)
+		return now;
+	return at;
+}
+
 void
-link_packet(struct link_layer *l, unsigned link, const uint8_t *data,
-    size_t len, struct bus *bus)
+link_packet(struct link_layer *l, unsigned link, uint64_t at,
+    const uint8_t *data, size_t len, struct bus *bus)
 {
 	uint8_t plain[WIRE_PLAIN_MAX];
 	struct wire_header h;
@@ -436,6 +476,7 @@ link_packet(struct link_layer *l, unsigned link, const uint8_t *data,
 	enter(l, bus);
 	if (l->leaving)
 		return;
+	l->at = credible(at, bus->now);
 	if (len < WIRE_HEADER_LEN + WIRE_TAG_LEN) {
 		link_refuse(l, NULL, LR_SHORT, bus, NULL);
 		return;

@@ -18,9 +18,9 @@ struct link_layer;
 struct link_layer *link_new(const struct conf *, uint16_t self, uint64_t inc,
 	    const uint8_t key[32]);
 void	 link_free(struct link_layer *);
-/* EV_PACKET */
-void	 link_packet(struct link_layer *, unsigned link, const uint8_t *,
-	    size_t len, struct bus *);
+/* EV_PACKET; at as there. */
+void	 link_packet(struct link_layer *, unsigned link, uint64_t at,
+	    const uint8_t *, size_t len, struct bus *);
 /* NOTE_SEND, NOTE_PEER_RESET */
 void	 link_note(struct link_layer *, const struct note *, struct bus *);
 void	 link_timer(struct link_layer *, struct bus *);

@@ -56,10 +56,11 @@ static void
 stalled(struct link_layer *l, struct peer *p, const struct wire_stall *s,
     struct bus *bus)
 {
-	uint64_t limit = p->last_heard + l->conf->stall_timeout_us;
+	uint64_t limit, until;
 
-	p->fail_at =
-	    MAX(p->fail_at, MIN(bus->now + l->conf->failure_timeout_us, limit));
+	limit = link_counts(l, p->last_heard) + l->conf->stall_timeout_us;
+	until = link_counts(l, l->at) + l->conf->failure_timeout_us;
+	p->fail_at = MAX(p->fail_at, MIN(until, limit));
 	if (p->stalled)
 		return;
 	p->stalled = true;

@@ -20,13 +20,13 @@
 struct path {
 	bool		 up;		/* heard of late */
 	bool		 heard_there;	/* the peer says it hears us on it */
-	uint64_t	 last_heard;	/* us; 0: never */
+	uint64_t	 last_heard;	/* us, when it came; 0: never */
 	uint64_t	 down_at;	/* unless heard until then */
 	uint64_t	 lost_since;	/* us; when it went down; 0: not yet */
 	uint64_t	 flaps;
 	uint32_t	 sent_seq;	/* of our beats */
 	uint32_t	 seen_seq;	/* newest of the peer's beats; 0: none */
-	uint64_t	 echo, echo_came; /* the peer's clock, and our time then */
+	uint64_t	 echo, echo_came; /* the peer's clock, and ours as it came */
 	uint64_t	 rtt;		/* smoothed; 0: unknown */
 	unsigned	 loss;		/* smoothed, in 1/65536 */
 };
@@ -58,7 +58,7 @@ struct peer {
 	uint64_t	 beat_at;
 	uint64_t	 fail_at;	/* silence until then ends the session */
 	bool		 stalled;	/* only its beat process is heard */
-	uint64_t	 last_heard;
+	uint64_t	 last_heard;	/* us, when it came */
 	uint64_t	 reply_at;	/* earliest next answer to a HELLO */
 	uint64_t	 double_until;	/* data goes over two links */
 	struct stream	*stream;
@@ -80,6 +80,8 @@ struct link_layer {
 	uint64_t	 last_step;
 	uint64_t	 late, late_before;	/* largest lateness: now, before */
 	uint64_t	 late_since;
+	uint64_t	 gap_from, gap_to;	/* we did not run; see link_counts */
+	uint64_t	 at;		/* the datagram at hand came then */
 	uint64_t	 rejects[LR_MAX];	/* of unknown senders */
 	uint64_t	 told_at[LR_MAX];
 	struct wbuf	 plain, out;	/* the datagram being written */
@@ -95,7 +97,12 @@ void	 link_begin(struct link_layer *, const struct peer *, uint64_t echo);
 void	 link_send(struct link_layer *, struct peer *, unsigned link,
 	    struct bus *);
 
-/* The life that proved itself spoke: its silence counts from now on. */
+/*
+ * The moment from which silence is counted, when something came at `at`: time
+ * in which we did not run is left out.
+ */
+uint64_t link_counts(const struct link_layer *, uint64_t at);
+/* The life that proved itself spoke, in the datagram at hand. */
 void	 link_heard(struct link_layer *, struct peer *, unsigned link,
 	    struct bus *);
 
@@ -104,7 +111,7 @@ void	 link_heard(struct link_layer *, struct peer *, unsigned link,
 void	 path_heard(struct link_layer *, struct peer *, unsigned link,
 	    struct bus *);
 void	 path_beat(struct link_layer *, struct peer *, unsigned link,
-	    const struct wire_beat *, struct bus *);
+	    const struct wire_beat *);
 void	 path_put_beat(struct link_layer *, struct peer *, unsigned link,
 	    uint64_t now);
 /* Paths not heard any more go down. */

@@ -28,8 +28,8 @@ path_heard(struct link_layer *l, struct peer *p, unsigned link, struct bus *bus)
 {
 	struct path *path = &p->paths[link];
 
-	path->last_heard = bus->now;
-	path->down_at = bus->now + patience(l);
+	path->last_heard = MAX(path->last_heard, l->at);
+	path->down_at = MAX(path->down_at, link_counts(l, l->at) + patience(l));
 	if (path->up)
 		return;
 	path->up = true;
@@ -88,7 +88,7 @@ count_loss(struct path *path, uint32_t seq)
 
 void
 path_beat(struct link_layer *l, struct peer *p, unsigned link,
-    const struct wire_beat *b, struct bus *bus)
+    const struct wire_beat *b)
 {
 	struct path *path = &p->paths[link];
 	uint64_t away, i;
@@ -97,11 +97,11 @@ path_beat(struct link_layer *l, struct peer *p, unsigned link,
 		p->paths[i].heard_there = b->heard >> i & 1;
 	count_loss(path, b->seq);
 	path->echo = b->sent;
-	path->echo_came = bus->now;
+	path->echo_came = l->at;
 	/* An echo from the future or of another life is no measurement. */
-	if (b->echo == 0 || b->echo > bus->now)
+	if (b->echo == 0 || b->echo > l->at)
 		return;
-	away = bus->now - b->echo;
+	away = l->at - b->echo;
 	if (away < b->echo_age || away > 60 * UINT64_C(1000000))
 		return;
 	away -= b->echo_age;
@@ -147,7 +147,9 @@ path_doubtful(const struct link_layer *l, const struct peer *p, uint64_t now,
 {
 	const struct path *path = &p->paths[path_best(l, p)];
 
-	return path->loss > LINK_LOSSY || now - path->last_heard > silence;
+	/* Silence as down_at counts it: without that of our own making. */
+	return path->loss > LINK_LOSSY ||
+	    now + patience(l) > path->down_at + silence;
 }
 
 int

@@ -112,7 +112,7 @@ session_up(struct link_layer *l, struct peer *p, struct bus *bus)
 	p->up = p->was_up = true;
 	p->stalled = false;
 	p->double_until = 0;
-	p->last_heard = bus->now;
+	/* What it is owed begins with the session, not with the datagram. */
 	p->fail_at = bus->now + l->conf->failure_timeout_us;
 	stream_reset(p->stream);
 	n = bus_note(bus, NOTE_PEER_UP, NULL, 0);
@@ -278,7 +278,7 @@ frames(struct link_layer *l, struct peer *p, struct life *life, bool proven,
 		if (type == WF_BEAT) {
 			ok = wire_get_beat(&body, &b);
 			if (ok && life == &p->cur)
-				path_beat(l, p, link, &b, bus);
+				path_beat(l, p, link, &b);
 		} else if (proven) {
 			/* It avoids our best link, so that one may be dead;
 			   a copy of what came over that one says nothing. */

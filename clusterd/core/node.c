@@ -620,7 +620,8 @@ dispatch(struct node *n, const struct event *ev)
 		timer(n);
 		break;
 	case EV_PACKET:
-		link_packet(n->link, ev->link, ev->data, ev->len, &n->bus);
+		link_packet(n->link, ev->link, ev->at, ev->data, ev->len,
+		    &n->bus);
 		break;
 	case EV_CLIENT_OPEN:
 	case EV_CLIENT_DATA:

@@ -382,6 +382,9 @@ node_input(struct sim *s, unsigned i, struct event *ev)
 
 	if (n->core == NULL)
 		return;
+	/* The kernel notes when it came, also while nobody reads. */
+	if (ev->type == EV_PACKET)
+		ev->at = node_local(s, i);
 	if (n->paused) {
 		keep(n, ev);
 		return;

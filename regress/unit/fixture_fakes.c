@@ -43,8 +43,8 @@ link_free(struct link_layer *l)
 
 /* u8 kind (enum fake_packet); u16 node; u64 inc; u8 arg; bytes. */
 void
-link_packet(struct link_layer *l, unsigned link, const uint8_t *data,
-    size_t len, struct bus *bus)
+link_packet(struct link_layer *l, unsigned link, uint64_t at,
+    const uint8_t *data, size_t len, struct bus *bus)
 {
 	struct rbuf r;
 	unsigned kind, arg;

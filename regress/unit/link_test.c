@@ -6,12 +6,28 @@
  * over a network of the test's own: sessions begin, break and begin again on
  * both sides alike; messages arrive once and in order; whatever is altered,
  * truncated, random, replayed, of an old life, of another key, cluster or
- * configuration is counted and changes nothing.
+ * configuration is counted and changes nothing.  Silence and distance follow
+ * from when datagrams came, and our own lateness suspects nobody.
  */
 
 #include <stdio.h>
 
 #include "link_world.h"
+
+/* A datagram from node 2 that node 1 has not seen yet, with stream bytes. */
+static struct datagram *
+unseen(struct world *w)
+{
+	bool was[2] = { w->cut[1][0], w->cut[1][1] };
+	unsigned n = w->nkept;
+
+	w->cut[1][0] = w->cut[1][1] = true;
+	world_message(w, 1, CHAN_DLM, w->told[0].next[CHAN_DLM], 100);
+	w->cut[1][0] = was[0];
+	w->cut[1][1] = was[1];
+	ATF_REQUIRE(w->nkept > n);
+	return &w->kept[n];
+}
 
 /* ---- sessions -------------------------------------------------------------- */
 
@@ -113,6 +129,169 @@ ATF_TC_BODY(own_pause_suspects_nobody, tc)
 	w->asleep[1] = false;
 	world_run(w, 100000);
 	ATF_CHECK_EQ(0, w->told[0].down);
+	world_free(w);
+}
+
+/* Sends what node 2 has to say, stamped as told, to node 1; nothing else. */
+static void
+beat_at(struct world *w, uint64_t at)
+{
+	struct datagram *d = unseen(w);
+
+	world_stamped(w, 0, d->link, at, d->data, d->len);
+}
+
+static uint64_t
+heard(const struct world *w, unsigned link)
+{
+	struct link_info li;
+
+	link_get(w->l[0], 2, link, &li);
+	return li.last_heard;
+}
+
+ATF_TC_WITHOUT_HEAD(stamp_is_when_it_came);
+ATF_TC_BODY(stamp_is_when_it_came, tc)
+{
+	struct world *w = world_connected();
+	uint64_t t;
+
+	w->cut[1][0] = w->cut[1][1] = true;
+	world_run(w, 100000);
+	t = w->now - 30000;
+	ATF_REQUIRE(heard(w, 0) < t);
+	beat_at(w, t);
+	ATF_CHECK_EQ(t, heard(w, 0));
+	/* An older one is no news, and takes nothing back. */
+	beat_at(w, t - 10000);
+	ATF_CHECK_EQ(t, heard(w, 0));
+	ATF_CHECK_EQ(2, w->told[0].messages);
+	/* Silence counts from then, not from the reading. */
+	world_run(w, w->conf[0]->failure_timeout_us - 30001);
+	ATF_CHECK_EQ(0, w->told[0].down);
+	world_run(w, 2);
+	ATF_CHECK_EQ(1, w->told[0].down);
+	world_free(w);
+}
+
+/* What cannot be true counts as come when it was read. */
+ATF_TC_WITHOUT_HEAD(stamp_beyond_belief);
+ATF_TC_BODY(stamp_beyond_belief, tc)
+{
+	struct world *w = world_connected();
+
+	w->cut[1][0] = w->cut[1][1] = true;
+	w->now += 2 * EVENT_WAIT_MAX;
+	world_run(w, 10000);
+	beat_at(w, w->now + 1);
+	ATF_CHECK_EQ(w->now, heard(w, 0));
+	world_run(w, 10000);
+	beat_at(w, UINT64_MAX);
+	ATF_CHECK_EQ(w->now, heard(w, 0));
+	world_run(w, 10000);
+	beat_at(w, w->now - EVENT_WAIT_MAX - 1);
+	ATF_CHECK_EQ(w->now, heard(w, 0));
+	world_run(w, 10000);
+	beat_at(w, 0);
+	ATF_CHECK_EQ(w->now, heard(w, 0));
+	world_free(w);
+}
+
+/* A peer that reads late, in a pause and always: the distance is as it is. */
+ATF_TC_WITHOUT_HEAD(waiting_is_no_distance);
+ATF_TC_BODY(waiting_is_no_distance, tc)
+{
+	struct world *w = world_connected();
+	struct link_info li;
+	unsigned i;
+
+	for (i = 0; i < 200; i++) {
+		w->asleep[i % 2] = true;
+		world_run(w, 20000);
+		w->asleep[i % 2] = false;
+		world_run(w, 7000);
+	}
+	link_get(w->l[0], 2, 0, &li);
+	ATF_CHECK_MSG(li.rtt_us >= 2 * LATENCY && li.rtt_us < 4 * LATENCY,
+	    "%llu us", (unsigned long long)li.rtt_us);
+	ATF_CHECK_EQ(0, w->told[0].down + w->told[1].down);
+	world_free(w);
+}
+
+/*
+ * Beats wait in our socket while we sleep, and the newer ones found no room:
+ * those that are left are as old as the pause, and still nobody is suspected,
+ * nor any link, before the time that anybody has.
+ */
+ATF_TC_WITHOUT_HEAD(old_beats_after_a_pause);
+ATF_TC_BODY(old_beats_after_a_pause, tc)
+{
+	struct world *w = world_connected();
+	uint64_t timeout = w->conf[0]->failure_timeout_us;
+	uint64_t hb = w->conf[0]->heartbeat_us;
+	struct link_info li;
+
+	w->asleep[0] = true;
+	world_run(w, 100000);
+	/* Its later ones are lost, and then it sleeps for a while itself. */
+	w->cut[1][0] = w->cut[1][1] = true;
+	world_run(w, 5 * timeout);
+	w->asleep[1] = true;
+	w->asleep[0] = false;
+	/* Two beats may have been on time and silent before the pause. */
+	world_run(w, 2 * hb - 20000);
+	ATF_CHECK(heard(w, 0) < w->now - 4 * timeout);
+	link_get(w->l[0], 2, 0, &li);
+	ATF_CHECK(li.up && li.flaps == 0);
+	world_run(w, timeout - 4 * hb - 20000);
+	ATF_CHECK_EQ(0, w->told[0].down);
+	world_run(w, 3 * hb);
+	ATF_CHECK_EQ(1, w->told[0].down);
+	world_free(w);
+}
+
+/*
+ * A peer was silent for long when we fell asleep, spoke in our sleep, and then
+ * its words found no room.  It has the full time from our awakening on.
+ */
+ATF_TC_WITHOUT_HEAD(word_in_our_sleep);
+ATF_TC_BODY(word_in_our_sleep, tc)
+{
+	struct world *w = world_connected();
+	uint64_t timeout = w->conf[0]->failure_timeout_us, at;
+	struct datagram *d;
+
+	w->cut[1][0] = w->cut[1][1] = true;
+	world_run(w, timeout - 2 * w->conf[0]->heartbeat_us);
+	ATF_REQUIRE_EQ(0, w->told[0].down);
+	d = unseen(w);
+	w->asleep[0] = true;
+	at = w->now + 2 * w->conf[0]->heartbeat_us;
+	world_run(w, 3 * timeout);
+	w->asleep[0] = false;
+	world_stamped(w, 0, d->link, at, d->data, d->len);
+	ATF_CHECK_EQ(at, heard(w, d->link));
+	world_run(w, timeout - 1);
+	ATF_CHECK_EQ(0, w->told[0].down);
+	world_run(w, 2);
+	ATF_CHECK_EQ(1, w->told[0].down);
+	world_free(w);
+}
+
+/* Without stamps all is as if each had come when it was read. */
+ATF_TC_WITHOUT_HEAD(no_stamps_at_all);
+ATF_TC_BODY(no_stamps_at_all, tc)
+{
+	struct world *w = world_connected();
+
+	w->nostamps = true;
+	w->asleep[0] = true;
+	world_run(w, w->conf[0]->failure_timeout_us / 2);
+	w->asleep[0] = false;
+	world_run(w, 1000);
+	ATF_CHECK(heard(w, 0) >= w->now - 1000);
+	world_run(w, 3000000);
+	ATF_CHECK_EQ(0, w->told[0].down + w->told[1].down);
 	world_free(w);
 }
 
@@ -278,21 +457,6 @@ refused(const struct world *w, unsigned i)
 	for (r = 0; r < LR_MAX; r++)
 		n += link_rejects(w->l[i], 0, (enum link_reject)r);
 	return n;
-}
-
-/* A datagram from node 2 that node 1 has not seen yet, with stream bytes. */
-static struct datagram *
-unseen(struct world *w)
-{
-	bool was[2] = { w->cut[1][0], w->cut[1][1] };
-	unsigned n = w->nkept;
-
-	w->cut[1][0] = w->cut[1][1] = true;
-	world_message(w, 1, CHAN_DLM, w->told[0].next[CHAN_DLM], 100);
-	w->cut[1][0] = was[0];
-	w->cut[1][1] = was[1];
-	ATF_REQUIRE(w->nkept > n);
-	return &w->kept[n];
 }
 
 ATF_TC_WITHOUT_HEAD(altered_datagrams);
@@ -514,6 +678,12 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, messages_in_order);
 	ATF_TP_ADD_TC(tp, silence_is_loss);
 	ATF_TP_ADD_TC(tp, own_pause_suspects_nobody);
+	ATF_TP_ADD_TC(tp, stamp_is_when_it_came);
+	ATF_TP_ADD_TC(tp, stamp_beyond_belief);
+	ATF_TP_ADD_TC(tp, waiting_is_no_distance);
+	ATF_TP_ADD_TC(tp, old_beats_after_a_pause);
+	ATF_TP_ADD_TC(tp, word_in_our_sleep);
+	ATF_TP_ADD_TC(tp, no_stamps_at_all);
 	ATF_TP_ADD_TC(tp, one_link_is_enough);
 	ATF_TP_ADD_TC(tp, copies_feed_nothing);
 	ATF_TP_ADD_TC(tp, reset_breaks_both_sides);

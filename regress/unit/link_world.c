@@ -182,12 +182,19 @@ world_settle(struct world *w, unsigned i)
 }
 
 void
+world_stamped(struct world *w, unsigned to, unsigned link, uint64_t at,
+    const uint8_t *data, size_t len)
+{
+	w->bus[to].now = w->now;
+	link_packet(w->l[to], link, at, data, len, &w->bus[to]);
+	world_settle(w, to);
+}
+
+void
 world_packet(struct world *w, unsigned to, unsigned link, const uint8_t *data,
     size_t len)
 {
-	w->bus[to].now = w->now;
-	link_packet(w->l[to], link, data, len, &w->bus[to]);
-	world_settle(w, to);
+	world_stamped(w, to, link, w->now, data, len);
 }
 
 /* The earliest datagram that somebody who is awake could take. */
@@ -222,7 +229,8 @@ world_run(struct world *w, uint64_t us)
 		/* Waiting datagrams before timers, as the engine does. */
 		if (d != NULL && d->at <= w->now) {
 			STAILQ_REMOVE(&w->path, d, datagram, entry);
-			world_packet(w, d->to, d->link, d->data, d->len);
+			world_stamped(w, d->to, d->link,
+			    w->nostamps ? 0 : d->at, d->data, d->len);
 			free(d);
 			continue;
 		}

@@ -48,6 +48,7 @@ struct world {
 	uint64_t now;
 	bool cut[2][2]; /* sender, link */
 	bool asleep[2];
+	bool nostamps; /* nobody knows when datagrams came */
 	unsigned loss, dup;
 	size_t mtu;		    /* larger ones are lost; 0: no limit */
 	struct datagram kept[KEPT]; /* everything sent, for replays */
@@ -70,6 +71,9 @@ void	 world_run(struct world *, uint64_t us);
 void	 world_sent(struct world *, unsigned from, const struct action *);
 /* A datagram arrives now. */
 void	 world_packet(struct world *, unsigned to, unsigned link,
+	    const uint8_t *, size_t len);
+/* A datagram is read now that came at `at`. */
+void	 world_stamped(struct world *, unsigned to, unsigned link, uint64_t at,
 	    const uint8_t *, size_t len);
 /* On its way to node `to`, as if that one's peer had sent it. */
 void	 world_post(struct world *, unsigned to, unsigned link,

@@ -3,14 +3,15 @@
 
 /*
  * Proves that datagrams arrive as they were sent, in their order and with
- * their borders, however the kernel joins and cuts them on the way; and that
- * runs of them do go in one piece.
+ * their borders, however the kernel joins and cuts them on the way; that runs
+ * of them do go in one piece; and that we know when they came.
  */
 
 #include <atf-c.h>
 #include <poll.h>
 #include <stdio.h>
 
+#include "loop.h"
 #include "net.h"
 #include "sockets.h"
 
@@ -19,11 +20,13 @@
 struct world {
 	struct conf *conf;
 	struct net *net[2]; /* of node 1 and node 2 */
+	uint64_t began;
 };
 
 struct got {
 	unsigned n;
 	unsigned next[2]; /* number expected, by link */
+	uint64_t from;	  /* all came after this */
 };
 
 static struct world
@@ -33,6 +36,7 @@ setup(void)
 	unsigned i, l;
 	int fd;
 
+	w.began = clock_boot_us();
 	w.conf = conf_new();
 	ATF_REQUIRE(w.conf != NULL);
 	w.conf->nnodes = 2;
@@ -87,11 +91,13 @@ give(struct world *w, unsigned link, unsigned number, size_t len)
 }
 
 static void
-take(void *arg, unsigned link, const uint8_t *data, size_t len)
+take(void *arg, unsigned link, uint64_t at, const uint8_t *data, size_t len)
 {
 	struct got *g = arg;
 	size_t i;
 
+	ATF_REQUIRE_MSG(at >= g->from && at <= clock_boot_us(), "came at %llu",
+	    (unsigned long long)at);
 	ATF_REQUIRE(len >= 6);
 	ATF_REQUIRE_EQ(g->next[link], (unsigned)data[0] << 8 | data[1]);
 	ATF_REQUIRE_EQ(len, (size_t)data[2] << 8 | data[3]);
@@ -109,6 +115,7 @@ receive(struct world *w, struct got *g, unsigned want)
 	unsigned l;
 
 	memset(g, 0, sizeof(*g));
+	g->from = w->began;
 	while (g->n < want) {
 		ATF_REQUIRE_MSG(poll(p, 2, 5000) > 0, "%u of %u came", g->n,
 		    want);
@@ -188,10 +195,65 @@ ATF_TC_BODY(unsendable, tc)
 	teardown(&w);
 }
 
+static void
+note_when(void *arg, unsigned link, uint64_t at, const uint8_t *data,
+    size_t len)
+{
+	*(uint64_t *)arg = at;
+}
+
+/* It waits for us: what counts is when it came, also for runs. */
+ATF_TC_WITHOUT_HEAD(stamps);
+ATF_TC_BODY(stamps, tc)
+{
+	struct world w = setup();
+	struct pollfd p = { net_fd(w.net[1], 0), POLLIN, 0 };
+	uint64_t sent, at = 0;
+	unsigned i;
+
+	/* The kernel needs a moment to begin with it. */
+	for (i = 0; i < 1000; i++) {
+		give(&w, 0, 0, 700);
+		give(&w, 0, 0, 700);
+		net_flush(w.net[0]);
+		ATF_REQUIRE(poll(&p, 1, 5000) == 1);
+		sent = clock_boot_us();
+		(void)poll(NULL, 0, 10);
+		while (net_receive(w.net[1], 0, note_when, &at) == 0)
+			;
+		ATF_REQUIRE(at >= w.began && at <= clock_boot_us());
+		if (at <= sent)
+			break;
+	}
+	ATF_CHECK_MSG(i < 1000, "no datagram had a stamp of its coming");
+	teardown(&w);
+}
+
+/* Whatever is done to the wall clock, nothing came after now, or long ago. */
+ATF_TC_WITHOUT_HEAD(moments);
+ATF_TC_BODY(moments, tc)
+{
+	const uint64_t wall = UINT64_C(1700000000000000), boot = 500000000;
+
+	ATF_CHECK_EQ(boot, net_moment(wall, wall, boot, 0));
+	ATF_CHECK_EQ(boot - 7, net_moment(wall - 7, wall, boot, 0));
+	ATF_CHECK_EQ(0, net_moment(wall + 1, wall, boot, 0));
+	ATF_CHECK_EQ(boot - EVENT_WAIT_MAX,
+	    net_moment(wall - EVENT_WAIT_MAX, wall, boot, 0));
+	ATF_CHECK_EQ(0, net_moment(wall - EVENT_WAIT_MAX - 1, wall, boot, 0));
+	ATF_CHECK_EQ(0, net_moment(0, wall, boot, 0));
+	ATF_CHECK_EQ(0, net_moment(wall - 600, wall, 600, 0));
+	/* The socket was empty then, so it came later. */
+	ATF_CHECK_EQ(boot - 50, net_moment(wall - 2000, wall, boot, boot - 50));
+	ATF_CHECK_EQ(boot, net_moment(wall - 2000, wall, boot, boot + 50));
+}
+
 ATF_TP_ADD_TCS(tp)
 {
 	ATF_TP_ADD_TC(tp, runs);
 	ATF_TP_ADD_TC(tp, mixed);
 	ATF_TP_ADD_TC(tp, unsendable);
+	ATF_TP_ADD_TC(tp, stamps);
+	ATF_TP_ADD_TC(tp, moments);
 	return atf_no_error();
 }
