@@ -68,6 +68,7 @@ static unsigned
 gather(const struct member *m, uint64_t now, struct candidate *c)
 {
 	struct prim_id newest = m->prim;
+	bool fit[CONF_NODES_MAX];
 	const struct peer *p;
 	struct candidate x;
 	unsigned i, j, n = 0;
@@ -80,12 +81,13 @@ gather(const struct member *m, uint64_t now, struct candidate *c)
 		.joined = m->joined };
 	for (i = 0; i < m->npeers; i++) {
 		p = &m->peers[i];
-		if (eligible(m, p, now) && prim_cmp(&p->st.prim, &newest) > 0)
+		fit[i] = eligible(m, p, now);
+		if (fit[i] && prim_cmp(&p->st.prim, &newest) > 0)
 			newest = p->st.prim;
 	}
 	for (i = 0; i < m->npeers; i++) {
 		p = &m->peers[i];
-		if (!eligible(m, p, now))
+		if (!fit[i])
 			continue;
 		x = (struct candidate){ .node = p->node,
 			.inc = p->inc,
@@ -105,28 +107,61 @@ gather(const struct member *m, uint64_t now, struct candidate *c)
 	return n;
 }
 
-static bool
-fits(const struct candidate *a, const struct candidate *b)
-{
-	/* Towards ourselves eligible() has looked already. */
-	if (a->st == NULL || b->st == NULL)
-		return true;
-	return set_has(&a->st->hears, b->node, b->inc) &&
-	    set_has(&b->st->hears, a->node, a->inc);
-}
-
 _Static_assert(CONF_NODES_MAX <= 64, "a set of nodes is a word");
 
-/* Bit k of adj[i]: candidates i and k fit; each fits itself. */
+/* The candidates by node, as sets have them. */
 static void
-connect(const struct candidate *c, unsigned n, uint64_t *adj)
+sort_by_node(const struct candidate *c, unsigned n, unsigned *order)
 {
 	unsigned i, k;
 
 	for (i = 0; i < n; i++) {
+		for (k = i; k > 0 && c[order[k - 1]].node > c[i].node; k--)
+			order[k] = order[k - 1];
+		order[k] = i;
+	}
+}
+
+/* Bit k: the candidate hears candidate k. */
+static uint64_t
+hearing(const struct candidate *a, const struct candidate *c, unsigned n,
+    const unsigned *order)
+{
+	const struct node_set *s;
+	const struct candidate *b;
+	uint64_t row = 1; /* Towards ourselves eligible() has looked already. */
+	unsigned i, k = 0;
+
+	if (a->st == NULL)
+		return UINT64_MAX;
+	s = &a->st->hears;
+	for (i = 0; i < n; i++) {
+		b = &c[order[i]];
+		while (k < s->n && s->v[k].node < b->node)
+			k++;
+		if (k < s->n && s->v[k].node == b->node &&
+		    s->v[k].inc == b->inc && !s->v[k].victim)
+			row |= UINT64_C(1) << order[i];
+	}
+	return row;
+}
+
+/*
+ * Bit k of adj[i]: candidates i and k fit; each fits itself.  Every status
+ * that comes has this done anew, hence no search in a set for each pair.
+ */
+static void
+connect(const struct candidate *c, unsigned n, uint64_t *adj)
+{
+	uint64_t hears[CONF_NODES_MAX];
+	unsigned order[CONF_NODES_MAX], i, k;
+
+	sort_by_node(c, n, order);
+	for (i = 0; i < n; i++) {
+		hears[i] = hearing(&c[i], c, n, order);
 		adj[i] = UINT64_C(1) << i;
 		for (k = 0; k < i; k++) {
-			if (!fits(&c[i], &c[k]))
+			if ((hears[i] >> k & hears[k] >> i & 1) == 0)
 				continue;
 			adj[i] |= UINT64_C(1) << k;
 			adj[k] |= UINT64_C(1) << i;
