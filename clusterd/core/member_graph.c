@@ -15,6 +15,8 @@
 
 #include "member_internal.h"
 
+_Static_assert(CONF_NODES_MAX <= 64, "a set of nodes is a word");
+
 /* A node as the search sees it. */
 struct candidate {
 	uint16_t node;
@@ -49,10 +51,23 @@ better(const struct candidate *a, const struct candidate *b)
 
 /* Could the peer be in a view with us at all? */
 static bool
-eligible(const struct member *m, const struct peer *p, uint64_t now)
+eligible(const struct peer *p, uint64_t now)
 {
 	return p->up && p->known && !p->st.leaving && now >= p->avoid_until &&
-	    set_has(&p->st.hears, m->self, m->inc);
+	    p->hears_us;
+}
+
+static uint64_t
+all_eligible(const struct member *m, uint64_t now)
+{
+	uint64_t fit = 0;
+	unsigned i;
+
+	for (i = 0; i < m->npeers; i++) {
+		if (eligible(&m->peers[i], now))
+			fit |= UINT64_C(1) << i;
+	}
+	return fit;
 }
 
 /* Both lived through different primary views: one of them must go. */
@@ -65,10 +80,9 @@ stale(const struct candidate *c, const struct prim_id *newest)
 }
 
 static unsigned
-gather(const struct member *m, uint64_t now, struct candidate *c)
+gather(const struct member *m, uint64_t fit, struct candidate *c)
 {
 	struct prim_id newest = m->prim;
-	bool fit[CONF_NODES_MAX];
 	const struct peer *p;
 	struct candidate x;
 	unsigned i, j, n = 0;
@@ -81,13 +95,12 @@ gather(const struct member *m, uint64_t now, struct candidate *c)
 		.joined = m->joined };
 	for (i = 0; i < m->npeers; i++) {
 		p = &m->peers[i];
-		fit[i] = eligible(m, p, now);
-		if (fit[i] && prim_cmp(&p->st.prim, &newest) > 0)
+		if ((fit >> i & 1) != 0 && prim_cmp(&p->st.prim, &newest) > 0)
 			newest = p->st.prim;
 	}
 	for (i = 0; i < m->npeers; i++) {
 		p = &m->peers[i];
-		if (!fit[i])
+		if ((fit >> i & 1) == 0)
 			continue;
 		x = (struct candidate){ .node = p->node,
 			.inc = p->inc,
@@ -106,8 +119,6 @@ gather(const struct member *m, uint64_t now, struct candidate *c)
 	}
 	return n;
 }
-
-_Static_assert(CONF_NODES_MAX <= 64, "a set of nodes is a word");
 
 /* The candidates by node, as sets have them. */
 static void
@@ -205,14 +216,68 @@ search(const struct candidate *c, unsigned n, struct clique *best)
 	}
 }
 
+/* Would the search see the same in both? */
+static bool
+same_seen(const struct status *a, const struct status *b)
+{
+	unsigned i;
+
+	if (!prim_eq(&a->prim, &b->prim) || a->synced != b->synced ||
+	    a->joined != b->joined || a->pends.n != b->pends.n ||
+	    !set_eq(&a->hears, &b->hears))
+		return false;
+	for (i = 0; i < a->pends.n; i++) {
+		if (!prim_eq(&a->pends.v[i], &b->pends.v[i]))
+			return false;
+	}
+	for (i = 0; i < a->hears.n; i++) {
+		if (a->hears.v[i].victim != b->hears.v[i].victim)
+			return false;
+	}
+	return true;
+}
+
+void
+member_learn(struct member *m, struct peer *p, const struct status *st)
+{
+	if (!p->known || !same_seen(&p->st, st))
+		m->seen.valid = false;
+	p->st = *st;
+	p->known = true;
+	p->hears_us = set_has(&p->st.hears, m->self, m->inc);
+}
+
+/*
+ * Is what the search looks at as it was?  Most steps change nothing of it.
+ * Statuses, and with them incarnations, are member_learn()'s to watch.
+ */
+static bool
+nothing_new(struct member *m, uint64_t fit)
+{
+	struct survey *seen = &m->seen;
+	bool same = seen->valid && seen->fit == fit &&
+	    prim_eq(&seen->prim, &m->prim) && seen->synced == m->synced &&
+	    seen->joined == m->joined;
+
+	seen->valid = true;
+	seen->fit = fit;
+	seen->prim = m->prim;
+	seen->synced = m->synced;
+	seen->joined = m->joined;
+	return same;
+}
+
 void
 member_survey(struct member *m, uint64_t now)
 {
 	struct candidate c[CONF_NODES_MAX];
 	struct clique q;
+	uint64_t fit = all_eligible(m, now);
 	unsigned i, n, top = 0;
 
-	n = gather(m, now, c);
+	if (nothing_new(m, fit))
+		return;
+	n = gather(m, fit, c);
 	search(c, n, &q);
 	memset(&m->want, 0, sizeof(m->want));
 	for (i = 0; i < q.n; i++) {
