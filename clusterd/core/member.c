@@ -344,7 +344,7 @@ peer_up(struct member *m, struct peer *p, const struct note *note,
 	/* What the operator vouched for is not so. */
 	m->force = FORCE_NONE;
 	p->up = true;
-	p->known = p->told = false;
+	p->known = p->told = p->hears_us = false;
 	p->inc = note->inc;
 	memset(&p->st, 0, sizeof(p->st));
 	member_set_cause(m, "node %u was heard", p->node);
@@ -453,8 +453,7 @@ got_status(struct member *m, const struct note *note, struct rbuf *r,
 		p->refusals = 0;
 		m->retry_at = bus->now;
 	}
-	p->st = st;
-	p->known = true;
+	member_learn(m, p, &st);
 	if (st.leaving) {
 		member_set_cause(m, "node %u leaves", p->node);
 		vote_status(m, p->node, p->inc, &st);

@@ -15,6 +15,8 @@
 
 #include "member_internal.h"
 
+_Static_assert(CONF_NODES_MAX <= 64, "a set of nodes is a word");
+
 /* A node as the search sees it. */
 struct candidate {
 	uint16_t node;
@@ -52,7 +54,20 @@ static bool
 eligible(const struct member *m, const struct peer *p, uint64_t now)
 {
 	return p->up && p->known && !p->st.leaving && now >= p->avoid_until &&
-	    !member_held(m, p, now) && set_has(&p->st.hears, m->self, m->inc);
+	    !member_held(m, p, now) && p->hears_us;
+}
+
+static uint64_t
+all_eligible(const struct member *m, uint64_t now)
+{
+	uint64_t fit = 0;
+	unsigned i;
+
+	for (i = 0; i < m->npeers; i++) {
+		if (eligible(m, &m->peers[i], now))
+			fit |= UINT64_C(1) << i;
+	}
+	return fit;
 }
 
 /* Both lived through different primary views: one of them must go. */
@@ -65,7 +80,7 @@ stale(const struct candidate *c, const struct prim_id *newest)
 }
 
 static unsigned
-gather(const struct member *m, uint64_t now, struct candidate *c)
+gather(const struct member *m, uint64_t fit, struct candidate *c)
 {
 	struct prim_id newest = m->prim;
 	const struct peer *p;
@@ -80,12 +95,12 @@ gather(const struct member *m, uint64_t now, struct candidate *c)
 		.joined = m->joined };
 	for (i = 0; i < m->npeers; i++) {
 		p = &m->peers[i];
-		if (eligible(m, p, now) && prim_cmp(&p->st.prim, &newest) > 0)
+		if ((fit >> i & 1) != 0 && prim_cmp(&p->st.prim, &newest) > 0)
 			newest = p->st.prim;
 	}
 	for (i = 0; i < m->npeers; i++) {
 		p = &m->peers[i];
-		if (!eligible(m, p, now))
+		if ((fit >> i & 1) == 0)
 			continue;
 		x = (struct candidate){ .node = p->node,
 			.inc = p->inc,
@@ -105,28 +120,59 @@ gather(const struct member *m, uint64_t now, struct candidate *c)
 	return n;
 }
 
-static bool
-fits(const struct candidate *a, const struct candidate *b)
-{
-	/* Towards ourselves eligible() has looked already. */
-	if (a->st == NULL || b->st == NULL)
-		return true;
-	return set_has(&a->st->hears, b->node, b->inc) &&
-	    set_has(&b->st->hears, a->node, a->inc);
-}
-
-_Static_assert(CONF_NODES_MAX <= 64, "a set of nodes is a word");
-
-/* Bit k of adj[i]: candidates i and k fit; each fits itself. */
+/* The candidates by node, as sets have them. */
 static void
-connect(const struct candidate *c, unsigned n, uint64_t *adj)
+sort_by_node(const struct candidate *c, unsigned n, unsigned *order)
 {
 	unsigned i, k;
 
 	for (i = 0; i < n; i++) {
+		for (k = i; k > 0 && c[order[k - 1]].node > c[i].node; k--)
+			order[k] = order[k - 1];
+		order[k] = i;
+	}
+}
+
+/* Bit k: the candidate hears candidate k. */
+static uint64_t
+hearing(const struct candidate *a, const struct candidate *c, unsigned n,
+    const unsigned *order)
+{
+	const struct node_set *s;
+	const struct candidate *b;
+	uint64_t row = 1; /* Towards ourselves eligible() has looked already. */
+	unsigned i, k = 0;
+
+	if (a->st == NULL)
+		return UINT64_MAX;
+	s = &a->st->hears;
+	for (i = 0; i < n; i++) {
+		b = &c[order[i]];
+		while (k < s->n && s->v[k].node < b->node)
+			k++;
+		if (k < s->n && s->v[k].node == b->node &&
+		    s->v[k].inc == b->inc && !s->v[k].victim)
+			row |= UINT64_C(1) << order[i];
+	}
+	return row;
+}
+
+/*
+ * Bit k of adj[i]: candidates i and k fit; each fits itself.  Every status
+ * that comes has this done anew, hence no search in a set for each pair.
+ */
+static void
+connect(const struct candidate *c, unsigned n, uint64_t *adj)
+{
+	uint64_t hears[CONF_NODES_MAX];
+	unsigned order[CONF_NODES_MAX], i, k;
+
+	sort_by_node(c, n, order);
+	for (i = 0; i < n; i++) {
+		hears[i] = hearing(&c[i], c, n, order);
 		adj[i] = UINT64_C(1) << i;
 		for (k = 0; k < i; k++) {
-			if (!fits(&c[i], &c[k]))
+			if ((hears[i] >> k & hears[k] >> i & 1) == 0)
 				continue;
 			adj[i] |= UINT64_C(1) << k;
 			adj[k] |= UINT64_C(1) << i;
@@ -170,14 +216,68 @@ search(const struct candidate *c, unsigned n, struct clique *best)
 	}
 }
 
+/* Would the search see the same in both? */
+static bool
+same_seen(const struct status *a, const struct status *b)
+{
+	unsigned i;
+
+	if (!prim_eq(&a->prim, &b->prim) || a->synced != b->synced ||
+	    a->joined != b->joined || a->pends.n != b->pends.n ||
+	    !set_eq(&a->hears, &b->hears))
+		return false;
+	for (i = 0; i < a->pends.n; i++) {
+		if (!prim_eq(&a->pends.v[i], &b->pends.v[i]))
+			return false;
+	}
+	for (i = 0; i < a->hears.n; i++) {
+		if (a->hears.v[i].victim != b->hears.v[i].victim)
+			return false;
+	}
+	return true;
+}
+
+void
+member_learn(struct member *m, struct peer *p, const struct status *st)
+{
+	if (!p->known || !same_seen(&p->st, st))
+		m->seen.valid = false;
+	p->st = *st;
+	p->known = true;
+	p->hears_us = set_has(&p->st.hears, m->self, m->inc);
+}
+
+/*
+ * Is what the search looks at as it was?  Most steps change nothing of it.
+ * Statuses, and with them incarnations, are member_learn()'s to watch.
+ */
+static bool
+nothing_new(struct member *m, uint64_t fit)
+{
+	struct survey *seen = &m->seen;
+	bool same = seen->valid && seen->fit == fit &&
+	    prim_eq(&seen->prim, &m->prim) && seen->synced == m->synced &&
+	    seen->joined == m->joined;
+
+	seen->valid = true;
+	seen->fit = fit;
+	seen->prim = m->prim;
+	seen->synced = m->synced;
+	seen->joined = m->joined;
+	return same;
+}
+
 void
 member_survey(struct member *m, uint64_t now)
 {
 	struct candidate c[CONF_NODES_MAX];
 	struct clique q;
+	uint64_t fit = all_eligible(m, now);
 	unsigned i, n, top = 0;
 
-	n = gather(m, now, c);
+	if (nothing_new(m, fit))
+		return;
+	n = gather(m, fit, c);
 	search(c, n, &q);
 	memset(&m->want, 0, sizeof(m->want));
 	for (i = 0; i < q.n; i++) {

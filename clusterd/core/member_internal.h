@@ -77,6 +77,7 @@ struct peer {
 	uint8_t		 votes;
 	bool		 up;
 	bool		 known;		/* st is of this session */
+	bool		 hears_us;	/* as st says: in our incarnation */
 	bool		 told;		/* it has our present status */
 	uint64_t	 inc;		/* of the session, or the last one */
 	bool		 torn;		/* our session broke since we are in prim
@@ -161,6 +162,15 @@ enum phase {
 	PH_APPLY	/* installing, within one step */
 };
 
+/* What the last survey was made from, but for the statuses. */
+struct survey {
+	bool		 valid;		/* and those are as they were */
+	uint64_t	 fit;		/* eligible peers, by index */
+	struct prim_id	 prim;		/* ours, as the next two */
+	bool		 synced;
+	uint64_t	 joined;
+};
+
 struct member {
 	const struct conf	*conf;
 	uint16_t		 self;
@@ -191,6 +201,7 @@ struct member {
 	uint64_t		 now;		/* of the last step here */
 
 	/* What we would like, as last evaluated. */
+	struct survey		 seen;
 	struct node_set		 want;		/* with ourselves */
 	uint16_t		 want_coord;
 	uint32_t		 want_votes;
@@ -227,6 +238,8 @@ void	 install_free(struct install *);
 
 /* member_graph.c: whom to form a view with, and who should do it */
 void	 member_survey(struct member *, uint64_t now);
+/* Takes the peer's status: the next survey looks at what it changes. */
+void	 member_learn(struct member *, struct peer *, const struct status *);
 /* Has a session within the primary view we are in broken? */
 bool	 member_torn(const struct member *);
 bool	 member_needs(const struct member *, uint64_t now);

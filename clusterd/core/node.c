@@ -76,6 +76,7 @@ node_new(const struct node_config *nc)
 	n->self = nc->self;
 	n->inc = nc->incarnation;
 	n->state = NODE_NEW;
+	n->next = UINT64_MAX;
 	n->trace = nc->trace;
 	n->trace_arg = nc->trace_arg;
 	rng_seed(&n->rng, nc->seed);
@@ -680,6 +681,26 @@ finish(struct node *n)
 	drain(n);
 }
 
+/* It asks every module about every peer: once in a step is enough. */
+static uint64_t
+next_deadline(const struct node *n)
+{
+	uint64_t d;
+
+	if (n->state != NODE_RUNNING && n->state != NODE_LEAVING)
+		return UINT64_MAX;
+	if (n->put_off) /* N4 */
+		return n->now;
+	d = link_deadline(n->link);
+	d = MIN(d, member_deadline(n->member));
+	d = MIN(d, order_deadline(n->order));
+	d = MIN(d, fencing_deadline(n->fencing));
+	d = MIN(d, dlm_deadline(n->dlm));
+	if (n->state == NODE_LEAVING)
+		d = MIN(d, n->leave_deadline);
+	return d;
+}
+
 void
 node_step(struct node *n, const struct event *ev, struct actions *out)
 {
@@ -702,27 +723,15 @@ node_step(struct node *n, const struct event *ev, struct actions *out)
 		finish(n);
 	ASSERT(n->bus.n == 0); /* N3 */
 	/* A deadline in the past means at once. */
-	n->due = MAX(node_deadline(n), n->now);
+	n->next = next_deadline(n);
+	n->due = MAX(n->next, n->now);
 	n->bus.out = NULL;
 }
 
 uint64_t
 node_deadline(const struct node *n)
 {
-	uint64_t d;
-
-	if (n->state != NODE_RUNNING && n->state != NODE_LEAVING)
-		return UINT64_MAX;
-	if (n->put_off) /* N4 */
-		return n->now;
-	d = link_deadline(n->link);
-	d = MIN(d, member_deadline(n->member));
-	d = MIN(d, order_deadline(n->order));
-	d = MIN(d, fencing_deadline(n->fencing));
-	d = MIN(d, dlm_deadline(n->dlm));
-	if (n->state == NODE_LEAVING)
-		d = MIN(d, n->leave_deadline);
-	return d;
+	return n->next;
 }
 
 void

@@ -39,7 +39,8 @@ struct node {
 	uint64_t		 leave_deadline;
 	uint64_t		 started;	/* us */
 	uint64_t		 now;		/* of the last step */
-	uint64_t		 due;		/* deadline after the last step */
+	uint64_t		 next;		/* deadline, as node_deadline() tells */
+	uint64_t		 due;		/* the same, but never before now */
 	bool			 put_off;	/* something may wait for a flush */
 	struct rng		 rng;
 	struct bus		 bus;

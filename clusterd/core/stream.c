@@ -62,13 +62,14 @@ struct stream {
 
 	/* Receiving. */
 	uint64_t in_next; /* number expected */
-	struct segment *early[STREAM_WINDOW];
 	unsigned nearly;
 	struct wbuf in; /* bytes in order */
 	size_t in_off;	/* consumed of them */
 	bool broken;
 	uint64_t ack_at; /* UINT64_MAX: none owed */
 	unsigned unacked;
+	/* Last: all above is looked at in every step, for every peer. */
+	struct segment *early[STREAM_WINDOW];
 };
 
 static void

@@ -6,7 +6,7 @@
 #include "sim.h"
 
 static bool
-before(const struct sim_event *a, const struct sim_event *b)
+before(const struct planned *a, const struct planned *b)
 {
 	return a->at != b->at ? a->at < b->at : a->order < b->order;
 }
@@ -14,10 +14,10 @@ before(const struct sim_event *a, const struct sim_event *b)
 static void
 swap(struct heap *h, unsigned i, unsigned j)
 {
-	struct sim_event *e = h->v[i];
+	struct planned p = h->v[i];
 
 	h->v[i] = h->v[j];
-	h->v[j] = e;
+	h->v[j] = p;
 }
 
 struct sim_event *
@@ -36,8 +36,8 @@ heap_add(struct heap *h, uint64_t at, enum sim_event_type type)
 	e->order = h->order++;
 	e->type = type;
 	i = h->n++;
-	h->v[i] = e;
-	while (i > 0 && before(h->v[i], h->v[(i - 1) / 2])) {
+	h->v[i] = (struct planned){ at, e->order, e };
+	while (i > 0 && before(&h->v[i], &h->v[(i - 1) / 2])) {
 		swap(h, i, (i - 1) / 2);
 		i = (i - 1) / 2;
 	}
@@ -52,12 +52,12 @@ heap_take(struct heap *h)
 
 	if (h->n == 0)
 		return NULL;
-	e = h->v[0];
+	e = h->v[0].e;
 	h->v[0] = h->v[--h->n];
 	for (;;) {
 		least = i;
 		for (k = 2 * i + 1; k <= 2 * i + 2 && k < h->n; k++)
-			if (before(h->v[k], h->v[least]))
+			if (before(&h->v[k], &h->v[least]))
 				least = k;
 		if (least == i)
 			return e;
@@ -79,7 +79,7 @@ heap_clear(struct heap *h)
 	unsigned i;
 
 	for (i = 0; i < h->n; i++)
-		event_free(h->v[i]);
+		event_free(h->v[i].e);
 	free(h->v);
 	memset(h, 0, sizeof(*h));
 }

@@ -106,7 +106,10 @@ struct sim_event {
 };
 
 struct heap {
-	struct sim_event **v;
+	struct planned {
+		uint64_t	 at, order;	/* of e, or each look would fetch it */
+		struct sim_event *e;
+	}		*v;
 	unsigned	 n, cap;
 	uint64_t	 order;
 };
