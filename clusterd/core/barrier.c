@@ -318,20 +318,24 @@ get_barrier(struct barriers *bs, struct rbuf *r)
 {
 	char name[BARRIER_NAME_MAX + 1];
 	struct barrier *b;
-	unsigned i, parties, n;
+	unsigned parties, n;
+	struct party p;
 
 	rbuf_str(r, name, sizeof(name));
 	parties = rbuf_u16(r);
 	n = rbuf_count(r, BARRIER_PARTIES_MAX);
-	if (r->err || n == 0 || n >= parties || find(bs, name) != NULL)
+	if (r->err || n == 0 || n >= parties || parties > BARRIER_PARTIES_MAX ||
+	    find(bs, name) != NULL)
 		return false;
 	b = make(bs, name, parties);
-	for (i = 0; i < n; i++) {
-		svc_get_client(r, &b->p[i].who);
-		b->p[i].msgid = rbuf_u32(r);
+	while (b->n < n) {
+		svc_get_client(r, &p.who);
+		p.msgid = rbuf_u32(r);
+		if (r->err || party_index(b, &p.who) >= 0) /* B2 */
+			return false;
+		b->p[b->n++] = p;
 	}
-	b->n = n;
-	return !r->err && parties <= BARRIER_PARTIES_MAX;
+	return true;
 }
 
 static void
@@ -399,12 +403,14 @@ barriers_check(const struct barriers *bs)
 {
 	struct barriers *w = (struct barriers *)(uintptr_t)bs;
 	struct barrier *b;
-	unsigned n = 0;
+	unsigned i, n = 0;
 
 	svc_check(&bs->svc);
 	RB_FOREACH(b, barrier_tree, &w->tree) {
 		ASSERT(b->n > 0 && b->n < b->parties);	   /* B1 */
 		ASSERT(b->parties <= BARRIER_PARTIES_MAX); /* B3 */
+		for (i = 0; i < b->n; i++)
+			ASSERT(party_index(b, &b->p[i].who) == (int)i); /* B2 */
 		n++;
 	}
 	ASSERT(n == bs->n && n <= BARRIERS_MAX); /* B3 */

@@ -488,8 +488,9 @@ load_snapshot(struct levels *lv, const struct note *note, struct bus *bus)
 	n = rbuf_count(&r, LEVEL_REGS_MAX);
 	for (i = 0; i < n && !r.err; i++)
 		r.err = !get_reg(lv, &r);
+	/* A step ends with its last registration, so somebody is still at it. */
 	if (!rbuf_done(&r) || step < LEVEL_STOP || step > LEVEL_FINISH ||
-	    lv->level > LEVEL_MAX) {
+	    lv->level > LEVEL_MAX || (step != LEVEL_FINISH && through(lv))) {
 		bus_note(bus, NOTE_DIE, why, sizeof(why));
 		return;
 	}

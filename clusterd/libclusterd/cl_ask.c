@@ -90,6 +90,9 @@ answer(const struct cl_ask *a, const struct msg *m)
 	}
 	if (a->kv != NULL)
 		a->kv(a->arg, error, why, some ? &e : NULL);
+	else if (a->done != NULL)
+		/* Not about the set: the answer to something else. */
+		a->done(a->arg, EPROTO, "the answer is one of another kind");
 }
 
 bool

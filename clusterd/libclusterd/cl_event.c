@@ -129,7 +129,7 @@ refused(struct cl *cl, const struct msg *m)
 	if (s == NULL)
 		return false;
 	error = cl_result(m, why, sizeof(why));
-	if (error == EPROTO)
+	if (error == 0 || error == EPROTO)
 		return true;
 	ops = s->ops;
 	arg = s->arg;

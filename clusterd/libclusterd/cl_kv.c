@@ -181,7 +181,7 @@ refused(struct cl *cl, const struct msg *m)
 	if (wt == NULL)
 		return false;
 	error = cl_result(m, why, sizeof(why));
-	if (error == EPROTO)
+	if (error == 0 || error == EPROTO)
 		return true;
 	ops = wt->ops;
 	arg = wt->arg;

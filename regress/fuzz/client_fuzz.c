@@ -11,11 +11,12 @@
  *	1	client arg & 7 goes
  *	2	nothing: length is milliseconds that pass
  *	3	a message of any type: u32 type, then its bytes
- *	4-7	a message of client arg & 7: type M_HELLO + arg >> 3
+ *	4-7	a message of client arg & 7: type M_HELLO + (arg >> 3) +
+ *		32 * (op & 3)
  *
- * Without the rights of an administrator nobody is fenced and no node leaves;
- * without those of root nothing is mounted.  All members hold the same state
- * afterwards.
+ * Without the rights of an administrator nobody is fenced, no node leaves, and
+ * votes stay what they were; without those of root nothing is mounted.  All
+ * members hold the same state afterwards.
  */
 
 #include "fuzz.h"
@@ -76,11 +77,24 @@ one(struct rig *r, const struct rig_op *op, struct callers *c)
 			    op->len - 4);
 		break;
 	default:
-		rig_request(r, r->victim, *client, M_HELLO + (op->arg >> 3),
-		    op->data, op->len);
+		type = M_HELLO + (op->arg >> 3) + 32 * (op->op & 3u);
+		rig_request(r, r->victim, *client, type, op->data, op->len);
 		break;
 	}
 	rig_run(r, RIG_MS);
+}
+
+/* Has an administrator been at work? */
+static void
+nobody_ruled(const struct rig *r, unsigned scene)
+{
+	struct quorum_info q;
+
+	ASSERT(r->leaves == 0 && r->deaths == 0);
+	ASSERT(r->fences == 0 || (scene & RIG_THIRD_LOST) != 0);
+	quorum_get(r->node[r->victim]->quorum, &q);
+	ASSERT(!q.elect.set && q.elect.serial == 0);
+	ASSERT(q.rule != VOTE_OVERRIDE);
 }
 
 int
@@ -98,10 +112,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	while (rig_next(&in, &op))
 		one(r, &op, &c);
 	rig_run(r, 20 * RIG_MS);
-	if ((c.rights & RIGHT_ADMIN) == 0) {
-		ASSERT(r->leaves == 0 && r->deaths == 0);
-		ASSERT(r->fences == 0 || (scene & RIG_THIRD_LOST) != 0);
-	}
+	if ((c.rights & RIGHT_ADMIN) == 0)
+		nobody_ruled(r, scene);
 	ASSERT((c.rights & RIGHT_ROOT) != 0 || r->mounts == 0);
 	rig_replicas(r, r->victim, r->friend);
 	rig_run(r, 200 * RIG_MS);

@@ -2,22 +2,24 @@
 /* Copyright (c) 2026 The clusterd authors */
 
 /*
- * What stands in the total order: messages of fencing, lockspaces and groups,
- * and the snapshots of their state.
+ * What stands in the total order: messages of every service, and the snapshots
+ * of their state.
  *
- * Input: u8 scene (rig.h), then records.  op & 7, and what the bytes become:
+ * Input: u8 scene (rig.h), then records.  op & 15 is a service (bus.h), and
+ * what the bytes become is:
  *
- *	1 2 3	an ordered message of that service, delivered to the victim
- *		and to node 3, where it runs; arg & 3 says in whose name
- *	5 6 7	a snapshot of that service, loaded by the victim
- *	0 4	nothing: length is milliseconds that pass
+ *	with op & 16	a snapshot of it, loaded by the victim, if it has any
+ *	else		an ordered message of it, delivered to the victim and
+ *			to node 3, where it runs; arg & 3 says in whose name
+ *	no service	nothing: length is milliseconds that pass
  *
  * The order vouches for what is in a node's own name (it compares it with what
  * was sent), so no message is in theirs; the friend, in whose name most are,
  * gets none.
  *
  * All members see one sequence, so they must hold the same state after it,
- * whatever was in it.  A snapshot that is taken must be given again, byte for
+ * whatever was in it; unless it came while a view changed, for then nobody
+ * promised that it is on the same side of the change for both.  A snapshot that is taken must be given again, byte for
  * byte, after it was loaded once more.
  */
 
@@ -28,6 +30,9 @@
 #define QUIET	 (20 * RIG_MS) /* what was ordered by itself has come */
 #define THIRD	 3
 #define STRANGER 9
+/* Of op: */
+#define SVC_MASK 15
+#define OP_SNAP	 16
 
 /* Somebody who may be a member, may have been one, or never was. */
 static void
@@ -45,6 +50,20 @@ in_the_name(const struct rig *r, unsigned who, struct note *n)
 	}
 }
 
+/* Are those who are given the order at one place of it? */
+static bool
+in_step(const struct rig *r)
+{
+	struct node_view v, o;
+
+	if (r->node[THIRD] == NULL)
+		return true;
+	node_get_view(r->node[r->victim], &v);
+	node_get_view(r->node[THIRD], &o);
+	return v.synced && o.synced && v.epoch == o.epoch &&
+	    v.leader == o.leader;
+}
+
 static void
 ordered(struct rig *r, const struct rig_op *op, uint64_t seq)
 {
@@ -58,7 +77,7 @@ ordered(struct rig *r, const struct rig_op *op, uint64_t seq)
 		if (r->node[to[i]] == NULL)
 			continue;
 		n = rig_note(r, to[i], NOTE_ORDERED, op->data, op->len);
-		n->service = (enum service)(op->op & 3);
+		n->service = (enum service)(op->op & SVC_MASK);
 		n->seq = seq;
 		in_the_name(r, op->arg & 3, n);
 		rig_route(r, to[i]);
@@ -104,17 +123,20 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	struct rig_op op;
 	struct rbuf in;
 	struct rig *r;
+	unsigned svc;
 
 	rbuf_init(&in, data, len);
 	r = rig_new(rbuf_u8(&in));
 	while (rig_next(&in, &op)) {
-		if ((op.op & 3) == 0)
+		svc = op.op & SVC_MASK;
+		if (svc == 0 || svc >= SVC_MAX) {
 			rig_run(r, MIN(op.len, TIME_MAX) * RIG_MS);
-		else if ((op.op & 4) == 0)
+		} else if ((op.op & OP_SNAP) == 0) {
+			same = same && in_step(r);
 			ordered(r, &op, ++seq);
-		else {
+		} else if ((SVC_SNAPS & 1u << svc) != 0) {
 			same = false;
-			snapshot(r, op.op & 3, &op);
+			snapshot(r, svc, &op);
 		}
 	}
 	rig_run(r, QUIET);

@@ -3,14 +3,15 @@
 
 /*
  * Messages of a member that has every right to speak, and speaks nonsense:
- * membership, order and locks (member_wire.c, order_wire.c, dlm_wire.c and
- * what is behind them).
+ * membership, order, locks and datagrams of clients (member_wire.c,
+ * order_wire.c, dlm_wire.c, dgram.c and what is behind them).
  *
- * Input: u8 scene (rig.h), then records.  op & 7, and what the bytes become:
+ * Input: u8 scene (rig.h), then records.  op & 7 is a channel (enum chan), and
+ * the bytes become:
  *
- *	1 2 3	a message of that channel (enum chan) from the friend
- *	5 6 7	the same from node 3, where it runs
- *	0 4	nothing: length is milliseconds that pass
+ *	with op & 8	a message of it from node 3, where it runs
+ *	else		the same from the friend
+ *	no channel	nothing: length is milliseconds that pass
  *
  * A liar may cost the cluster its view; no node may crash, break an
  * invariant, or answer without bound.
@@ -20,6 +21,9 @@
 #include "rig.h"
 
 #define TIME_MAX 2000 /* ms of one record */
+/* Of op: */
+#define CHAN_MASK 7
+#define OP_THIRD  8
 
 static void
 message(struct rig *r, uint16_t from, enum chan chan, const struct rig_op *op)
@@ -41,15 +45,17 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	struct rig_op op;
 	struct rbuf in;
 	struct rig *r;
+	unsigned chan;
 
 	rbuf_init(&in, data, len);
 	r = rig_new(rbuf_u8(&in));
 	while (rig_next(&in, &op)) {
-		if ((op.op & 3) == 0)
+		chan = op.op & CHAN_MASK;
+		if (chan == 0 || chan >= CHAN_MAX)
 			rig_run(r, MIN(op.len, TIME_MAX) * RIG_MS);
 		else
-			message(r, (op.op & 4) != 0 ? 3 : r->friend,
-			    (enum chan)(op.op & 3), &op);
+			message(r, (op.op & OP_THIRD) != 0 ? 3 : r->friend,
+			    (enum chan)chan, &op);
 	}
 	rig_run(r, 100 * RIG_MS);
 	rig_free(r);

@@ -14,6 +14,7 @@
 #define SETTLE_MAX   (5000 * RIG_MS)
 #define CLIENT_GROUP 1
 #define CLIENT_LOCK  2
+#define CLIENT_ALL   3
 
 const uint8_t rig_key[SEAL_KEY_LEN] = "the key of the fuzzed cluster..";
 
@@ -360,6 +361,39 @@ take_locks(struct rig *r, uint16_t id)
 	wbuf_free(&w);
 }
 
+/*
+ * The same client of each node: all share a group with a state, which the
+ * first has and the others wait for; each waits at a barrier, has something
+ * in the key-value set and on an event channel, and follows both.
+ */
+static void
+use_services(struct rig *r, uint16_t id)
+{
+	static const struct {
+		uint32_t type;
+		uint8_t len, data[32];
+	} asks[] = { { M_GROUP_JOIN, 8, "\0\0\0\2\0\1s\1" },
+		{ M_EVENT_SUBSCRIBE, 11, "\0\0\0\1\0\0\2ch" },
+		{ M_EVENT_PUBLISH, 14, "\1\0\2ch\0\1t\0\0\0\2ev" },
+		{ M_LEVEL_REGISTER, 9, "\0\0\0\1\2\0\2lv" },
+		{ M_BARRIER_ENTER, 5, "\0\4\0\1b" },
+		{ M_KV_WATCH, 8, "\0\0\0\1\0\0\1k" },
+		{ M_KV_PUT, 18, "\2\0\0\0\0\0\0\0\0\0\2k1\0\0\0\1v" },
+		{ M_DGRAM_OPEN, 1, "\7" } };
+	uint8_t ask[32];
+	unsigned i;
+
+	rig_client(r, id, CLIENT_ALL, RIGHT_USE);
+	for (i = 0; i < NITEMS(asks); i++) {
+		memcpy(ask, asks[i].data, sizeof(ask));
+		/* A key of its own for each. */
+		if (asks[i].type == M_KV_PUT)
+			ask[12] = (uint8_t)('0' + id);
+		rig_request(r, id, CLIENT_ALL, asks[i].type, ask, asks[i].len);
+	}
+	rig_run(r, 20 * RIG_MS);
+}
+
 static void
 each(struct rig *r, void (*fn)(struct rig *, uint16_t), unsigned scene,
     unsigned want)
@@ -396,6 +430,7 @@ rig_new_sniffed(unsigned scene,
 	each(r, join_group, scene, RIG_GROUPS);
 	each(r, join_space, scene, RIG_LOCKS);
 	each(r, take_locks, scene, RIG_LOCKS);
+	each(r, use_services, scene, RIG_SERVICES);
 	rig_run(r, 50 * RIG_MS);
 	if (scene & RIG_THIRD_LOST)
 		rig_kill(r, 3);

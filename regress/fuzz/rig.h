@@ -27,7 +27,8 @@ enum rig_scene {
 	RIG_THIRD = 0x02,	/* node 3 runs, too */
 	RIG_GROUPS = 0x04,	/* clients are in a group */
 	RIG_LOCKS = 0x08,	/* clients are in a lockspace and hold locks */
-	RIG_THIRD_LOST = 0x10	/* node 3 loses power at the end */
+	RIG_THIRD_LOST = 0x10,	/* node 3 loses power at the end */
+	RIG_SERVICES = 0x20	/* clients use all the other services */
 };
 
 struct rig_packet {

@@ -20,7 +20,8 @@
 #include "rig.h"
 
 #define SEED_MAX 4096
-#define PER_KIND 2 /* inputs of one kind of message in one scene */
+#define PER_KIND 2  /* inputs of one kind of message in one scene */
+#define RULER	 50 /* a client that may give commands */
 
 static const char *base;
 
@@ -102,7 +103,7 @@ static void
 message(struct tap *t, uint8_t chan, const uint8_t *data, size_t len)
 {
 	static unsigned no;
-	uint8_t op = t->from == 3 ? 4 + chan : chan;
+	uint8_t op = t->from == 3 ? 8 + chan : chan;
 	char kind[32];
 
 	if (!t->on || len == 0 || len > UINT16_MAX)
@@ -173,30 +174,73 @@ sniff(void *arg, const struct rig_packet *p)
 	frames(t, &r, &pre);
 }
 
-/* The clients of rig.c on a node do what they have not done yet. */
+/* What busy() has the clients of rig.c do. */
+static const struct {
+	uint64_t client;
+	uint32_t type;
+	uint8_t len, data[40];
+} uses[] = { { 2, M_CONVERT, 14, { 0, 0, 0, 1, 0, 0, 0, 1, 5, 0, 0, 0, 4, 0 } },
+	{ 2, M_LOCK, 22,
+	    { 0, 0, 0, 1, 0, 0, 0, 9, 5, 0, 0, 0, 0, 0, 0, 0, 5, 'o', 't', 'h',
+		'e', 'r' } },
+	{ 2, M_CANCEL, 8, { 0, 0, 0, 1, 0, 0, 0, 1 } },
+	{ 2, M_UNLOCK, 13, { 0, 0, 0, 1, 0, 0, 0, 2 } },
+	{ 1, M_GROUP_SEND, 10, { 0, 0, 0, 1, 0, 0, 0, 2, 'h', 'i' } },
+	{ 2, M_LS_LEAVE, 4, { 0, 0, 0, 1 } },
+	{ 1, M_GROUP_LEAVE, 4, { 0, 0, 0, 1 } },
+	/* The first piece for node 2, then the last one. */
+	{ 3, M_GROUP_GIVE, 25,
+	    "\0\0\0\2\0\2\0\0\0\0\0\0\0\3"
+	    "\0\0\0\1\0\0\0\0\2ab" },
+	{ 3, M_GROUP_GIVE, 25,
+	    "\0\0\0\2\0\2\0\0\0\0\0\0\0\3"
+	    "\0\0\0\1\1\0\0\0\2cd" },
+	{ 3, M_GROUP_SEND, 11, "\0\0\0\2\0\0\0\2hi\1" },
+	{ 3, M_EVENT_PUBLISH, 13, "\0\0\2ch\0\1u\0\0\0\1e" },
+	{ 3, M_LEVEL_DONE, 13, "\0\0\0\1\0\0\0\0\0\0\0\2\1" },
+	{ 3, M_GROUP_JOIN, 8, "\0\0\0\3\0\1t\1" },
+	{ 3, M_LEVEL_REGISTER, 9, "\0\0\0\2\1\0\2lv" },
+	{ 3, M_LEVEL_UNREGISTER, 4, "\0\0\0\1" },
+	{ 3, M_BARRIER_ENTER, 5, "\0\1\0\1c" },
+	{ 3, M_BARRIER_LEAVE, 3, "\0\1b" }, { 3, M_KV_GET, 5, "\0\0\2k1" },
+	{ 3, M_KV_PUT, 17, "\1\0\0\0\0\0\0\0\0\0\1z\0\0\0\1v" },
+	{ 3, M_KV_DELETE, 12, "\0\0\0\0\0\0\0\0\0\0\1z" },
+	{ 3, M_DGRAM_SEND, 9, "\0\0\7\0\0\0\2hi" },
+	{ 3, M_DGRAM_SEND, 9, "\0\0\10\0\0\0\2hi" } };
+
+/*
+ * The clients of rig.c on a node do what they have not done yet; where they
+ * use services, an administrator has orders, too.
+ */
 static void
-busy(struct rig *r, uint16_t id)
+busy(struct rig *r, uint16_t id, unsigned scene)
 {
 	static const struct {
-		uint64_t client;
-		uint32_t type;
-		uint8_t len, data[32];
-	} asks[] = { { 2, M_CONVERT, 14,
-			 { 0, 0, 0, 1, 0, 0, 0, 1, 5, 0, 0, 0, 4, 0 } },
-		{ 2, M_LOCK, 22,
-		    { 0, 0, 0, 1, 0, 0, 0, 9, 5, 0, 0, 0, 0, 0, 0, 0, 5, 'o',
-			't', 'h', 'e', 'r' } },
-		{ 2, M_CANCEL, 8, { 0, 0, 0, 1, 0, 0, 0, 1 } },
-		{ 2, M_UNLOCK, 13, { 0, 0, 0, 1, 0, 0, 0, 2 } },
-		{ 1, M_GROUP_SEND, 10, { 0, 0, 0, 1, 0, 0, 0, 2, 'h', 'i' } },
-		{ 2, M_LS_LEAVE, 4, { 0, 0, 0, 1 } },
-		{ 1, M_GROUP_LEAVE, 4, { 0, 0, 0, 1 } } };
+		const char *cmd, *arg;
+	} orders[] = { { "quorum-expected", "3" },
+		{ "quorum-votes", "node3 2" }, { "quorum-reset", "" } };
+	struct event gone = { .type = EV_CLIENT_CLOSE, .client = 3 };
+	struct wbuf w;
 	unsigned i;
 
-	for (i = 0; i < NITEMS(asks); i++) {
-		rig_request(r, id, asks[i].client, asks[i].type, asks[i].data,
-		    asks[i].len);
+	for (i = 0; i < NITEMS(uses); i++) {
+		rig_request(r, id, uses[i].client, uses[i].type, uses[i].data,
+		    uses[i].len);
 		rig_run(r, 20 * RIG_MS);
+	}
+	/* Who has ordered anything goes in the order, too. */
+	rig_step(r, id, &gone);
+	rig_run(r, 20 * RIG_MS);
+	if ((scene & RIG_SERVICES) == 0)
+		return;
+	rig_client(r, id, RULER, RIGHT_ADMIN);
+	for (i = 0; i < NITEMS(orders); i++) {
+		wbuf_init(&w, 64);
+		wbuf_str(&w, orders[i].cmd);
+		wbuf_str(&w, orders[i].arg);
+		rig_request(r, id, RULER, M_COMMAND, w.data, w.len);
+		wbuf_free(&w);
+		rig_run(r, 200 * RIG_MS);
 	}
 }
 
@@ -211,7 +255,7 @@ snapshots(const struct tap *t, struct rig *r)
 			continue;
 		wbuf_init(&w, 1 << 20);
 		rig_snapshot(r, r->victim, (enum service)svc, &w);
-		save_op(t, "ordered", "snap", svc, (uint8_t)(4 + svc), w.data,
+		save_op(t, "ordered", "snap", svc, (uint8_t)(16 + svc), w.data,
 		    w.len);
 		wbuf_free(&w);
 	}
@@ -238,8 +282,8 @@ scene(unsigned number, uint16_t from)
 	t.on = true;
 	rig_run(r, 100 * RIG_MS);
 	snapshots(&t, r);
-	busy(r, t.from);
-	busy(r, t.to);
+	busy(r, t.from, number);
+	busy(r, t.to, number);
 	rig_run(r, 3000 * RIG_MS);
 	rig_step(r, t.from, &stop);
 	rig_run(r, 2000 * RIG_MS);
@@ -250,40 +294,78 @@ scene(unsigned number, uint16_t from)
 	rig_free(r);
 }
 
+/* What clients() writes. */
+static const struct {
+	const char *name;
+	uint32_t type;
+	uint8_t len, data[40];
+} requests[] = { { "status", M_SHOW, 10, "\0\6status\0\0" },
+	{ "nodes", M_SHOW, 9, "\0\5nodes\0\0" },
+	{ "links", M_SHOW, 9, "\0\5links\0\0" },
+	{ "quorum", M_SHOW, 10, "\0\6quorum\0\0" },
+	{ "lockspaces", M_SHOW, 14, "\0\12lockspaces\0\0" },
+	{ "locks", M_SHOW, 11, "\0\5locks\0\2ls" },
+	{ "fence", M_SHOW, 9, "\0\5fence\0\0" },
+	{ "fs", M_SHOW, 6, "\0\2fs\0\0" },
+	{ "events", M_SHOW, 10, "\0\6events\0\0" },
+	{ "groups", M_SHOW, 10, "\0\6groups\0\0" },
+	{ "fence-node", M_COMMAND, 14, "\0\5fence\0\5node3" },
+	{ "confirm", M_COMMAND, 22, "\0\15fence-confirm\0\5node3" },
+	{ "leave", M_COMMAND, 19, "\0\12node-leave\0\5node1" },
+	{ "watch", M_WATCH_VIEWS, 0, "" },
+	{ "join", M_GROUP_JOIN, 7, "\0\0\0\1\0\1g" },
+	{ "send", M_GROUP_SEND, 10, "\0\0\0\1\0\0\0\2hi" },
+	{ "left", M_GROUP_LEAVE, 4, "\0\0\0\1" },
+	{ "ls", M_LS_JOIN, 9, "\0\0\0\1\40\0\2ls" },
+	{ "lock", M_LOCK, 21, "\0\0\0\1\0\0\0\1\5\0\0\0\10\0\0\0\4name" },
+	{ "convert", M_CONVERT, 14, "\0\0\0\1\0\0\0\1\3\0\0\0\4\0" },
+	{ "unlock", M_UNLOCK, 13, "\0\0\0\1\0\0\0\1\0\0\0\0\0" },
+	{ "cancel", M_CANCEL, 8, "\0\0\0\1\0\0\0\1" },
+	{ "lsleave", M_LS_LEAVE, 4, "\0\0\0\1" },
+	{ "mount", M_MOUNT, 14, "\0\0\0\7\0\2fs\0\4/mnt" },
+	{ "says", M_MOUNT_SAYS, 7, "\0\5hello" },
+	{ "channels", M_SHOW, 12, "\0\10channels\0\0" },
+	{ "levels", M_SHOW, 10, "\0\6levels\0\0" },
+	{ "barriers", M_SHOW, 12, "\0\10barriers\0\0" },
+	{ "kv", M_SHOW, 6, "\0\2kv\0\0" },
+	{ "ports", M_SHOW, 9, "\0\5ports\0\0" },
+	{ "expected", M_COMMAND, 20,
+	    "\0\17quorum-expected\0\1"
+	    "3" },
+	{ "votes", M_COMMAND, 23, "\0\14quorum-votes\0\7node3 2" },
+	{ "reset", M_COMMAND, 16, "\0\14quorum-reset\0\0" },
+	{ "unblock", M_COMMAND, 18, "\0\16quorum-unblock\0\0" },
+	{ "override", M_COMMAND, 19, "\0\17quorum-override\0\0" },
+	{ "joinstate", M_GROUP_JOIN, 8, "\0\0\0\2\0\1s\1" },
+	{ "give", M_GROUP_GIVE, 25,
+	    "\0\0\0\2\0\2\0\0\0\0\0\0\0\3\0\0\0\1\1\0\0\0\2ab" },
+	{ "safe", M_GROUP_SEND, 11, "\0\0\0\2\0\0\0\2hi\1" },
+	{ "subscribe", M_EVENT_SUBSCRIBE, 11, "\0\0\0\1\0\0\2ch\0\0" },
+	{ "publish", M_EVENT_PUBLISH, 13, "\1\0\2ch\0\1t\0\0\0\1e" },
+	{ "clear", M_EVENT_PUBLISH, 12, "\1\0\2ch\0\1t\0\0\0\0" },
+	{ "unsubscribe", M_EVENT_UNSUBSCRIBE, 4, "\0\0\0\1" },
+	{ "level", M_LEVEL_REGISTER, 9, "\0\0\0\1\2\0\2lv" },
+	{ "done", M_LEVEL_DONE, 13, "\0\0\0\1\0\0\0\0\0\0\0\2\1" },
+	{ "unregister", M_LEVEL_UNREGISTER, 4, "\0\0\0\1" },
+	{ "enter", M_BARRIER_ENTER, 5, "\0\2\0\1b" },
+	{ "exit", M_BARRIER_LEAVE, 3, "\0\1b" },
+	{ "kvwatch", M_KV_WATCH, 8, "\0\0\0\1\0\0\1k" },
+	{ "once", M_KV_WATCH, 8, "\0\0\0\2\1\0\1k" },
+	{ "put", M_KV_PUT, 18, "\2\0\0\0\0\0\0\0\0\0\2k1\0\0\0\1v" },
+	{ "create", M_KV_PUT, 18, "\1\0\0\0\0\0\0\0\0\0\2k9\0\0\0\1v" },
+	{ "get", M_KV_GET, 5, "\0\0\2k1" },
+	{ "getlocal", M_KV_GET, 5, "\1\0\2k1" },
+	{ "delete", M_KV_DELETE, 13, "\0\0\0\0\0\0\0\0\0\0\2k1" },
+	{ "unwatch", M_KV_UNWATCH, 4, "\0\0\0\1" },
+	{ "open", M_DGRAM_OPEN, 1, "\10" },
+	{ "dgram", M_DGRAM_SEND, 9, "\0\0\10\0\0\0\2hi" },
+	{ "dgramto", M_DGRAM_SEND, 9, "\0\1\7\0\0\0\2hi" },
+	{ "close", M_DGRAM_CLOSE, 1, "\10" } };
+
 /* One request of each kind, from a client that may do everything. */
 static void
 clients(void)
 {
-	static const struct {
-		const char *name;
-		uint32_t type;
-		uint8_t len, data[40];
-	} asks[] = { { "status", M_SHOW, 10, "\0\6status\0\0" },
-		{ "nodes", M_SHOW, 9, "\0\5nodes\0\0" },
-		{ "links", M_SHOW, 9, "\0\5links\0\0" },
-		{ "quorum", M_SHOW, 10, "\0\6quorum\0\0" },
-		{ "lockspaces", M_SHOW, 14, "\0\12lockspaces\0\0" },
-		{ "locks", M_SHOW, 11, "\0\5locks\0\2ls" },
-		{ "fence", M_SHOW, 9, "\0\5fence\0\0" },
-		{ "fs", M_SHOW, 6, "\0\2fs\0\0" },
-		{ "events", M_SHOW, 10, "\0\6events\0\0" },
-		{ "groups", M_SHOW, 10, "\0\6groups\0\0" },
-		{ "fence-node", M_COMMAND, 14, "\0\5fence\0\5node3" },
-		{ "confirm", M_COMMAND, 22, "\0\15fence-confirm\0\5node3" },
-		{ "leave", M_COMMAND, 19, "\0\12node-leave\0\5node1" },
-		{ "watch", M_WATCH_VIEWS, 0, "" },
-		{ "join", M_GROUP_JOIN, 7, "\0\0\0\1\0\1g" },
-		{ "send", M_GROUP_SEND, 10, "\0\0\0\1\0\0\0\2hi" },
-		{ "left", M_GROUP_LEAVE, 4, "\0\0\0\1" },
-		{ "ls", M_LS_JOIN, 9, "\0\0\0\1\40\0\2ls" },
-		{ "lock", M_LOCK, 21,
-		    "\0\0\0\1\0\0\0\1\5\0\0\0\10\0\0\0\4name" },
-		{ "convert", M_CONVERT, 14, "\0\0\0\1\0\0\0\1\3\0\0\0\4\0" },
-		{ "unlock", M_UNLOCK, 13, "\0\0\0\1\0\0\0\1\0\0\0\0\0" },
-		{ "cancel", M_CANCEL, 8, "\0\0\0\1\0\0\0\1" },
-		{ "lsleave", M_LS_LEAVE, 4, "\0\0\0\1" },
-		{ "mount", M_MOUNT, 14, "\0\0\0\7\0\2fs\0\4/mnt" },
-		{ "says", M_MOUNT_SAYS, 7, "\0\5hello" } };
 	struct wbuf w, all;
 	unsigned i;
 
@@ -291,15 +373,15 @@ clients(void)
 	wbuf_init(&all, SEED_MAX);
 	wbuf_u8(&all, RIG_THIRD);
 	rig_put(&all, 0, 0xf0, "", 0);
-	for (i = 0; i < NITEMS(asks); i++) {
+	for (i = 0; i < NITEMS(requests); i++) {
 		wbuf_reset(&w);
-		wbuf_u8(&w, RIG_LOCKS | RIG_GROUPS);
+		wbuf_u8(&w, RIG_LOCKS | RIG_GROUPS | RIG_SERVICES);
 		rig_put(&w, 0, 0xf0, "", 0);
-		rig_put(&w, 4, (uint8_t)((asks[i].type - M_HELLO) << 3),
-		    asks[i].data, asks[i].len);
-		save("client", asks[i].name, &w);
-		rig_put(&all, 4, (uint8_t)((asks[i].type - M_HELLO) << 3),
-		    asks[i].data, asks[i].len);
+		rig_put(&w, 4, (uint8_t)((requests[i].type - M_HELLO) << 3),
+		    requests[i].data, requests[i].len);
+		save("client", requests[i].name, &w);
+		rig_put(&all, 4, (uint8_t)((requests[i].type - M_HELLO) << 3),
+		    requests[i].data, requests[i].len);
 		rig_put(&all, 2, 0, "0123456789", 10);
 	}
 	rig_put(&all, 1, 0, "", 0);
@@ -358,7 +440,9 @@ state(void)
 	struct member_stored s = { .epoch = 20,
 		.prim_epoch = 17,
 		.prim_leader = 1,
-		.n = 2 };
+		.n = 2,
+		.whole = true,
+		.since = { 3, 1 } };
 	struct wbuf blob, slot, w;
 	unsigned i;
 
@@ -396,7 +480,9 @@ main(int argc, char *argv[])
 		RIG_GROUPS | RIG_LOCKS, RIG_VICTIM_LEADS | RIG_LOCKS,
 		RIG_THIRD | RIG_GROUPS | RIG_LOCKS,
 		RIG_THIRD_LOST | RIG_LOCKS | RIG_GROUPS,
-		RIG_THIRD_LOST | RIG_LOCKS | RIG_VICTIM_LEADS };
+		RIG_THIRD_LOST | RIG_LOCKS | RIG_VICTIM_LEADS, RIG_SERVICES,
+		RIG_SERVICES | RIG_VICTIM_LEADS | RIG_THIRD,
+		RIG_SERVICES | RIG_THIRD_LOST };
 	unsigned i;
 
 	if (argc < 2)
