@@ -6,7 +6,8 @@ set -eu
 packages="build-essential pkg-config clang clang-format libclang-rt-14-dev
 libyaml-dev libreadline-dev libblkid-dev libfuse3-dev fuse3 libevent-dev
 libsodium-dev libseccomp-dev libbsd-dev zlib1g-dev kyua libatf-dev atf-sh
-gfs2-utils user-mode-linux nftables mandoc iproute2 kmod util-linux procps jq socat"
+gfs2-utils user-mode-linux nftables mandoc iproute2 kmod util-linux procps jq socat
+spin"
 
 if [ "$(id -u)" -ne 0 ]; then
 	echo "deps: not root: nothing is installed, assuming all is there" >&2
