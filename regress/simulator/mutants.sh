@@ -59,7 +59,7 @@ while read -r number source seeds what; do
 	printf '%-6s %-13s %-26s %s  (%s)\n' "$number" "$source" \
 	    "${caught% *}" "${caught#* }" "$what"
 	# The shrinker proves itself on the first one that was caught.
-	if [ "$shrunk" = no ] && [ -x "$dir/sim-$number" ] &&
+	if [ "$shrunk" = no ] && [ "${seeds#[0-9]}" != "$seeds" ] &&
 	    [ "${caught#* }" != - ]; then
 		shrunk=yes
 		"$dir/sim-$number" -s "${caught#* }" -S >"$dir/shrunk" || exit 1
