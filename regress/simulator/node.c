@@ -266,6 +266,7 @@ act_on(struct sim *s, unsigned i, const struct action *act)
 			    "n%u ends itself although nothing is wrong: %.*s",
 			    s->nodes[i].id, (int)act->len,
 			    (const char *)act->data);
+		chk_view_over(s, i);
 		sim_trace(s, "n%u ends itself: %.*s", s->nodes[i].id,
 		    (int)act->len, (const char *)act->data);
 		off(s, i, sim_between(s, 20 * MS, 300 * MS));

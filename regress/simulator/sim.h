@@ -461,6 +461,7 @@ bool	 service_done(struct sim *, unsigned node, const struct sim_client *,
 void	 chk_view_init(struct sim *);
 void	 chk_view_free(struct sim *);
 void	 chk_view_step(struct sim *, unsigned node);
+void	 chk_view_over(struct sim *, unsigned node);
 bool	 chk_view_settled(const struct sim *);
 /* Do all survivors have a view without the dead one? */
 bool	 chk_view_without(const struct sim *);
