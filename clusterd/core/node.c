@@ -387,7 +387,8 @@ die(struct node *n, const struct note *note)
 	trace(n, text);
 	act = actions_add(n->bus.out, ACT_EVENT, text, strlen(text) + 1);
 	act->code = EVL_WARN;
-	actions_add(n->bus.out, ACT_DIE, note->data, note->len);
+	act = actions_add(n->bus.out, ACT_DIE, note->data, note->len);
+	act->life = note->inc;
 	n->state = NODE_DEAD;
 }
 

@@ -215,6 +215,8 @@ struct sim_node {
 	bool		 paused;
 	bool		 leaving;	/* it was asked to stop */
 	bool		 forgot;	/* its disk was lost, ever */
+	bool		 behind;	/* ... and its clock with it, until it is
+					   told what it was before */
 	uint64_t	 run_since;	/* true time of the last resume or start */
 	int64_t		 offset;	/* of its clock */
 	int		 ppm;		/* its clock's rate */
