@@ -31,7 +31,7 @@
  *
  * This file: datagrams in and out, time.  link_path.c: one link of one peer.
  * link_session.c: handshake, sessions and what they carry.  link_beat.c: what
- * a peer's beat process says.
+ * a peer's beat process says.  link_relay.c: the path over a third node.
  *
  * clusterd-protocol(7), sections 2.7 and 4.
  */
@@ -48,7 +48,7 @@ link_reject_name(enum link_reject r)
 {
 	static const char *const names[LR_MAX] = { "short", "version",
 		"cluster", "unknown-node", "self", "key", "replay",
-		"old-incarnation", "malformed", "configuration" };
+		"old-incarnation", "malformed", "configuration", "relay" };
 
 	return (unsigned)r < LR_MAX ? names[r] : "?";
 }
@@ -70,6 +70,7 @@ link_new(const struct conf *conf, uint16_t self, uint64_t inc,
 	l->cluster = wire_cluster(conf->cluster);
 	wbuf_init(&l->plain, WIRE_PLAIN_MAX);
 	wbuf_init(&l->out, WIRE_DATAGRAM_MAX);
+	wbuf_init(&l->outer, WIRE_PLAIN_MAX);
 	l->peers = calloc(CONF_NODES_MAX, sizeof(*l->peers));
 	if (l->peers == NULL) {
 		link_free(l);
@@ -106,6 +107,7 @@ link_free(struct link_layer *l)
 	memset(l->cluster_key, 0, sizeof(l->cluster_key));
 	wbuf_free(&l->plain);
 	wbuf_free(&l->out);
+	wbuf_free(&l->outer);
 	free(l);
 }
 
@@ -186,6 +188,7 @@ enter(struct link_layer *l, struct bus *bus)
 			while (l->peers[i].nonce == 0);
 			l->peers[i].seq = 1;
 			l->peers[i].beat_at = bus->now;
+			l->peers[i].two_way_at = bus->now;
 		}
 	}
 	from = MAX(l->deadline, l->last_step);
@@ -202,6 +205,8 @@ enter(struct link_layer *l, struct bus *bus)
 	l->late = MAX(l->late, d);
 	for (i = 0; i < l->npeers; i++) {
 		l->peers[i].fail_at += d;
+		l->peers[i].two_way_at += d;
+		l->peers[i].paths[LINK_RELAY].down_at += d;
 		for (j = 0; j < l->conf->nlinks; j++)
 			l->peers[i].paths[j].down_at += d;
 	}
@@ -253,6 +258,7 @@ peer_timer(struct link_layer *l, struct peer *p, struct bus *bus)
 	uint64_t hb = l->conf->heartbeat_us;
 
 	path_expire(l, p, bus);
+	relay_watch(l, p, bus);
 	if (p->up && p->fail_at <= bus->now)
 		peer_silent(l, p, bus);
 	/* On a busy machine an answer may be late, and nothing be lost. */
@@ -285,6 +291,8 @@ peer_deadline(const struct link_layer *l, const struct peer *p)
 	uint64_t t = p->beat_at;
 	unsigned i;
 
+	if (p->paths[LINK_RELAY].up)
+		t = MIN(t, p->paths[LINK_RELAY].down_at);
 	for (i = 0; i < l->conf->nlinks; i++)
 		if (p->paths[i].up)
 			t = MIN(t, p->paths[i].down_at);
@@ -328,7 +336,8 @@ link_begin(struct link_layer *l, const struct peer *p, uint64_t echo)
 }
 
 void
-link_send(struct link_layer *l, struct peer *p, unsigned link, struct bus *bus)
+link_seal(struct link_layer *l, struct peer *p, unsigned link,
+    const struct wbuf *plain)
 {
 	struct wire_header h = { .version = WIRE_VERSION,
 		.link = (uint8_t)link,
@@ -337,9 +346,8 @@ link_send(struct link_layer *l, struct peer *p, unsigned link, struct bus *bus)
 		.to = p->id,
 		.incarnation = l->inc };
 	uint8_t sealed[WIRE_PLAIN_MAX + WIRE_TAG_LEN];
-	struct action *act;
 
-	ASSERT(!l->plain.err);
+	ASSERT(!plain->err);
 	h.counter = ++p->counter; /* L2 */
 #if MUTANT == 103
 	if (p->counter % 64 == 0)
@@ -347,10 +355,22 @@ link_send(struct link_layer *l, struct peer *p, unsigned link, struct bus *bus)
 #endif
 	wbuf_reset(&l->out);
 	wire_put_header(&l->out, &h);
-	seal_box(&l->key, h.to, h.counter, l->out.data, l->out.len,
-	    l->plain.data, l->plain.len, sealed);
-	wbuf_bytes(&l->out, sealed, l->plain.len + WIRE_TAG_LEN);
+	seal_box(&l->key, h.to, h.counter, l->out.data, l->out.len, plain->data,
+	    plain->len, sealed);
+	wbuf_bytes(&l->out, sealed, plain->len + WIRE_TAG_LEN);
 	ASSERT(!l->out.err);
+}
+
+void
+link_send(struct link_layer *l, struct peer *p, unsigned link, struct bus *bus)
+{
+	struct action *act;
+
+	if (link == LINK_RELAY) {
+		relay_send(l, p, bus);
+		return;
+	}
+	link_seal(l, p, link, &l->plain);
 	act = actions_add(bus->out, ACT_SEND, l->out.data, l->out.len);
 	act->node = p->id;
 	act->link = link;
@@ -462,13 +482,66 @@ credible(uint64_t at, uint64_t now)
 	return at;
 }
 
+/* A datagram of an engine, for us, that came this way. */
+static void
+engine_datagram(struct link_layer *l, struct peer *p,
+    const struct wire_header *h, unsigned link, const uint8_t *data, size_t len,
+    struct bus *bus)
+{
+	uint8_t plain[WIRE_PLAIN_MAX];
+	struct life *life;
+	struct rbuf r;
+
+	life = open_datagram(l, p, h, data, len, plain, bus);
+	if (life == NULL)
+		return;
+	if (link == LINK_RELAY && h->link != WIRE_LINK_RELAY) {
+		link_refuse(l, p, LR_RELAY, bus,
+		    "node %u: what node %u relays in its name refused, because "
+		    "it was not sent to be relayed",
+		    p->id, l->via);
+		return;
+	}
+	if (link != LINK_RELAY && h->link != link) {
+		link_refuse(l, p, LR_MALFORMED, bus,
+		    "node %u: its link %u arrives on our link %u: addresses or "
+		    "cables are crossed",
+		    p->id, h->link, link);
+		return;
+	}
+	rbuf_init(&r, plain, len - WIRE_HEADER_LEN - WIRE_TAG_LEN);
+	session_datagram(l, p, life, link, &r, bus);
+}
+
+void
+link_relayed(struct link_layer *l, uint16_t from, const uint8_t *data,
+    size_t len, struct bus *bus)
+{
+	struct wire_header h;
+	struct peer *p;
+	struct rbuf r;
+	bool ours;
+
+	rbuf_init(&r, data, len);
+	ours = wire_get_header(&r, &h);
+	p = check_header(l, &h, ours, LINK_RELAY, bus);
+	if (p == NULL)
+		return;
+	if (p->id != from || h.voice != WV_ENGINE) {
+		link_refuse(l, p, LR_RELAY, bus,
+		    "node %u: what node %u relays refused, because it is not "
+		    "of node %u",
+		    p->id, l->via, from);
+		return;
+	}
+	engine_datagram(l, p, &h, LINK_RELAY, data, len, bus);
+}
+
 void
 link_packet(struct link_layer *l, unsigned link, uint64_t at,
     const uint8_t *data, size_t len, struct bus *bus)
 {
-	uint8_t plain[WIRE_PLAIN_MAX];
 	struct wire_header h;
-	struct life *life;
 	struct peer *p;
 	struct rbuf r;
 	bool ours;
@@ -494,18 +567,7 @@ link_packet(struct link_layer *l, unsigned link, uint64_t at,
 		link_beat(l, p, &h, link, data, len, bus);
 		return;
 	}
-	life = open_datagram(l, p, &h, data, len, plain, bus);
-	if (life == NULL)
-		return;
-	if (h.link != link) {
-		link_refuse(l, p, LR_MALFORMED, bus,
-		    "node %u: its link %u arrives on our link %u: addresses or "
-		    "cables are crossed",
-		    p->id, h.link, link);
-		return;
-	}
-	rbuf_init(&r, plain, len - WIRE_HEADER_LEN - WIRE_TAG_LEN);
-	session_datagram(l, p, life, link, &r, bus);
+	engine_datagram(l, p, &h, link, data, len, bus);
 }
 
 /* ---- the rest of the contract ------------------------------------------ */

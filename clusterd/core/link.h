@@ -43,6 +43,8 @@ struct link_info {
 void	 link_get(const struct link_layer *, uint16_t node, unsigned link,
 	    struct link_info *);
 bool	 link_session(const struct link_layer *, uint16_t node, uint64_t *inc);
+/* The node that relays for us and this one; 0: a link of our own carries. */
+uint16_t link_relay(const struct link_layer *, uint16_t node);
 /* Its engine does not run, says its beat process. */
 bool	 link_stalled(const struct link_layer *, uint16_t node);
 /* The longest queue towards a peer, bytes. */
@@ -50,7 +52,8 @@ size_t	 link_queued(const struct link_layer *);
 /* Datagrams refused, by reason; names by link_reject_name(). */
 enum link_reject {
 	LR_SHORT = 0, LR_VERSION, LR_CLUSTER, LR_UNKNOWN_NODE, LR_SELF,
-	LR_KEY, LR_REPLAY, LR_OLD_INCARNATION, LR_MALFORMED, LR_CONF, LR_MAX
+	LR_KEY, LR_REPLAY, LR_OLD_INCARNATION, LR_MALFORMED, LR_CONF,
+	LR_RELAY, LR_MAX
 };
 const char *link_reject_name(enum link_reject);
 uint64_t link_rejects(const struct link_layer *, uint16_t node_or_0,

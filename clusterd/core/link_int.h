@@ -14,6 +14,7 @@
 
 #define LINK_MISSED_BEATS 4	/* until a link counts as down */
 #define LINK_LOSSY	655	/* in 1/65536: data may go over two links */
+#define LINK_RELAY	CONF_LINKS_MAX	/* the path over a third node */
 #define LINK_QUIET_US	UINT64_C(20000)	/* an answer was due by then */
 
 /* One link to one peer. */
@@ -54,13 +55,20 @@ struct peer {
 	uint32_t	 seq;		/* our sessions with it, counted */
 	uint64_t	 nonce;		/* of the present one, or the next */
 	uint64_t	 counter;	/* last used towards this node */
-	struct path	 paths[CONF_LINKS_MAX];
+	struct path	 paths[CONF_LINKS_MAX + 1];	/* last: LINK_RELAY */
 	uint64_t	 beat_at;
 	uint64_t	 fail_at;	/* silence until then ends the session */
 	bool		 stalled;	/* only its beat process is heard */
 	uint64_t	 last_heard;	/* us, when it came */
 	uint64_t	 reply_at;	/* earliest next answer to a HELLO */
 	uint64_t	 double_until;	/* data goes over two links */
+	/* link_relay.c */
+	uint64_t	 two_way_at;	/* us; a link last worked both ways */
+	uint16_t	 relay;		/* who passes on for us; 0: none */
+	uint16_t	 told_relay;	/* as events told; 0: none */
+	unsigned	 relay_try;	/* index of the next one to be asked */
+	uint64_t	 relay_since;	/* what it had us pass on since then */
+	unsigned	 relay_count;
 	struct stream	*stream;
 	uint64_t	 rejects[LR_MAX];
 	uint64_t	 told_at[LR_MAX];	/* last event about it; 0: never */
@@ -85,6 +93,8 @@ struct link_layer {
 	uint64_t	 rejects[LR_MAX];	/* of unknown senders */
 	uint64_t	 told_at[LR_MAX];
 	struct wbuf	 plain, out;	/* the datagram being written */
+	struct wbuf	 outer;		/* the same, around a relayed one */
+	uint16_t	 via;		/* relayed the datagram at hand; or 0 */
 };
 
 struct peer *link_peer(const struct link_layer *, uint16_t node);
@@ -96,6 +106,13 @@ void	 link_refuse(struct link_layer *, struct peer *, enum link_reject,
 void	 link_begin(struct link_layer *, const struct peer *, uint64_t echo);
 void	 link_send(struct link_layer *, struct peer *, unsigned link,
 	    struct bus *);
+
+/* Seals the plain bytes into l->out, for this link. */
+void	 link_seal(struct link_layer *, struct peer *, unsigned link,
+	    const struct wbuf *plain);
+/* A datagram of this node, which l->via has passed on to us. */
+void	 link_relayed(struct link_layer *, uint16_t from, const uint8_t *,
+	    size_t len, struct bus *);
 
 /*
  * The moment from which silence is counted, when something came at `at`: time
@@ -130,7 +147,30 @@ int	 path_second(const struct link_layer *, const struct peer *);
 void	 link_beat(struct link_layer *, struct peer *, const struct wire_header *,
 	    unsigned link, const uint8_t *, size_t len, struct bus *);
 
+/* link_relay.c */
+/* No link works both ways: a third node has to help. */
+bool	 relay_wanted(const struct link_layer *, const struct peer *,
+	    uint64_t now);
+/* Was it heard on this link within two beats? */
+bool	 relay_recent(const struct link_layer *, const struct peer *,
+	    unsigned link, uint64_t now);
+/* What l->plain holds goes to the peer over p->relay. */
+void	 relay_send(struct link_layer *, struct peer *, struct bus *);
+void	 relay_frame(struct link_layer *, struct peer *, enum wire_frame,
+	    uint16_t node, const uint8_t *, size_t len, struct bus *);
+/* The beat that goes beside those on the links. */
+void	 relay_beat(struct link_layer *, struct peer *, struct bus *);
+/* Something authentic of the peer came over l->via. */
+void	 relay_heard(struct link_layer *, struct peer *, struct bus *);
+/* Tells when it begins and ends. */
+void	 relay_watch(struct link_layer *, struct peer *, struct bus *);
+/* WF_RELAY and WF_RELAYED in a proven datagram.  False: malformed. */
+bool	 relay_take(struct link_layer *, struct peer *, unsigned link,
+	    uint8_t type, struct rbuf *, struct bus *);
+
 /* link_session.c */
+void	 session_beat_link(struct link_layer *, struct peer *, unsigned link,
+	    struct bus *);
 void	 session_datagram(struct link_layer *, struct peer *, struct life *,
 	    unsigned link, struct rbuf *, struct bus *);
 /* Ends it, with the reason; a new one may follow. */

@@ -28,11 +28,15 @@ path_heard(struct link_layer *l, struct peer *p, unsigned link, struct bus *bus)
 {
 	struct path *path = &p->paths[link];
 
+	if (link == LINK_RELAY)
+		relay_heard(l, p, bus);
 	path->last_heard = MAX(path->last_heard, l->at);
 	path->down_at = MAX(path->down_at, link_counts(l, l->at) + patience(l));
 	if (path->up)
 		return;
 	path->up = true;
+	if (link == LINK_RELAY)
+		return; /* relay_watch tells */
 	if (path->lost_since != 0)
 		bus_event(bus, EVK_LINK, EVL_INFO,
 		    "node %u: link %u up again, because it is heard after "
@@ -51,6 +55,11 @@ path_expire(struct link_layer *l, struct peer *p, struct bus *bus)
 	struct path *path;
 	unsigned i;
 
+	path = &p->paths[LINK_RELAY];
+	if (path->up && path->down_at <= bus->now) {
+		path->up = false;
+		path->rtt = 0;
+	}
 	for (i = 0; i < l->conf->nlinks; i++) {
 		path = &p->paths[i];
 		if (!path->up || path->down_at > bus->now)
@@ -115,10 +124,12 @@ path_put_beat(struct link_layer *l, struct peer *p, unsigned link, uint64_t now)
 	struct wire_beat b = { .seq = ++path->sent_seq,
 		.sent = now,
 		.life = p->cur.inc };
+	bool doubt = relay_wanted(l, p, now);
 	unsigned i;
 
+	/* Who may need a relay tells early what it misses. */
 	for (i = 0; i < l->conf->nlinks; i++)
-		if (p->paths[i].up)
+		if (p->paths[i].up && (!doubt || relay_recent(l, p, i, now)))
 			b.heard |= (uint8_t)(1U << i);
 	/* An echo that is older than a minute says nothing any more. */
 	if (path->echo != 0 && now - path->echo_came < 60000000) {
@@ -136,6 +147,8 @@ path_best(const struct link_layer *l, const struct peer *p)
 	for (i = 0; i < l->conf->nlinks; i++)
 		if (p->paths[i].up && p->paths[i].heard_there)
 			return i;
+	if (p->paths[LINK_RELAY].up && p->relay != 0)
+		return LINK_RELAY;
 	/* No path works both ways: the one we hear is the better guess. */
 	for (i = 0; i < l->conf->nlinks; i++)
 		if (p->paths[i].up)

@@ -87,21 +87,28 @@ send_hello(struct link_layer *l, struct peer *p, const struct life *life,
 }
 
 void
+session_beat_link(struct link_layer *l, struct peer *p, unsigned link,
+    struct bus *bus)
+{
+	/* While it proves itself, the newer life is who we speak to. */
+	if (p->cand.nonce != 0)
+		send_hello(l, p, &p->cand, link, bus);
+	if (p->up) {
+		link_begin(l, p, p->cur.nonce);
+		path_put_beat(l, p, link, bus->now);
+		link_send(l, p, link, bus);
+	} else if (p->cand.nonce == 0)
+		send_hello(l, p, &p->cur, link, bus);
+}
+
+void
 session_beat(struct link_layer *l, struct peer *p, struct bus *bus)
 {
 	unsigned i;
 
-	for (i = 0; i < l->conf->nlinks; i++) {
-		/* While it proves itself, the newer life is who we speak to. */
-		if (p->cand.nonce != 0)
-			send_hello(l, p, &p->cand, i, bus);
-		if (p->up) {
-			link_begin(l, p, p->cur.nonce);
-			path_put_beat(l, p, i, bus->now);
-			link_send(l, p, i, bus);
-		} else if (p->cand.nonce == 0)
-			send_hello(l, p, &p->cur, i, bus);
-	}
+	for (i = 0; i < l->conf->nlinks; i++)
+		session_beat_link(l, p, i, bus);
+	relay_beat(l, p, bus);
 }
 
 static void
@@ -143,7 +150,7 @@ promote(struct peer *p, struct bus *bus)
 	seal_forget(&p->cur.beat_key);
 	p->cur = p->cand;
 	memset(&p->cand, 0, sizeof(p->cand));
-	for (i = 0; i < CONF_LINKS_MAX; i++) {
+	for (i = 0; i <= LINK_RELAY; i++) {
 		p->paths[i].seen_seq = 0;
 		p->paths[i].echo = 0;
 	}
@@ -231,7 +238,7 @@ deliver(struct link_layer *l, struct peer *p, struct bus *bus)
 
 /* A frame of the standing session.  False: malformed, or the session ended. */
 static bool
-session_frame(struct link_layer *l, struct peer *p, uint8_t type,
+session_frame(struct link_layer *l, struct peer *p, unsigned link, uint8_t type,
     struct rbuf *body, struct bus *bus)
 {
 	struct wire_data d;
@@ -259,6 +266,9 @@ session_frame(struct link_layer *l, struct peer *p, uint8_t type,
 		p->cur.bye = true;
 		session_drop(l, p, "", bus);
 		return false;
+	case WF_RELAY:
+	case WF_RELAYED:
+		return relay_take(l, p, link, type, body, bus);
 	default:
 		return true; /* a later version's; skipped by rule */
 	}
@@ -314,7 +324,7 @@ frames(struct link_layer *l, struct peer *p, struct life *life, bool proven,
 			    path_doubtful(l, p, bus->now, LINK_QUIET_US))
 				p->double_until =
 				    bus->now + 2 * l->conf->heartbeat_us;
-			ok = session_frame(l, p, type, &body, bus);
+			ok = session_frame(l, p, link, type, &body, bus);
 			if (!p->up)
 				return;
 		}
@@ -407,9 +417,16 @@ send_data(struct link_layer *l, struct peer *p, struct bus *bus)
 }
 
 static bool
-room_for(const struct link_layer *l, size_t body)
+room_for(const struct link_layer *l, const struct peer *p, size_t body)
 {
-	return l->plain.len + WIRE_FRAME_LEN + body <= WIRE_PLAIN_MAX;
+	size_t most = WIRE_PLAIN_MAX;
+
+	if (path_best(l, p) == LINK_RELAY)
+		most = WIRE_RELAY_PLAIN_MAX;
+#if MUTANT == 110
+	most = WIRE_PLAIN_MAX;
+#endif
+	return l->plain.len + WIRE_FRAME_LEN + body <= most;
 }
 
 void
@@ -419,7 +436,7 @@ session_flush(struct link_layer *l, struct peer *p, struct bus *bus)
 	bool open = false;
 
 	while (stream_pick(p->stream, bus->now, &d)) {
-		if (open && !room_for(l, 8 + d.len)) {
+		if (open && !room_for(l, p, 8 + d.len)) {
 			send_data(l, p, bus);
 			open = false;
 		}
@@ -429,11 +446,11 @@ session_flush(struct link_layer *l, struct peer *p, struct bus *bus)
 		wire_put_data(&l->plain, &d);
 		/* An acknowledgement that is owed rides along. */
 		if (stream_ack_at(p->stream) != UINT64_MAX &&
-		    room_for(l, 9 + WIRE_SACK_MAX))
+		    room_for(l, p, 9 + WIRE_SACK_MAX))
 			put_ack(l, p);
 	}
 	if (stream_ack_at(p->stream) <= bus->now) {
-		if (open && !room_for(l, 9 + WIRE_SACK_MAX)) {
+		if (open && !room_for(l, p, 9 + WIRE_SACK_MAX)) {
 			send_data(l, p, bus);
 			open = false;
 		}
@@ -458,5 +475,7 @@ session_bye(struct link_layer *l, struct peer *p, struct bus *bus)
 			link_begin(l, p, p->cur.nonce);
 			wire_put_bye(&l->plain);
 			link_send(l, p, i, bus);
+			if (i == 0 && path_best(l, p) == LINK_RELAY)
+				relay_send(l, p, bus);
 		}
 }

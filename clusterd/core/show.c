@@ -176,6 +176,30 @@ show_link(struct show *s, const struct conf_node *peer, unsigned l)
 	row_end(s);
 }
 
+/* Beside the links, none of which works: the path over a third node. */
+static void
+show_relay(struct show *s, const struct conf_node *peer)
+{
+	uint16_t by = link_relay(s->nd->link, peer->id);
+	char text[CONF_NAME_MAX + 16];
+
+	if (by == 0)
+		return;
+	snprintf(text, sizeof(text), "relay via %s", node_name(s->nd, by));
+	row_begin(s);
+	row_str(s, "peer", peer->name);
+	row_null(s, "link");
+	row_str(s, "address", text);
+	row_str(s, "state", "up");
+	row_null(s, "rtt_us");
+	row_null(s, "loss_permille");
+	row_null(s, "heard_us");
+	row_null(s, "flaps");
+	row_bool(s, "carries", true);
+	row_str(s, "rejected", "");
+	row_end(s);
+}
+
 static void
 show_links(struct show *s)
 {
@@ -188,6 +212,7 @@ show_links(struct show *s)
 			continue;
 		for (l = 0; l < conf->nlinks; l++)
 			show_link(s, &conf->nodes[i], l);
+		show_relay(s, &conf->nodes[i]);
 	}
 	rejects_text(s->nd, 0, rejects, sizeof(rejects));
 	if (rejects[0] == '\0')

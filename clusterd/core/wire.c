@@ -145,6 +145,15 @@ wire_put_dead(struct wbuf *w, const struct wire_dead *d)
 	wbuf_u32(w, d->number);
 }
 
+void
+wire_put_relay(struct wbuf *w, enum wire_frame type, const struct wire_relay *f)
+{
+	ASSERT(f->len <= WIRE_RELAY_MAX);
+	put_frame(w, type, 2 + f->len);
+	wbuf_u16(w, f->node);
+	wbuf_bytes(w, f->data, f->len);
+}
+
 bool
 wire_next(struct rbuf *r, uint8_t *type, struct rbuf *body)
 {
@@ -218,4 +227,14 @@ wire_get_dead(struct rbuf *r, struct wire_dead *d)
 	d->how = rbuf_u8(r);
 	d->number = rbuf_u32(r);
 	return !r->err;
+}
+
+bool
+wire_get_relay(struct rbuf *r, struct wire_relay *f)
+{
+	f->node = rbuf_u16(r);
+	f->len = rbuf_left(r);
+	f->data = rbuf_take(r, f->len);
+	return !r->err && f->len >= WIRE_HEADER_LEN + WIRE_TAG_LEN &&
+	    f->len <= WIRE_RELAY_MAX;
 }

@@ -33,6 +33,11 @@
 /* Plain bytes of one datagram: preamble and frames. */
 #define WIRE_PLAIN_MAX	(WIRE_DATAGRAM_MAX - WIRE_HEADER_LEN - WIRE_TAG_LEN)
 #define WIRE_SEGMENT_MAX 1024		/* bytes of the stream in one frame */
+/* A relayed datagram names this link, and fits into a datagram of the relay. */
+#define WIRE_LINK_RELAY	255
+#define WIRE_RELAY_MAX	(WIRE_PLAIN_MAX - WIRE_PREAMBLE_LEN - \
+			    WIRE_FRAME_LEN - 2)
+#define WIRE_RELAY_PLAIN_MAX (WIRE_RELAY_MAX - WIRE_HEADER_LEN - WIRE_TAG_LEN)
 #define WIRE_SACK_MAX	64		/* bytes of bitmap in an ACK frame */
 
 /* Whose words these are.  Each voice of an incarnation has a key of its own. */
@@ -54,7 +59,8 @@ struct wire_header {
 
 enum wire_frame {
 	WF_HELLO = 1, WF_BEAT, WF_DATA, WF_ACK, WF_BYE,
-	WF_STALL, WF_DEAD	/* WV_BEAT only */
+	WF_STALL, WF_DEAD,	/* WV_BEAT only */
+	WF_RELAY, WF_RELAYED
 };
 
 /*
@@ -114,6 +120,13 @@ struct wire_dead {
 	uint32_t	 number;
 };
 
+/* A sealed datagram, to be passed on to a node or passed on from it. */
+struct wire_relay {
+	uint16_t	 node;
+	const uint8_t	*data;
+	size_t		 len;
+};
+
 /* A tag that keeps clusters apart which share a network; no secret. */
 uint64_t wire_cluster(const char *name);
 /* Writes WIRE_HEADER_LEN bytes. */
@@ -130,6 +143,8 @@ void	 wire_put_ack(struct wbuf *, const struct wire_ack *);
 void	 wire_put_bye(struct wbuf *);
 void	 wire_put_stall(struct wbuf *, const struct wire_stall *);
 void	 wire_put_dead(struct wbuf *, const struct wire_dead *);
+void	 wire_put_relay(struct wbuf *, enum wire_frame,
+	    const struct wire_relay *);
 /*
  * The next frame: its type, and its body as a reader of its own.  False at
  * the end and on a malformed frame; then r->err tells them apart.
@@ -142,5 +157,6 @@ bool	 wire_get_data(struct rbuf *, struct wire_data *);
 bool	 wire_get_ack(struct rbuf *, struct wire_ack *);
 bool	 wire_get_stall(struct rbuf *, struct wire_stall *);
 bool	 wire_get_dead(struct rbuf *, struct wire_dead *);
+bool	 wire_get_relay(struct rbuf *, struct wire_relay *);
 
 #endif /* CORE_WIRE_H */

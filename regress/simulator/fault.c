@@ -18,7 +18,11 @@ static const struct named named[] = {
 	{ "quiet", { [F_CLIENT] = 1 } },
 	{ "crash", { [F_CRASH] = 3, [F_CLIENT] = 1 } },
 	{ "pause", { [F_PAUSE] = 2, [F_SHORT_PAUSE] = 3 } },
-	{ "split", { [F_PARTITION] = 2, [F_ISOLATE] = 2, [F_ONE_WAY] = 2 } },
+	{ "split",
+	    { [F_PARTITION] = 2,
+		[F_ISOLATE] = 2,
+		[F_ONE_WAY] = 2,
+		[F_PAIR] = 2 } },
 	{ "disk", { [F_DISK] = 3, [F_UNLUCKY] = 2, [F_CRASH] = 1 } },
 	{ "hostile", { [F_GARBAGE] = 4, [F_CRASH] = 1, [F_PARTITION] = 1 } },
 	{ "links",
@@ -41,6 +45,25 @@ draw_network(struct sim *s)
 	net->flip = sim_chance(s, 250) ? (unsigned)sim_between(s, 1, 20) : 0;
 	net->spike = sim_chance(s, 300) ? (unsigned)sim_between(s, 1, 20) : 0;
 	net->replay = sim_chance(s, 300);
+}
+
+/*
+ * In some worlds two nodes never reach each other again, or one of them not
+ * the other: what is promised of calm times holds over a third node as well.
+ */
+void
+fault_apart(struct sim *s)
+{
+	unsigned a, b;
+
+	if (s->n < 3 || s->seed % 3 != 0 || s->off[ST_PAIR])
+		return;
+	a = (unsigned)(s->seed / 12 % s->n);
+	b = (a + 1 + (unsigned)(s->seed / 24 % (s->n - 1))) % s->n;
+	s->net.apart[a][b] = true;
+	s->net.apart[b][a] = s->seed % 2 == 0;
+	sim_trace(s, "n%u does not reach n%u, for ever%s", s->nodes[a].id,
+	    s->nodes[b].id, s->net.apart[b][a] ? ", nor back" : "");
 }
 
 /* -x: conditions that hold for the whole run and are left out of it. */
@@ -77,11 +100,13 @@ profile_draw(struct sim *s)
 	p->op_every = sim_between(s, 2 * MS, 60 * MS);
 	p->commands =
 	    sim_chance(s, 300) ? (unsigned)sim_between(s, 10, 200) : 0;
-	for (i = 0; i < F_MAX; i++)
+	for (i = 0; i < F_PAIR; i++)
 		p->weight[i] =
 		    sim_chance(s, 500) ? (unsigned)sim_between(s, 1, 5) : 0;
 	p->ppm = sim_chance(s, 300) ? 10000 : 200;
 	p->stranger = sim_chance(s, 200);
+	/* Drawn by nothing else, so that the other draws stay. */
+	p->weight[F_PAIR] = s->seed % 4 == 1 ? 3 : 0;
 	leave_out(s);
 	for (k = 0; k < NITEMS(named); k++)
 		if (s->want_profile != NULL &&
@@ -225,6 +250,16 @@ network_faults(struct sim *s, enum fault what, unsigned a, unsigned b)
 		for (l = 0; l < SIM_LINKS; l++) {
 			cut(s, a, b, l, true);
 			until(s, F_ONE_WAY, a, b, l, len);
+		}
+		break;
+	case F_PAIR:
+		sim_trace(s, "n%u and n%u no longer reach each other",
+		    s->nodes[a].id, s->nodes[b].id);
+		for (l = 0; l < SIM_LINKS; l++) {
+			cut(s, a, b, l, true);
+			cut(s, b, a, l, true);
+			until(s, F_ONE_WAY, a, b, l, len);
+			until(s, F_ONE_WAY, b, a, l, len);
 		}
 		break;
 	case F_LINK:

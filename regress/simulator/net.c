@@ -79,7 +79,7 @@ net_send(struct sim *s, unsigned from, unsigned to, unsigned link,
 	}
 	if (net->replay)
 		record(s, to, link, data, len);
-	if (net->dir[from][to][link].cut)
+	if (net->dir[from][to][link].cut || net->apart[from][to])
 		return;
 	if (net->dir[from][to][link].mtu != 0 &&
 	    len > net->dir[from][to][link].mtu)

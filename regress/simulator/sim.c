@@ -470,6 +470,7 @@ advance(struct sim *s)
 		if (s->now < s->until)
 			return false;
 		net_heal(s);
+		fault_apart(s);
 		enter_phase(s, PH_SETTLE);
 		break;
 	case PH_SETTLE:

@@ -262,6 +262,8 @@ struct net {
 		uint64_t seen;		/* life of its receiver that had it; or 0 */
 	}		 record[128];
 	unsigned	 nrecord;
+	/* Does not heal: two nodes reach each other over others only. */
+	bool		 apart[SIM_NODES_MAX][SIM_NODES_MAX];
 	/* A late datagram, for forgers. */
 	uint8_t		 sample[1500];
 	size_t		 samplelen;
@@ -272,7 +274,7 @@ struct net {
 enum fault {
 	F_CRASH = 0, F_PAUSE, F_SHORT_PAUSE, F_PARTITION, F_ISOLATE,
 	F_ONE_WAY, F_LINK, F_LOSS, F_STOP, F_CLIENT, F_SLOW, F_MTU,
-	F_GARBAGE, F_UNLUCKY, F_DISK, F_MAX
+	F_GARBAGE, F_UNLUCKY, F_DISK, F_PAIR, F_MAX
 };
 
 /*
@@ -282,7 +284,7 @@ enum fault {
  */
 enum standing {
 	ST_LOSS = 1, ST_DUP, ST_FLIP, ST_SPIKE, ST_REPLAY, ST_FENCE,
-	ST_COMMANDS, ST_DRIFT, ST_STRANGER, ST_WAIT_FOR_ALL, ST_MAX
+	ST_COMMANDS, ST_DRIFT, ST_STRANGER, ST_WAIT_FOR_ALL, ST_PAIR, ST_MAX
 };
 
 #define FAULT_FIRST	20
@@ -396,6 +398,7 @@ void	 net_send(struct sim *, unsigned from, unsigned to, unsigned link,
 /* Somebody else sends: bytes that no node of ours may believe. */
 void	 net_forge(struct sim *, unsigned to, unsigned link, const uint8_t *,
 	    size_t);
+/* All but what stays apart. */
 void	 net_heal(struct sim *);
 void	 net_replay(struct sim *);
 void	 net_clear(struct sim *);
@@ -409,6 +412,8 @@ void	 profile_draw(struct sim *);
 void	 fault_next(struct sim *);
 void	 fault_happen(struct sim *);
 /* All links between one node and the others. */
+/* What the calm after the faults does not heal. */
+void	 fault_apart(struct sim *);
 void	 fault_isolate(struct sim *, unsigned);
 void	 fault_end(struct sim *, const struct sim_event *);
 
