@@ -56,7 +56,8 @@ fault_apart(struct sim *s)
 {
 	unsigned a, b;
 
-	if (s->n < 3 || s->seed % 3 != 0 || s->off[ST_PAIR])
+	/* One of the others may be off for good. */
+	if (s->n < 4 || s->seed % 3 != 0 || s->off[ST_PAIR])
 		return;
 	a = (unsigned)(s->seed / 12 % s->n);
 	b = (a + 1 + (unsigned)(s->seed / 24 % (s->n - 1))) % s->n;
