@@ -2,7 +2,7 @@
 # a line is added when its sources compile.
 
 BASE_SRCS := clusterd/buf.c clusterd/log.c
-CORE_SRCS := clusterd/buf.c
+CORE_SRCS := clusterd/buf.c clusterd/keyring.c
 CORE_SRCS += clusterd/conf.c clusterd/conf_check.c clusterd/conf_valid.c \
 	     clusterd/conf_print.c clusterd/conf_msg.c
 # What reads the file; needs -lyaml and libcore.a.
@@ -17,7 +17,7 @@ DAEMON_SRCS := clusterd/clusterd.c clusterd/parent.c clusterd/mounts.c \
 	       clusterd/sockets.c clusterd/store.c clusterd/conf_pipe.c \
 	       clusterd/proc.c clusterd/sandbox.c clusterd/engine.c \
 	       clusterd/net.c clusterd/control.c clusterd/beat.c \
-	       clusterd/beat_child.c $(LOOP_SRCS) clusterd/log.c
+	       clusterd/beat_child.c clusterd/keyfile.c $(LOOP_SRCS) clusterd/log.c
 
 include clusterd/core/core.mk
 include $(sort $(filter-out clusterd/core/core.mk,$(wildcard clusterd/*/*.mk)))

@@ -22,7 +22,7 @@ enum chan { CHAN_MEMBER = 1, CHAN_ORDER, CHAN_DLM, CHAN_CLIENT, CHAN_MAX };
 /* Users of the total order; the first byte of each ordered message. */
 enum service {
 	SVC_FENCE = 1, SVC_LSPACE, SVC_GROUP, SVC_EVENT, SVC_LEVEL,
-	SVC_BARRIER, SVC_KV, SVC_QUORUM, SVC_MAX
+	SVC_BARRIER, SVC_KV, SVC_QUORUM, SVC_KEYS, SVC_MAX
 };
 /* A bit for each that has a snapshot for joiners. */
 #define SVC_SNAPS (((1u << SVC_MAX) - 2) & ~(1u << SVC_QUORUM))
@@ -93,6 +93,8 @@ enum note_type {
 	NOTE_DIE,
 	/* quorum -> member: ref = const struct vote_wish, in the total order */
 	NOTE_VOTE_WISH,
+	/* keys -> link: ref = const struct keys_word */
+	NOTE_KEYS,
 	/* any -> event ring and log: code = enum ev_level, data = text;
 	   kind in msgtype (enum ev_kind) */
 	NOTE_EVENT
@@ -100,7 +102,7 @@ enum note_type {
 
 enum ev_kind {
 	EVK_NODE = 1, EVK_LINK, EVK_VIEW, EVK_QUORUM, EVK_FENCE,
-	EVK_LOCKSPACE, EVK_GROUP, EVK_FS, EVK_CLIENT, EVK_REJECT
+	EVK_LOCKSPACE, EVK_GROUP, EVK_FS, EVK_CLIENT, EVK_REJECT, EVK_KEY
 };
 
 /* Why a lost incarnation can do no more harm, best first. */

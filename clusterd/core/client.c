@@ -102,7 +102,7 @@ ev_kind_name(enum ev_kind kind)
 {
 	static const char *const names[] = { "?", "node", "link", "view",
 		"quorum", "fence", "lockspace", "group", "fs", "client",
-		"reject" };
+		"reject", "key" };
 
 	return (unsigned)kind < NITEMS(names) ? names[kind] : names[0];
 }

@@ -26,6 +26,7 @@ enum event_type {
 	EV_FENCE_DONE,	/* req, ok, verified, data = text */
 	EV_STORED,	/* the last ACT_STORE is durable */
 	EV_STOP,	/* leave cleanly, then ACT_STOPPED */
+	EV_KEYS_STORED,	/* ok, data = why not: about the last ACT_KEYS */
 	EV_FLUSH	/* nothing more follows: say what was put off */
 };
 
@@ -63,6 +64,9 @@ enum action_type {
 	ACT_CLIENT_SEND, /* client, msgtype, msgid, data */
 	ACT_CLIENT_CLOSE, /* client, data = reason */
 	ACT_STORE,	/* data: replace the durable state */
+	ACT_KEYS,	/* data (keyring.h): replace the key file, and give
+			   EV_KEYS_STORED; nothing is held back for it; one at
+			   a time */
 	ACT_FENCE_START, /* req, node, device, timeout_us */
 	ACT_FENCE_CANCEL, /* req */
 	ACT_EVENT,	/* data: a line for the log; code: enum ev_level */

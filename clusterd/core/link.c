@@ -55,7 +55,7 @@ link_reject_name(enum link_reject r)
 
 struct link_layer *
 link_new(const struct conf *conf, uint16_t self, uint64_t inc,
-    const uint8_t key[32])
+    const struct keyring *ring)
 {
 	struct link_layer *l = calloc(1, sizeof(*l));
 	unsigned i;
@@ -65,8 +65,7 @@ link_new(const struct conf *conf, uint16_t self, uint64_t inc,
 	l->conf = conf;
 	l->self = self;
 	l->inc = inc;
-	memcpy(l->cluster_key, key, sizeof(l->cluster_key));
-	seal_derive(&l->key, key, SEAL_ENGINE, self, inc);
+	ring_set(l, ring);
 	l->cluster = wire_cluster(conf->cluster);
 	wbuf_init(&l->plain, WIRE_PLAIN_MAX);
 	wbuf_init(&l->out, WIRE_DATAGRAM_MAX);
@@ -96,14 +95,13 @@ link_free(struct link_layer *l)
 	if (l == NULL)
 		return;
 	for (i = 0; i < l->npeers; i++) {
-		seal_forget(&l->peers[i].cur.key);
-		seal_forget(&l->peers[i].cand.key);
-		seal_forget(&l->peers[i].cur.beat_key);
+		ring_forget(&l->peers[i].cur);
+		ring_forget(&l->peers[i].cand);
 		stream_free(l->peers[i].stream);
 	}
 	free(l->peers);
-	seal_forget(&l->key);
-	memset(l->cluster_key, 0, sizeof(l->cluster_key));
+	keyring_forget(&l->ring);
+	explicit_bzero(l->own, sizeof(l->own));
 	wbuf_free(&l->plain);
 	wbuf_free(&l->out);
 	free(l);
@@ -330,7 +328,9 @@ link_begin(struct link_layer *l, const struct peer *p, uint64_t echo)
 void
 link_send(struct link_layer *l, struct peer *p, unsigned link, struct bus *bus)
 {
+	const struct seal_gen *key = ring_towards(l, p);
 	struct wire_header h = { .version = WIRE_VERSION,
+		.keyid = key->gen,
 		.link = (uint8_t)link,
 		.cluster = l->cluster,
 		.from = l->self,
@@ -347,7 +347,7 @@ link_send(struct link_layer *l, struct peer *p, unsigned link, struct bus *bus)
 #endif
 	wbuf_reset(&l->out);
 	wire_put_header(&l->out, &h);
-	seal_box(&l->key, h.to, h.counter, l->out.data, l->out.len,
+	seal_box(&key->key, h.to, h.counter, l->out.data, l->out.len,
 	    l->plain.data, l->plain.len, sealed);
 	wbuf_bytes(&l->out, sealed, l->plain.len + WIRE_TAG_LEN);
 	ASSERT(!l->out.err);
@@ -374,7 +374,6 @@ claimed_life(struct link_layer *l, struct peer *p, uint64_t inc,
 		return NULL;
 	memset(fresh, 0, sizeof(*fresh));
 	fresh->inc = inc;
-	seal_derive(&fresh->key, l->cluster_key, SEAL_ENGINE, p->id, inc);
 	return fresh;
 }
 
@@ -425,6 +424,7 @@ static struct life *
 open_datagram(struct link_layer *l, struct peer *p, const struct wire_header *h,
     const uint8_t *data, size_t len, uint8_t *plain, struct bus *bus)
 {
+	const struct seal_key *key;
 	struct life fresh, *life;
 
 	life = claimed_life(l, p, h->incarnation, &fresh);
@@ -436,13 +436,11 @@ open_datagram(struct link_layer *l, struct peer *p, const struct wire_header *h,
 		link_refuse(l, p, LR_REPLAY, bus, NULL);
 		return NULL;
 	}
-	if (h->keyid != 0 ||
-	    !seal_open(&life->key, h->to, h->counter, data, WIRE_HEADER_LEN,
+	key = ring_key(l, life->keys, SEAL_ENGINE, p->id, life->inc, h->keyid);
+	if (key == NULL ||
+	    !seal_open(key, h->to, h->counter, data, WIRE_HEADER_LEN,
 		data + WIRE_HEADER_LEN, len - WIRE_HEADER_LEN, plain)) {
-		link_refuse(l, p, LR_KEY, bus,
-		    "node %u: datagrams in its name refused, because they are "
-		    "not sealed with our cluster key",
-		    p->id);
+		ring_refuse(l, p, h->keyid, bus);
 		return NULL;
 	}
 	if (life == &fresh) {
@@ -450,6 +448,7 @@ open_datagram(struct link_layer *l, struct peer *p, const struct wire_header *h,
 		life = &p->cand;
 	}
 	seal_accept(&life->window, h->counter);
+	ring_heard(l, p, life, h, bus->now);
 	return life;
 }
 
@@ -517,6 +516,8 @@ link_note(struct link_layer *l, const struct note *n, struct bus *bus)
 	char why[96];
 
 	enter(l, bus);
+	if (n->type == NOTE_KEYS)
+		ring_word(l, n->ref);
 	if (p == NULL || !p->up || l->leaving)
 		return;
 	if (n->type == NOTE_PEER_RESET) {

@@ -11,17 +11,18 @@
 #define CORE_LINK_H
 
 #include "../conf.h"
+#include "../keyring.h"
 #include "bus.h"
 
 struct link_layer;
 
 struct link_layer *link_new(const struct conf *, uint16_t self, uint64_t inc,
-	    const uint8_t key[32]);
+	    const struct keyring *);
 void	 link_free(struct link_layer *);
 /* EV_PACKET; at as there. */
 void	 link_packet(struct link_layer *, unsigned link, uint64_t at,
 	    const uint8_t *, size_t len, struct bus *);
-/* NOTE_SEND, NOTE_PEER_RESET */
+/* NOTE_SEND, NOTE_PEER_RESET, NOTE_KEYS */
 void	 link_note(struct link_layer *, const struct note *, struct bus *);
 void	 link_timer(struct link_layer *, struct bus *);
 uint64_t link_deadline(const struct link_layer *);
@@ -47,6 +48,9 @@ bool	 link_session(const struct link_layer *, uint16_t node, uint64_t *inc);
 bool	 link_stalled(const struct link_layer *, uint16_t node);
 /* The longest queue towards a peer, bytes. */
 size_t	 link_queued(const struct link_layer *);
+/* When an engine that holds all our keys was heard last with another one than
+   is in use, us; 0: never since that changed. */
+uint64_t link_old_heard(const struct link_layer *);
 /* Datagrams refused, by reason; names by link_reject_name(). */
 enum link_reject {
 	LR_SHORT = 0, LR_VERSION, LR_CLUSTER, LR_UNKNOWN_NODE, LR_SELF,

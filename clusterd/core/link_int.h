@@ -6,6 +6,7 @@
 #ifndef CORE_LINK_INT_H
 #define CORE_LINK_INT_H
 
+#include "keys.h"
 #include "link.h"
 #include "rng.h"
 #include "seal.h"
@@ -34,14 +35,13 @@ struct path {
 /* An incarnation of a peer, as we know it. */
 struct life {
 	uint64_t	 inc;		/* 0: none */
-	struct seal_key	 key;
+	struct seal_gen	 keys[KEYRING_MAX];	/* derived when first needed */
+	uint8_t		 heard_gen;	/* of its newest datagram, if any */
 	struct seal_window window;
 	uint32_t	 seq;		/* newest of its sessions with us */
 	uint64_t	 nonce;		/* of that one, told by a good HELLO; or 0 */
 	bool		 bye;		/* it left: never again */
-	/* Its beat process: derived when first needed. */
-	bool		 has_beat;
-	struct seal_key	 beat_key;
+	struct seal_gen	 beat_keys[KEYRING_MAX];	/* of its beat process */
 	struct seal_window beat_window;
 };
 
@@ -54,6 +54,7 @@ struct peer {
 	uint32_t	 seq;		/* our sessions with it, counted */
 	uint64_t	 nonce;		/* of the present one, or the next */
 	uint64_t	 counter;	/* last used towards this node */
+	uint64_t	 holds_all;	/* this incarnation has our keys; or 0 */
 	struct path	 paths[CONF_LINKS_MAX];
 	uint64_t	 beat_at;
 	uint64_t	 fail_at;	/* silence until then ends the session */
@@ -70,8 +71,9 @@ struct link_layer {
 	const struct conf *conf;
 	uint16_t	 self;
 	uint64_t	 inc;
-	uint8_t		 cluster_key[32];
-	struct seal_key	 key;		/* ours */
+	struct keyring	 ring;
+	struct seal_gen	 own[KEYRING_MAX];	/* of ours, as in the ring */
+	uint64_t	 old_heard;	/* us; see link_old_heard() */
 	uint64_t	 cluster;	/* tag */
 	unsigned	 npeers;
 	struct peer	*peers;		/* in the order of the configuration */
@@ -125,6 +127,26 @@ unsigned path_best(const struct link_layer *, const struct peer *);
 bool	 path_doubtful(const struct link_layer *, const struct peer *,
 	    uint64_t now, uint64_t silence);
 int	 path_second(const struct link_layer *, const struct peer *);
+
+/* link_keys.c */
+/*
+ * The key that this life of a peer seals with in this generation, in one of
+ * its keys; NULL: we have no cluster key of it.
+ */
+const struct seal_key *ring_key(const struct link_layer *, struct seal_gen *,
+	    enum seal_use, uint16_t node, uint64_t inc, uint8_t gen);
+/* Which of ours the peer can open, spoken to as this life of it. */
+const struct seal_gen *ring_towards(const struct link_layer *,
+	    const struct peer *);
+/* A datagram of this life of the peer proved authentic. */
+void	 ring_heard(struct link_layer *, const struct peer *, struct life *,
+	    const struct wire_header *, uint64_t now);
+/* Refuses what did not open, and says what to do about it. */
+void	 ring_refuse(struct link_layer *, struct peer *, uint8_t gen,
+	    struct bus *);
+void	 ring_forget(struct life *);
+void	 ring_word(struct link_layer *, const struct keys_word *);
+void	 ring_set(struct link_layer *, const struct keyring *);
 
 /* link_beat.c: a datagram of the peer's beat process, header checked. */
 void	 link_beat(struct link_layer *, struct peer *, const struct wire_header *,

@@ -139,10 +139,9 @@ promote(struct peer *p, struct bus *bus)
 	}
 	p->up = false;
 	stream_reset(p->stream);
-	seal_forget(&p->cur.key);
-	seal_forget(&p->cur.beat_key);
+	ring_forget(&p->cur);
 	p->cur = p->cand;
-	memset(&p->cand, 0, sizeof(p->cand));
+	explicit_bzero(&p->cand, sizeof(p->cand));
 	for (i = 0; i < CONF_LINKS_MAX; i++) {
 		p->paths[i].seen_seq = 0;
 		p->paths[i].echo = 0;

@@ -36,6 +36,12 @@ used_by(const void *arg, uint16_t node, uint64_t inc)
 	return lspace_used_by(((const struct node *)arg)->lspace, node, inc);
 }
 
+static uint64_t
+old_heard(const void *arg)
+{
+	return link_old_heard(((const struct node *)arg)->link);
+}
+
 static bool
 make_modules(struct node *n, const struct node_config *nc)
 {
@@ -44,7 +50,7 @@ make_modules(struct node *n, const struct node_config *nc)
 	if (nc->stored == NULL ||
 	    !member_stored_decode(&stored, nc->stored, nc->storedlen))
 		memset(&stored, 0, sizeof(stored));
-	n->link = link_new(n->conf, n->self, n->inc, nc->key);
+	n->link = link_new(n->conf, n->self, n->inc, &nc->keys);
 	n->member = member_new(n->conf, n->self, n->inc, &stored);
 	n->order = order_new(n->self, n->inc);
 	n->quorum = quorum_new(n->conf, n->self);
@@ -55,14 +61,16 @@ make_modules(struct node *n, const struct node_config *nc)
 	n->levels = levels_new(n->self, n->inc);
 	n->barriers = barriers_new(n->self, n->inc);
 	n->kv = kv_new(n->self, n->inc);
+	n->keys = keys_new(n->conf, n->self, n->inc, &nc->keys, nc->secret,
+	    old_heard, n);
 	n->dgrams = dgrams_new(n->conf, n->self);
 	n->dlm = dlm_new(n->self, n->inc);
 	n->client = client_new(n->conf, n->self);
 	return n->link != NULL && n->member != NULL && n->order != NULL &&
 	    n->quorum != NULL && n->fencing != NULL && n->lspace != NULL &&
 	    n->group != NULL && n->evchan != NULL && n->levels != NULL &&
-	    n->barriers != NULL && n->kv != NULL && n->dgrams != NULL &&
-	    n->dlm != NULL && n->client != NULL;
+	    n->barriers != NULL && n->kv != NULL && n->keys != NULL &&
+	    n->dgrams != NULL && n->dlm != NULL && n->client != NULL;
 }
 
 struct node *
@@ -97,6 +105,7 @@ node_free(struct node *n)
 	client_free(n->client);
 	dlm_free(n->dlm);
 	dgrams_free(n->dgrams);
+	keys_free(n->keys);
 	kv_free(n->kv);
 	barriers_free(n->barriers);
 	levels_free(n->levels);
@@ -171,7 +180,7 @@ handle_event_note(struct node *n, const struct note *note)
 	free(named);
 }
 
-/* What is told to all services that only clients use. */
+/* What is told to the services that nobody else here depends on. */
 static void
 services_note(struct node *n, const struct note *note)
 {
@@ -179,6 +188,7 @@ services_note(struct node *n, const struct note *note)
 	levels_note(n->levels, note, &n->bus);
 	barriers_note(n->barriers, note, &n->bus);
 	kv_note(n->kv, note, &n->bus);
+	keys_note(n->keys, note, &n->bus);
 	dgrams_note(n->dgrams, note, &n->bus);
 }
 
@@ -277,6 +287,9 @@ handle_service(struct node *n, const struct note *note)
 	case SVC_QUORUM:
 		quorum_note(n->quorum, note, b);
 		break;
+	case SVC_KEYS:
+		keys_note(n->keys, note, b);
+		break;
 	default:
 		break;
 	}
@@ -298,7 +311,7 @@ handle_lock_request(struct node *n, const struct note *note)
 	dlm_request(n->dlm, lsid, note, &n->bus);
 }
 
-/* Orders about votes, and those that need no quorum to be given. */
+/* Orders about keys and votes, and those that need no quorum to be given. */
 static void
 handle_command(struct node *n, const struct note *note)
 {
@@ -307,7 +320,9 @@ handle_command(struct node *n, const struct note *note)
 
 	rbuf_init(&r, note->data, note->len);
 	rbuf_str(&r, cmd, sizeof(cmd));
-	if (r.err || strncmp(cmd, "quorum-", 7) != 0)
+	if (!r.err && strncmp(cmd, "key-", 4) == 0)
+		keys_note(n->keys, note, &n->bus);
+	else if (r.err || strncmp(cmd, "quorum-", 7) != 0)
 		fencing_note(n->fencing, note, &n->bus);
 	else if (strcmp(cmd, "quorum-unblock") == 0 ||
 	    strcmp(cmd, "quorum-override") == 0)
@@ -431,6 +446,7 @@ route(struct node *n, const struct note *note)
 		handle_send(n, note);
 		break;
 	case NOTE_PEER_RESET:
+	case NOTE_KEYS:
 		link_note(n->link, note, b);
 		break;
 	case NOTE_WEDGE:
@@ -580,18 +596,35 @@ timer(struct node *n)
 		return;
 	fencing_timer(n->fencing, &n->bus);
 	dlm_timer(n->dlm, &n->bus);
+	keys_timer(n->keys, &n->bus);
+}
+
+static void
+told_text(const struct event *ev, char *text, size_t size)
+{
+	size_t len = MIN(ev->len, size - 1);
+
+	if (len > 0)
+		memcpy(text, ev->data, len);
+	text[len] = '\0';
 }
 
 static void
 fence_done(struct node *n, const struct event *ev)
 {
 	char text[256];
-	size_t len = MIN(ev->len, sizeof(text) - 1);
 
-	if (len > 0)
-		memcpy(text, ev->data, len);
-	text[len] = '\0';
+	told_text(ev, text, sizeof(text));
 	fencing_done(n->fencing, ev->req, ev->ok, ev->verified, text, &n->bus);
+}
+
+static void
+file_written(struct node *n, const struct event *ev)
+{
+	char text[160];
+
+	told_text(ev, text, sizeof(text));
+	keys_stored(n->keys, ev->ok, text, &n->bus);
 }
 
 /* Clients come and go; one that comes while we leave is sent away. */
@@ -633,6 +666,9 @@ dispatch(struct node *n, const struct event *ev)
 		fence_done(n, ev);
 		break;
 	case EV_STORED:
+		break;
+	case EV_KEYS_STORED:
+		file_written(n, ev);
 		break;
 	case EV_FLUSH:
 		order_hold(n->order, ev->slow, &n->bus);
@@ -696,6 +732,7 @@ next_deadline(const struct node *n)
 	d = MIN(d, order_deadline(n->order));
 	d = MIN(d, fencing_deadline(n->fencing));
 	d = MIN(d, dlm_deadline(n->dlm));
+	d = MIN(d, keys_deadline(n->keys));
 	if (n->state == NODE_LEAVING)
 		d = MIN(d, n->leave_deadline);
 	return d;
@@ -751,6 +788,7 @@ node_check(const struct node *n)
 	levels_check(n->levels);
 	barriers_check(n->barriers);
 	kv_check(n->kv);
+	keys_check(n->keys);
 	dgrams_check(n->dgrams);
 	dlm_check(n->dlm);
 	client_check(n->client);
@@ -802,6 +840,24 @@ node_refused(const struct node *n)
 	for (why = 0; why < LR_MAX; why++)
 		sum += link_rejects(n->link, 0, (enum link_reject)why);
 	return sum;
+}
+
+uint64_t
+node_refused_key(const struct node *n)
+{
+	return link_rejects(n->link, 0, LR_KEY);
+}
+
+const struct keyring *
+node_ring(const struct node *n)
+{
+	return keys_ring(n->keys);
+}
+
+const struct keyring *
+node_agreed(const struct node *n)
+{
+	return keys_agreed(n->keys);
 }
 
 bool

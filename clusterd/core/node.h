@@ -10,6 +10,7 @@
 #define CORE_NODE_H
 
 #include "../conf.h"
+#include "../keyring.h"
 #include "event.h"
 #include "vote.h"
 
@@ -19,7 +20,8 @@ struct node_config {
 	const struct conf *conf;	/* outlives the node */
 	uint16_t	 self;		/* our node id */
 	uint64_t	 incarnation;	/* larger than any earlier one of ours */
-	uint8_t		 key[32];	/* the cluster key */
+	struct keyring	 keys;		/* of the cluster, as in the key file */
+	uint8_t		 secret[32];	/* random; new keys are made from it */
 	uint64_t	 seed[4];	/* for the node's generator; secret */
 	const uint8_t	*stored;	/* durable state of the last life, or NULL */
 	size_t		 storedlen;
@@ -74,7 +76,11 @@ struct node_load {
 	size_t		 stream;	/* the longest queue towards a peer */
 };
 void	 node_get_load(const struct node *, struct node_load *);
-/* Datagrams refused since the start, for whatever reason. */
+/* Datagrams refused since the start, for whatever reason; for their key. */
 uint64_t node_refused(const struct node *);
+uint64_t node_refused_key(const struct node *);
+/* The keys in force here, and those that all have agreed on. */
+const struct keyring *node_ring(const struct node *);
+const struct keyring *node_agreed(const struct node *);
 
 #endif /* CORE_NODE_H */

@@ -13,6 +13,7 @@
 #include "evchan.h"
 #include "fencing.h"
 #include "group.h"
+#include "keys.h"
 #include "kv.h"
 #include "levels.h"
 #include "link.h"
@@ -55,6 +56,7 @@ struct node {
 	struct levels		*levels;
 	struct barriers		*barriers;
 	struct kv		*kv;
+	struct keys		*keys;
 	struct dgrams		*dgrams;
 	struct dlm		*dlm;
 	struct client_layer	*client;

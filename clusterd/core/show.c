@@ -653,6 +653,36 @@ show_ports(struct show *s)
 	}
 }
 
+/* --- keys ------------------------------------------------------------------------ */
+
+static void
+show_keys(struct show *s)
+{
+	const struct conf *conf = s->nd->conf;
+	struct keys_info ki;
+	unsigned i;
+
+	for (i = 0; i < conf->nnodes; i++) {
+		keys_get(s->nd->keys, conf->nodes[i].id, &ki);
+		row_begin(s);
+		row_str(s, "node", conf->nodes[i].name);
+		row_bool(s, "member", ki.member);
+		row_str(s, "step", keys_step_name(ki.step));
+		row_u64(s, "generation", ki.use);
+		if (ki.step == KEYS_STEADY) {
+			row_null(s, "other");
+			row_null(s, "holds");
+			row_null(s, "done");
+		} else {
+			row_u64(s, "other", ki.other);
+			row_bool(s, "holds", ki.holds);
+			row_bool(s, "done", ki.done);
+		}
+		row_str(s, "failed", ki.failed);
+		row_end(s);
+	}
+}
+
 /* --- status -------------------------------------------------------------------- */
 
 static void
@@ -805,6 +835,7 @@ static const struct {
 	{ "barriers", show_barriers, false },
 	{ "kv", show_kv, true },
 	{ "ports", show_ports, false },
+	{ "key", show_keys, false },
 };
 
 void

@@ -90,7 +90,7 @@ net_send(struct sim *s, unsigned from, unsigned to, unsigned link,
 	    sim_chance(s, net->dir[from][to][link].loss))
 		return;
 	slow = slow == 0 ? 0 : sim_between(s, slow / 2, slow);
-	arrive(s, to, link, slow, data, len);
+	chk_keys_sent(s, from, arrive(s, to, link, slow, data, len));
 	if (sim_chance(s, net->dup))
 		arrive(s, to, link, slow, data, len);
 }

@@ -183,6 +183,7 @@ node_shut(struct sim *s, unsigned i)
 	free(n->storing);
 	n->storing = NULL;
 	n->busy = false;
+	keys_shut(s, i);
 	memset(&n->view, 0, sizeof(n->view));
 }
 
@@ -247,6 +248,9 @@ act_on(struct sim *s, unsigned i, const struct action *act)
 	case ACT_STORE:
 		begin_store(s, i, act);
 		break;
+	case ACT_KEYS:
+		keys_write(s, i, act);
+		break;
 	case ACT_FENCE_START:
 		fence_start(s, i, act);
 		break;
@@ -288,6 +292,7 @@ drain(struct sim *s, unsigned i)
 
 	while (on && !n->busy && (h = STAILQ_FIRST(&n->held)) != NULL) {
 		STAILQ_REMOVE_HEAD(&n->held, entry);
+		n->caught_up = h->caught_up;
 		on = act_on(s, i, h->act);
 		free(h->act);
 		free(h);
@@ -322,11 +327,13 @@ step(struct sim *s, unsigned i, struct event *ev)
 		h = calloc(1, sizeof(*h));
 		ASSERT(h != NULL);
 		h->act = act;
+		h->caught_up = chk_keys_caught_up(n);
 		STAILQ_INSERT_TAIL(&n->held, h, entry);
 	}
 	if (!drain(s, i))
 		return false;
 	chk_view_step(s, i);
+	chk_keys_step(s, i);
 	chk_bound(s, i);
 	if (n->view.epoch != epoch)
 		unlucky(s, i, UN_VIEW);
@@ -477,7 +484,7 @@ node_boot(struct sim *s, unsigned i)
 	n->run_since = s->now;
 	STAILQ_INIT(&n->held);
 	STAILQ_INIT(&n->waiting);
-	memcpy(nc.key, s->key, sizeof(nc.key));
+	keys_boot(s, i, &nc);
 	for (k = 0; k < 4; k++)
 		nc.seed[k] = rng_u64(&s->rng);
 	n->core = node_new(&nc);

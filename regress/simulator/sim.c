@@ -44,7 +44,7 @@ inv_name(enum invariant inv)
 		"live-view", "live-locks", "live-groups", "view-change",
 		"group-state", "service-order", "levels", "barrier", "kv",
 		"dgram", "live-services", "refused", "group-member", "bound",
-		"nap" };
+		"keys", "nap" };
 
 	return names[inv];
 }
@@ -262,8 +262,7 @@ sim_init(struct sim *s)
 	s->dead = -1;
 	s->hash = UINT64_C(0xcbf29ce484222325);
 	s->conf = make_conf(s);
-	for (i = 0; i < sizeof(s->key); i++)
-		s->key[i] = (uint8_t)rng_u64(&s->rng);
+	keys_init(s);
 	profile_draw(s);
 	if (s->measure != ME_NONE)
 		make_calm(s);
@@ -338,16 +337,20 @@ handle(struct sim *s, struct sim_event *e)
 		.link = e->link,
 		.data = e->data,
 		.len = e->len };
-	uint64_t before = UINT64_MAX;
+	uint64_t before = UINT64_MAX, keys = 0;
 	bool same = node_on(s, e->node) && n->life == e->life;
 
 	switch (e->type) {
 	case SE_PACKET:
 		if (node_on(s, e->node) && !n->paused)
 			before = node_refused(n->core);
-		node_input(s, e->node, &ev);
 		if (before != UINT64_MAX)
+			keys = node_refused_key(n->core);
+		node_input(s, e->node, &ev);
+		if (before != UINT64_MAX) {
 			chk_refused(s, e->node, e, before);
+			chk_keys_packet(s, e, keys);
+		}
 		break;
 	case SE_TIMER:
 		node_timer(s, e->node, e->gen);
@@ -398,6 +401,13 @@ handle(struct sim *s, struct sim_event *e)
 		break;
 	case SE_NAP:
 		nap(s);
+		break;
+	case SE_KEYS:
+		if (same && n->writing)
+			keys_written(s, e);
+		break;
+	case SE_ROTATE:
+		keys_rotate(s);
 		break;
 	case SE_STRANGER:
 		stranger_timer(s, e->gen);

@@ -60,6 +60,7 @@ enum invariant {
 	INV_REFUSED,		/* what is forged, foreign or replayed is refused */
 	INV_GROUP_MEMBER,	/* senders are members; members are in the view */
 	INV_BOUND,		/* queues have bounds */
+	INV_KEYS,		/* members can open what members send; chk_keys.c */
 	INV_NAP,		/* calm: a short pause of a node changes no view */
 	INV_MAX
 };
@@ -85,6 +86,8 @@ enum sim_event_type {
 	SE_REPLAY,	/* the attacker sends an old datagram */
 	SE_OPERATOR,
 	SE_NAP,		/* somebody is not run for a moment */
+	SE_KEYS,	/* node, life: its key file is written, if ok */
+	SE_ROTATE,	/* the operator looks after the keys */
 	SE_STRANGER	/* gen: the foreign cluster's node has a timer due */
 };
 
@@ -195,6 +198,7 @@ struct sim_client {
 struct held {
 	STAILQ_ENTRY(held) entry;
 	struct action	*act;
+	bool		 caught_up;	/* chk_keys.c */
 };
 
 struct waiting {	/* an input that came while the node was paused */
@@ -228,6 +232,14 @@ struct sim_node {
 	uint8_t		*older;		/* what was durable before stored */
 	size_t		 olderlen;
 	bool		 busy;
+	struct keyring	 file, file_next;	/* its key file; on its way */
+	bool		 writing;
+	struct {			/* as of its last step */
+		struct keyring agreed;
+		bool	 synced, caught_up;
+		uint64_t since;
+	}		 keys_seen;
+	bool		 caught_up;	/* when it wrote what is sent now */
 	STAILQ_HEAD(, held) held;
 	STAILQ_HEAD(, waiting) waiting;
 	unsigned	 nwaiting;
@@ -280,7 +292,7 @@ enum fault {
  */
 enum standing {
 	ST_LOSS = 1, ST_DUP, ST_FLIP, ST_SPIKE, ST_REPLAY, ST_FENCE,
-	ST_COMMANDS, ST_DRIFT, ST_STRANGER, ST_WAIT_FOR_ALL, ST_MAX
+	ST_COMMANDS, ST_DRIFT, ST_STRANGER, ST_WAIT_FOR_ALL, ST_ROTATE, ST_MAX
 };
 
 #define FAULT_FIRST	20
@@ -324,7 +336,9 @@ struct sim {
 	int		 report;	/* where a failure is told, for -S; or 0 */
 	struct heap	 heap;
 	struct conf	*conf;
-	uint8_t		 key[32];
+	struct rng	 krng;		/* keys */
+	bool		 rotate;	/* they are changed in this run */
+	uint64_t	 rotations;	/* old keys dropped */
 	struct sim_node	 nodes[SIM_NODES_MAX];
 	struct net	 net;
 	struct profile	 profile;
@@ -423,7 +437,23 @@ int	 shrink(const struct sim *proto);
 /* -x: numbers and ranges, with commas between.  False: malformed. */
 bool	 shrink_parse(struct sim *, const char *);
 
+/* chk_keys.c */
+void	 keys_init(struct sim *);
+void	 keys_boot(struct sim *, unsigned node, struct node_config *);
+void	 keys_shut(struct sim *, unsigned node);
+void	 keys_write(struct sim *, unsigned node, const struct action *);
+void	 keys_written(struct sim *, const struct sim_event *);
+/* The operator changes the key, and puts right who was left behind. */
+void	 keys_rotate(struct sim *);
+void	 chk_keys_sent(struct sim *, unsigned from, struct sim_event *);
+void	 chk_keys_packet(struct sim *, const struct sim_event *, uint64_t before);
+void	 chk_keys_step(struct sim *, unsigned node);
+bool	 chk_keys_caught_up(const struct sim_node *);
+
 /* operator.c */
+/* An order to a node; the one before is not waited for any more. */
+void	 operator_orders(struct sim *, unsigned node, const char *cmd,
+	    const char *arg);
 void	 operator_next(struct sim *);
 void	 operator_acts(struct sim *);
 

@@ -1,5 +1,5 @@
 # The simulator, its soak and the planted bugs.
-SIM_SRCS := $(addprefix regress/simulator/,chk_group.c chk_life.c chk_live.c chk_lock.c \
+SIM_SRCS := $(addprefix regress/simulator/,chk_group.c chk_keys.c chk_life.c chk_live.c chk_lock.c \
 	    chk_quorum.c chk_view.c client.c fault.c fence.c heap.c locks.c net.c node.c operator.c \
 	    service.c service_dgram.c service_event.c service_kv.c service_level.c \
 	    service_state.c service_view.c chk_log.c shrink.c sim.c stranger.c)

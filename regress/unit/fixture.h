@@ -45,6 +45,9 @@ struct fix_node {
 	uint64_t	 paused_until;	/* it is not run before that */
 	uint8_t		*stored;
 	size_t		 storedlen;
+	struct keyring	 file;		/* its key file */
+	bool		 full;		/* which cannot be written */
+	bool		 writing;
 	unsigned	 deaths;	/* ACT_DIE */
 	unsigned	 fenced;	/* ACT_FENCE_START against it */
 	char		 why[256];	/* of the last death */

@@ -1,6 +1,7 @@
 FIXTURE := regress/unit/fixture.c regress/unit/fixture_chaos.c \
 	   regress/unit/fixture_fakes.c
 $(call test,regress/unit/member_test,regress/unit/member_test.c $(FIXTURE) clusterd/log.c,$(O)/clusterd/libcore.a -lsodium)
+$(call test,regress/unit/keys_test,regress/unit/keys_test.c $(FIXTURE) clusterd/log.c,$(O)/clusterd/libcore.a -lsodium)
 $(call test,regress/unit/hold_test,regress/unit/hold_test.c $(FIXTURE) clusterd/log.c,$(O)/clusterd/libcore.a -lsodium)
 $(call test,regress/unit/order_test,regress/unit/order_test.c $(FIXTURE) clusterd/log.c,$(O)/clusterd/libcore.a -lsodium)
 $(call test,regress/unit/group_test,regress/unit/group_test.c $(FIXTURE) clusterd/log.c,$(O)/clusterd/libcore.a -lsodium)
