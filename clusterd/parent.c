@@ -357,7 +357,10 @@ keep_keys(const struct keyring *ring, char *why, size_t size)
 	struct parent_setup *s = parent.set;
 
 	if (!keyring_follows(&s->keys, ring)) {
-		snprintf(why, size, "%s: no key in it would stay", s->keyfile);
+		snprintf(why, size,
+		    "%s: the keys of the cluster do not go with it: copy the "
+		    "file of another node here, and start clusterd anew",
+		    s->keyfile);
 		return -1;
 	}
 	if (keyfile_write(s->keyfile, ring, why, size) == -1)
