@@ -104,6 +104,8 @@ struct flush {
 	struct electorate elect;	/* of base; n 0: not recorded */
 	struct attempt_list attempts;	/* later than base */
 	struct prim_id	 since;		/* its memory begins with this view */
+	struct prim_id	 log;		/* whose log held and blob are of: prim,
+					   or what it is fresh to (kept_log) */
 	const uint8_t	*blob;		/* of the order; into the message */
 	size_t		 bloblen;
 };

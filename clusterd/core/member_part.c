@@ -127,10 +127,34 @@ fill_flush(const struct member *m, struct flush *f)
 	f->since = m->stored.since;
 }
 
+/*
+ * Who joins with a view needs nothing of the past.  But once it is READY, a
+ * member of that view may have delivered up to the cut and die, and then it is
+ * the only one to know so far: it keeps the log of the INSTALL for whoever had
+ * a part in that past.
+ */
+static const struct install *
+kept_log(const struct member *m)
+{
+	const struct install *in, *kept = NULL;
+
+	if (m->prim.epoch != 0)
+		return NULL;
+#if MUTANT == 805
+	return NULL;
+#endif
+	STAILQ_FOREACH(in, &m->chain, entry) {
+		if (in->view.primary && in->prev.epoch != 0)
+			kept = in;
+	}
+	return kept;
+}
+
 /* The order has stopped: tell the coordinator what we hold. */
 void
 part_flushed(struct member *m, const struct note *note, struct bus *bus)
 {
+	const struct install *kept = kept_log(m);
 	struct flush f;
 	struct rbuf r;
 	struct wbuf w;
@@ -139,12 +163,13 @@ part_flushed(struct member *m, const struct note *note, struct bus *bus)
 	if (m->phase != PH_WEDGED || m->coord == 0)
 		return;
 	fill_flush(m, &f);
-	rbuf_init(&r, note->data, note->len);
+	f.log = kept != NULL ? kept->prev : m->prim;
+	f.blob = kept != NULL ? kept->blob : note->data;
+	f.bloblen = kept != NULL ? kept->bloblen : note->len;
+	rbuf_init(&r, f.blob, f.bloblen);
 	f.held = rbuf_u64(&r);
 	f.has_sync = rbuf_u8(&r) != 0;
-	ASSERT(!r.err && f.held == note->seq);
-	f.blob = note->data;
-	f.bloblen = note->len;
+	ASSERT(!r.err);
 	wbuf_init(&w, MEMBER_MSG_MAX);
 	wbuf_u8(&w, MM_FLUSH);
 	wbuf_u64(&w, m->promised);

@@ -13,6 +13,7 @@
 
 #include <atf-c.h>
 
+#include "core/member_internal.h"
 #include "core/order_internal.h"
 #include "fixture.h"
 
@@ -336,6 +337,55 @@ ATF_TC_BODY(leader_dies_while_joining, tc)
 	}
 }
 
+/*
+ * Node 1 alone holds a message when a view is formed of it and of node 2,
+ * which has just been restarted; it dies after each possible number of
+ * messages from there.  Whatever it delivered on entering that view node 2,
+ * which was ready for it, brings to node 3, which was cut off.
+ */
+ATF_TC_WITHOUT_HEAD(fresh_member_keeps_the_past);
+ATF_TC_BODY(fresh_member_keeps_the_past, tc)
+{
+	unsigned k, tried = 0, delivered = 0, read;
+	uint64_t base, until;
+	struct fix *fx;
+
+	for (k = 0; k < 20; k++) {
+		fx = joined(3);
+		fixture_split(fx, BIT(3));
+		fixture_crash(fx, 2);
+		fixture_send(fx, 1, 1);
+		fixture_node(fx, 1)->norestart = true;
+		fixture_start(fx, 2);
+		until = fixture_now(fx) + 5 * SECOND;
+		while (fixture_node(fx, 1)->node->member->round.state !=
+			ROUND_READY &&
+		    fixture_step(fx, until))
+			;
+		base = fixture_messages(fx) + k;
+		until = fixture_now(fx) + 5 * MS;
+		while (fixture_messages(fx) < base && fixture_step(fx, until))
+			;
+		read = count(fx, 1, 1);
+		fixture_crash(fx, 1);
+		fixture_heal(fx, 2, 3);
+		fixture_settle(fx, BIT(2) | BIT(3));
+		fixture_send(fx, 3, 100);
+		fixture_run(fx, SECOND);
+		/* Once node 2 is in that view, node 3 has to start anew. */
+		if (fixture_node(fx, 3)->deaths == 0) {
+			tried++;
+			delivered += read;
+			ATF_CHECK_EQ(1, count(fx, 3, 100));
+			ATF_CHECK_MSG(count(fx, 3, 1) >= read,
+			    "read on node 1, lost on node 3, after %u messages",
+			    k);
+		}
+		fixture_free(fx);
+	}
+	ATF_CHECK(delivered > 0 && delivered < tried && tried < k);
+}
+
 static void
 stories(bool agreed)
 {
@@ -444,6 +494,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, waits_for_quorum);
 	ATF_TP_ADD_TC(tp, joiner_reads_on);
 	ATF_TP_ADD_TC(tp, leader_dies_while_joining);
+	ATF_TP_ADD_TC(tp, fresh_member_keeps_the_past);
 	ATF_TP_ADD_TC(tp, chaos);
 	ATF_TP_ADD_TC(tp, chaos_agreed);
 	ATF_TP_ADD_TC(tp, agreed_waits_for_nobody);
