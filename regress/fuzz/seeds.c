@@ -160,8 +160,12 @@ sniff(void *arg, const struct rig_packet *p)
 	if (p->from != t->from || p->to != t->to)
 		return;
 	rbuf_init(&r, p->data, p->len);
-	if (!wire_get_header(&r, &h) ||
-	    !seal_open(&t->key, h.to, h.counter, p->data, WIRE_HEADER_LEN,
+	/* What is sealed with a new key is of no new kind. */
+	if (!wire_get_header(&r, &h))
+		errx(1, "a datagram of our own has no header");
+	if (h.keyid != 0)
+		return;
+	if (!seal_open(&t->key, h.to, h.counter, p->data, WIRE_HEADER_LEN,
 		p->data + WIRE_HEADER_LEN, p->len - WIRE_HEADER_LEN, plain))
 		errx(1, "a datagram of our own does not open");
 	if (t->kinds[0x80][0]++ == 0)
@@ -218,7 +222,10 @@ busy(struct rig *r, uint16_t id, unsigned scene)
 	static const struct {
 		const char *cmd, *arg;
 	} orders[] = { { "quorum-expected", "3" },
-		{ "quorum-votes", "node3 2" }, { "quorum-reset", "" } };
+		{ "quorum-votes", "node3 2" }, { "quorum-reset", "" },
+		{ "key-add", "" }, { "key-abort", "" }, { "key-add", "" },
+		{ "key-use", "" } };
+
 	struct event gone = { .type = EV_CLIENT_CLOSE, .client = 3 };
 	struct wbuf w;
 	unsigned i;
@@ -247,8 +254,14 @@ busy(struct rig *r, uint16_t id, unsigned scene)
 static void
 snapshots(const struct tap *t, struct rig *r)
 {
+	/* Sealed with a new key, so sniff() does not see them. */
+	static const uint8_t drop[15] = { 3, [14] = 1 };
+	static const uint8_t quiet[18] = { 6, [13] = 2, [17] = 6 };
 	struct wbuf w;
 	unsigned svc;
+
+	save_op(t, "ordered", "drop", 0, SVC_KEYS, drop, sizeof(drop));
+	save_op(t, "ordered", "quiet", 0, SVC_KEYS, quiet, sizeof(quiet));
 
 	for (svc = SVC_FENCE; svc < SVC_MAX; svc++) {
 		if ((SVC_SNAPS & 1u << svc) == 0)
@@ -443,9 +456,12 @@ state(void)
 		.n = 2,
 		.whole = true,
 		.since = { 3, 1 } };
+	struct keyring ring = { .n = 2, .use = 7, .last = 9 };
 	struct wbuf blob, slot, w;
 	unsigned i;
 
+	ring.k[0].gen = 7;
+	ring.k[1].gen = 8;
 	for (i = 0; i < s.n; i++) {
 		s.members[i].node = (uint16_t)(i + 1);
 		s.members[i].inc = rig_inc((uint16_t)(i + 1));
@@ -468,6 +484,18 @@ state(void)
 	rig_put(&w, 2, 0, slot.data, slot.len);
 	rig_put(&w, 3, 0, slot.data, slot.len);
 	save("store", "slots", &w);
+	wbuf_reset(&slot);
+	wbuf_bytes(&slot, "clskeys\n", 8);
+	wbuf_u32(&slot, 1);
+	keyring_put(&slot, &ring);
+	wbuf_reset(&w);
+	wbuf_u8(&w, 2);
+	rig_put(&w, 2, 0, slot.data, slot.len);
+	save("store", "keys", &w);
+	wbuf_reset(&w);
+	wbuf_u8(&w, 2);
+	rig_put(&w, 0, 0, rig_key, sizeof(rig_key));
+	save("store", "key", &w);
 	wbuf_free(&blob);
 	wbuf_free(&slot);
 	wbuf_free(&w);
