@@ -73,6 +73,7 @@ struct link_layer {
 	uint64_t	 inc;
 	struct keyring	 ring;
 	struct seal_gen	 own[KEYRING_MAX];	/* of ours, as in the ring */
+	bool		 told;		/* what others hold, by NOTE_KEYS */
 	uint64_t	 old_heard;	/* us; see link_old_heard() */
 	uint64_t	 cluster;	/* tag */
 	unsigned	 npeers;

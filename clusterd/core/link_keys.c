@@ -80,7 +80,10 @@ ring_towards(const struct link_layer *l, const struct peer *p)
 	if (life->window.top != 0 &&
 	    keyring_find(&l->ring, life->heard_gen) != NULL)
 		return own(l, life->heard_gen);
-	/* Who was away has the old one; who has both can open it, too. */
+	/* We may be who was away: what our file says others had as well. */
+	if (!l->told)
+		return own(l, l->ring.use);
+	/* It was away, and has the old one; had it both, it could open it. */
 	return own(l, l->ring.k[0].gen);
 }
 
@@ -153,6 +156,7 @@ ring_word(struct link_layer *l, const struct keys_word *word)
 	struct peer *p;
 	unsigned i;
 
+	l->told = true;
 	ring_set(l, &word->ring);
 	for (i = 0; i < l->npeers; i++)
 		l->peers[i].holds_all = 0;
