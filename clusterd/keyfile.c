@@ -121,9 +121,9 @@ keyfile_read(const char *path, struct keyring *ring, char *why, size_t size)
 	if (ok)
 		return KEYFILE_OK;
 	snprintf(why, size,
-	    "%s: damaged, or no cluster key: it has %lld bytes, and is neither "
-	    "a key of exactly 32 nor one that clusterd wrote: copy it from a "
-	    "node that is in the cluster",
+	    "%s: a cluster key is exactly 32 bytes, or a file that clusterd "
+	    "wrote; this one has %lld, and is neither: copy it from a node "
+	    "that is in the cluster",
 	    path, (long long)st.st_size);
 	return KEYFILE_BAD;
 }

@@ -156,7 +156,7 @@ left_behind_body() {
 	# A damaged one is refused at the start, on the terminal.
 	stop 3
 	command head -c 50 k1/key >k3/key
-	atf_check -s exit:65 -e match:'key: damaged, or no cluster key: it has 50 bytes' \
+	atf_check -s exit:65 -e match:'key: a cluster key is exactly 32 bytes, or a file that clusterd wrote; this one has 50' \
 	    $C -d -f c.yaml -k k3/key -N n3 -S s3 -R r3
 }
 left_behind_cleanup() { stop_all; }
