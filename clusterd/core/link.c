@@ -598,6 +598,41 @@ link_stalled(const struct link_layer *l, uint16_t node)
 	return p != NULL && p->up && p->stalled;
 }
 
+void
+link_vouch(struct link_layer *l, uint64_t epoch, bool ask, uint64_t now)
+{
+	bool news = (epoch != 0 && epoch != l->vouch) || (ask && !l->ask);
+	unsigned i;
+
+	l->vouch = epoch;
+	l->ask = ask;
+	for (i = 0; news && i < l->npeers; i++)
+		if (l->peers[i].up)
+			l->peers[i].beat_at = MIN(l->peers[i].beat_at, now);
+}
+
+uint64_t
+link_vouched(const struct link_layer *l, uint16_t node, uint64_t inc,
+    uint64_t epoch)
+{
+	const struct peer *p = link_peer(l, node);
+
+	if (p == NULL || p->cur.inc != inc || p->vouch != epoch)
+		return 0;
+	return p->vouched;
+}
+
+uint64_t
+link_promised(const struct link_layer *l, uint16_t node, uint64_t *inc)
+{
+	const struct peer *p = link_peer(l, node);
+
+	if (p == NULL)
+		return 0;
+	*inc = p->cur.inc;
+	return p->promised;
+}
+
 size_t
 link_queued(const struct link_layer *l)
 {

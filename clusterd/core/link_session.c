@@ -143,6 +143,7 @@ promote(struct peer *p, struct bus *bus)
 	seal_forget(&p->cur.beat_key);
 	p->cur = p->cand;
 	memset(&p->cand, 0, sizeof(p->cand));
+	p->vouch = p->vouched = p->promised = 0;
 	for (i = 0; i < CONF_LINKS_MAX; i++) {
 		p->paths[i].seen_seq = 0;
 		p->paths[i].echo = 0;
@@ -256,6 +257,7 @@ session_frame(struct link_layer *l, struct peer *p, uint8_t type,
 		note_gone(p, 1, "it said goodbye", bus);
 		/* Not a loss: the note above tells all there is to tell. */
 		p->up = false;
+		p->promised = 0;
 		p->cur.bye = true;
 		session_drop(l, p, "", bus);
 		return false;

@@ -544,6 +544,9 @@ member_note(struct member *m, const struct note *note, struct bus *bus)
 	case NOTE_TRIMMED:
 		part_trimmed(m, note, bus);
 		break;
+	case NOTE_CLEAR:
+		part_clear(m, note, bus);
+		break;
 	case NOTE_QUORUM:
 		part_quorum(m, note, bus);
 		break;

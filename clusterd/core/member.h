@@ -113,6 +113,7 @@ void	 member_free(struct member *);
 /* When a node that comes and goes is let in again; 0: it is not held back. */
 uint64_t member_held_until(const struct member *, uint16_t node);
 /* NOTE_PEER_*, NOTE_MESSAGE on CHAN_MEMBER, NOTE_FLUSHED, NOTE_TRIMMED,
+   NOTE_CLEAR (which answers NOTE_VOUCH),
    NOTE_QUORUM, NOTE_SYNCED, NOTE_VOTE_WISH, NOTE_REQUEST (M_COMMAND
    quorum-unblock, quorum-override). */
 void	 member_note(struct member *, const struct note *, struct bus *);

@@ -14,6 +14,7 @@
 #include "fencing.h"
 #include "group.h"
 #include "kv.h"
+#include "lease.h"
 #include "levels.h"
 #include "link.h"
 #include "lspace.h"
@@ -46,6 +47,7 @@ struct node {
 	struct bus		 bus;
 	struct link_layer	*link;
 	struct member		*member;
+	struct lease		*lease;
 	struct order		*order;
 	struct quorum		*quorum;
 	struct fencing		*fencing;

@@ -90,6 +90,7 @@ struct order {
 	bool			 primary;
 	bool			 installing; /* its quorum is not known yet */
 	bool			 open;	/* it is primary, and not wedged */
+	bool			 leased; /* the view may be acted in (lease.c) */
 	bool			 hold;	/* a program here is slow */
 	bool			 fresh;	/* we wait for snapshots */
 	bool			 synced;

@@ -16,8 +16,13 @@
  *	ever in one again.  Who is left out goes on believing in the old view
  *	until it notices, which must be soon; but never can two of them go on
  *	at one instant: when one takes effect, the one before has lost a member.
+ * INV_LEASE  at no instant of true time does one node hold the lease of one
+ *	primary view and another that of another; a node that does not run
+ *	holds it until its own clock says that it is over.  And without it no
+ *	node grants a lock or begins to fence.
  */
 
+#include "proto.h"
 #include "sim.h"
 
 struct seen {
@@ -262,6 +267,57 @@ chk_view_over(struct sim *s, unsigned i)
 		entered(s, i, &v);
 }
 
+static bool
+believes(const struct sim *s, unsigned i)
+{
+	const struct sim_node *n = &s->nodes[i];
+
+	return n->core != NULL && n->view.primary &&
+	    n->view.lease > node_local(s, i);
+}
+
+/* At this instant of true time, whatever the clocks of the nodes say. */
+static void
+check_lease(struct sim *s, unsigned i)
+{
+	const struct node_view *a = &s->nodes[i].view, *b;
+	unsigned k;
+
+	if (!believes(s, i))
+		return;
+	for (k = 0; k < s->n; k++) {
+		b = &s->nodes[k].view;
+		if (!believes(s, k) ||
+		    (a->epoch == b->epoch && a->leader == b->leader))
+			continue;
+		sim_fail(s, INV_LEASE,
+		    "n%u believes in primary view %llu.%u while n%u still "
+		    "believes in %llu.%u",
+		    s->nodes[i].id, (unsigned long long)a->epoch, a->leader,
+		    s->nodes[k].id, (unsigned long long)b->epoch, b->leader);
+	}
+}
+
+/* What counts towards others is done on the word of a lease only. */
+void
+chk_lease_act(struct sim *s, unsigned i, const struct action *act)
+{
+	struct node_view v;
+	struct rbuf r;
+	bool grant;
+
+	rbuf_init(&r, act->data, act->len);
+	(void)rbuf_u64(&r);
+	grant = act->type == ACT_CLIENT_SEND && act->msgtype == M_AST &&
+	    rbuf_u32(&r) == 0 && !r.err;
+	if (!grant && act->type != ACT_FENCE_START)
+		return;
+	node_get_view(s->nodes[i].core, &v);
+	if (v.lease <= node_local(s, i) && !believes(s, i))
+		sim_fail(s, INV_LEASE, "n%u %s without a lease", s->nodes[i].id,
+		    grant ? "grants a lock" : "fences");
+}
+
 void
 chk_view_step(struct sim *s, unsigned i)
 {
@@ -287,6 +343,7 @@ chk_view_step(struct sim *s, unsigned i)
 		sim_fail(s, INV_LIVE_VIEW,
 		    "n%u is not quorate and holds %u nodes back", n->id,
 		    v.held);
+	check_lease(s, i);
 	check_stale(s, i);
 }
 

@@ -160,6 +160,25 @@ link_goodbye(struct link_layer *l, struct bus *bus)
 	}
 }
 
+/* Whoever has a session with us has just vouched for whatever we ask about. */
+void
+link_vouch(struct link_layer *l, uint64_t epoch, bool ask, uint64_t now)
+{
+}
+
+uint64_t
+link_vouched(const struct link_layer *l, uint16_t node, uint64_t inc,
+    uint64_t epoch)
+{
+	return l->inc[node] == inc ? UINT64_MAX / 2 : 0;
+}
+
+uint64_t
+link_promised(const struct link_layer *l, uint16_t node, uint64_t *inc)
+{
+	return 0;
+}
+
 size_t
 link_queued(const struct link_layer *l)
 {
