@@ -216,8 +216,13 @@ link_heard(struct link_layer *l, struct peer *p, unsigned link, struct bus *bus)
 		    (unsigned long long)(bus->now - p->last_heard) / 1000);
 	p->stalled = false;
 	p->last_heard = MAX(p->last_heard, l->at);
+#if MUTANT == 951
+	p->fail_at =
+	    link_counts(l, l->at) + l->conf->failure_timeout_us * 5 / 8;
+#else
 	p->fail_at = MAX(p->fail_at,
 	    link_counts(l, l->at) + l->conf->failure_timeout_us);
+#endif
 	path_heard(l, p, link, bus);
 }
 

@@ -120,8 +120,8 @@ void	 member_note(struct member *, const struct note *, struct bus *);
 void	 member_start(struct member *, struct bus *);
 /* Others are told that we leave; no view with us is formed any more. */
 void	 member_stop(struct member *, struct bus *);
-/* This node was late by so much: its view must be renewed to be believed. */
-void	 member_overslept(struct member *, uint64_t late, struct bus *);
+/* This node was late by so much: others had no chance to answer it. */
+void	 member_overslept(struct member *, uint64_t late);
 void	 member_timer(struct member *, struct bus *);
 uint64_t member_deadline(const struct member *);
 const struct view *member_view(const struct member *);	/* NULL: none yet */

@@ -678,22 +678,14 @@ dispatch(struct node *n, const struct event *ev)
 }
 
 /*
- * We were not run for so long that the others may have given us up: what we
- * believe to be the view may be over, and the packets that waited for us are
- * of that time.  Nothing may be done on their word.
+ * We were not run for so long that others may have given us up.  That our view
+ * may be over is the lease's affair; but nobody else is to blame for it.
  */
 static void
 overslept(struct node *n, uint64_t late)
 {
-#if MUTANT == 951
-	if (late < n->conf->heartbeat_us)
-		return;
-#else
-	if (late + 2 * n->conf->heartbeat_us < n->conf->failure_timeout_us)
-		return;
-#endif
-	member_overslept(n->member, late, &n->bus);
-	settle(n);
+	if (late + 2 * n->conf->heartbeat_us >= n->conf->failure_timeout_us)
+		member_overslept(n->member, late);
 }
 
 /* Everything that follows from the step, up to the datagrams. */
