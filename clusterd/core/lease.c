@@ -243,7 +243,8 @@ unknown_promise(const struct lease *l, const struct view *v, uint64_t now)
 	for (i = 0; i < v->nlost; i++) {
 		if (v->lost[i].clean)
 			at = MAX(at, goodbye_at(l, v->lost[i].node, now));
-		else if (view_find(v, v->lost[i].node) == NULL)
+		else if (view_find(v, v->lost[i].node) == NULL &&
+		    !link_gone(l->link, v->lost[i].node, v->lost[i].inc))
 			alive = true;
 	}
 	return alive ? at : 0;

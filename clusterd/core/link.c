@@ -627,6 +627,14 @@ link_vouched(const struct link_layer *l, uint16_t node, uint64_t inc,
 	return p->vouched;
 }
 
+bool
+link_gone(const struct link_layer *l, uint16_t node, uint64_t inc)
+{
+	const struct peer *p = link_peer(l, node);
+
+	return p != NULL && (p->cur.inc > inc || p->gone >= inc);
+}
+
 uint64_t
 link_promised(const struct link_layer *l, uint16_t node, uint64_t *inc)
 {

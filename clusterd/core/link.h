@@ -42,6 +42,8 @@ void	 link_vouch(struct link_layer *, uint64_t epoch, bool ask, uint64_t now);
  */
 uint64_t link_vouched(const struct link_layer *, uint16_t node, uint64_t inc,
 	    uint64_t epoch);
+/* It said goodbye, its beat process said that it ended, or a later life came. */
+bool	 link_gone(const struct link_layer *, uint16_t node, uint64_t inc);
 /* When we read the newest beat of the node, in that incarnation, to which we
    vouched for a view; 0: never, or it is known to be gone. */
 uint64_t link_promised(const struct link_layer *, uint16_t node, uint64_t *inc);

@@ -66,6 +66,7 @@ struct peer {
 	uint64_t	 vouch;		/* the view it vouched for last, and */
 	uint64_t	 vouched;	/* the beat of ours that it had, our clock */
 	uint64_t	 promised;	/* its beat to which we did, our clock */
+	uint64_t	 gone;		/* the last life that is known to have ended */
 	uint64_t	 double_until;	/* data goes over two links */
 	struct stream	*stream;
 	uint64_t	 rejects[LR_MAX];

@@ -151,7 +151,8 @@ path_put_beat(struct link_layer *l, struct peer *p, unsigned link, uint64_t now)
 	if (path->echo != 0 && now - path->echo_came < 60000000) {
 		b.echo = path->echo;
 		b.echo_age = (uint32_t)(now - path->echo_came);
-		b.vouch = l->vouch;
+		/* Nothing is promised to who has ended. */
+		b.vouch = p->gone < p->cur.inc ? l->vouch : 0;
 	}
 	if (l->ask)
 		b.flags |= WIRE_BEAT_ASK;

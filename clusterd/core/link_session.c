@@ -258,6 +258,7 @@ session_frame(struct link_layer *l, struct peer *p, uint8_t type,
 		/* Not a loss: the note above tells all there is to tell. */
 		p->up = false;
 		p->promised = 0;
+		p->gone = p->cur.inc;
 		p->cur.bye = true;
 		session_drop(l, p, "", bus);
 		return false;

@@ -184,6 +184,12 @@ link_vouched(const struct link_layer *l, uint16_t node, uint64_t inc,
 	return l->inc[node] == inc && epoch > l->over ? l->ran : 0;
 }
 
+bool
+link_gone(const struct link_layer *l, uint16_t node, uint64_t inc)
+{
+	return false;
+}
+
 uint64_t
 link_promised(const struct link_layer *l, uint16_t node, uint64_t *inc)
 {
