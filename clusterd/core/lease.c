@@ -309,8 +309,8 @@ lease_note(struct lease *l, const struct note *note, struct bus *bus)
 		break;
 	case NOTE_VIEW:
 		l->view = *(const struct view *)note->ref;
-		l->vouching = l->view.primary;
-		l->spent = false;
+		l->vouching = l->view.primary && !l->view.passing;
+		l->spent = l->view.passing;
 		l->until = 0;
 		break;
 	case NOTE_PEER_GONE:

@@ -207,6 +207,15 @@ synced(struct sim *s, const struct node_view *v)
 	new_primary(s, k);
 }
 
+static bool
+believes(const struct sim *s, unsigned i)
+{
+	const struct sim_node *n = &s->nodes[i];
+
+	return n->core != NULL && n->view.primary &&
+	    n->view.lease > node_local(s, i);
+}
+
 /* How long may it take to notice that the others went on? */
 static void
 check_stale(struct sim *s, unsigned i)
@@ -229,7 +238,8 @@ check_stale(struct sim *s, unsigned i)
 		n->stale_since = s->now;
 	else if (s->strict)
 		limit = 0;
-	s->stale_max = MAX(s->stale_max, s->now - n->stale_since);
+	if (believes(s, i))
+		s->stale_max = MAX(s->stale_max, s->now - n->stale_since);
 	if (s->now - n->stale_since > limit)
 		sim_fail(s, INV_PRIMARY_ONE,
 		    "n%u believes in primary view %llu for %llu ms after it "
@@ -267,15 +277,6 @@ chk_view_over(struct sim *s, unsigned i)
 		entered(s, i, &v);
 }
 
-static bool
-believes(const struct sim *s, unsigned i)
-{
-	const struct sim_node *n = &s->nodes[i];
-
-	return n->core != NULL && n->view.primary &&
-	    n->view.lease > node_local(s, i);
-}
-
 /* At this instant of true time, whatever the clocks of the nodes say. */
 static void
 check_lease(struct sim *s, unsigned i)
@@ -298,18 +299,46 @@ check_lease(struct sim *s, unsigned i)
 	}
 }
 
+/*
+ * Is it an answer that gives the client more than it had?  What it gave up
+ * itself may be confirmed at any time.
+ */
+static bool
+is_grant(const struct sim *s, unsigned i, const struct action *act)
+{
+	const struct sim_client *c = s->nodes[i].clients;
+	uint32_t lkid, status;
+	struct rbuf r;
+	unsigned k;
+	int mode;
+
+	if (act->type != ACT_CLIENT_SEND || act->msgtype != M_AST)
+		return false;
+	rbuf_init(&r, act->data, act->len);
+	(void)rbuf_u32(&r);
+	lkid = rbuf_u32(&r);
+	status = rbuf_u32(&r);
+	mode = rbuf_u8(&r);
+	(void)rbuf_u8(&r);
+	if (rbuf_u8(&r) != 0 || status != 0 || r.err)
+		return false;
+	while (c < s->nodes[i].clients + SIM_CLIENTS && c->id != act->client)
+		c++;
+	if (c == s->nodes[i].clients + SIM_CLIENTS)
+		return false;
+	for (k = 0; k < SIM_LOCKS; k++)
+		if (c->locks[k].lkid == lkid)
+			return mode > c->locks[k].belief;
+	return false;
+}
+
 /* What counts towards others is done on the word of a lease only. */
 void
 chk_lease_act(struct sim *s, unsigned i, const struct action *act)
 {
+	bool grant = is_grant(s, i, act);
 	struct node_view v;
-	struct rbuf r;
-	bool grant;
 
-	rbuf_init(&r, act->data, act->len);
-	(void)rbuf_u64(&r);
-	grant = act->type == ACT_CLIENT_SEND && act->msgtype == M_AST &&
-	    rbuf_u32(&r) == 0 && !r.err;
 	if (!grant && act->type != ACT_FENCE_START)
 		return;
 	node_get_view(s->nodes[i].core, &v);
