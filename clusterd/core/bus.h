@@ -51,10 +51,19 @@ enum note_type {
 	/* group -> member: reply to NOTE_TRIM, code as there; with TRIM_DELIVER
 	   every delivery has been said */
 	NOTE_TRIMMED,
+	/* member -> lease: ref = const struct view; seq: its epoch: we are about
+	   to be READY for it */
+	NOTE_VOUCH,
+	/* lease -> member: seq as there: whoever it leaves out can rely on us
+	   no more */
+	NOTE_CLEAR,
 	/* member -> all, in the order of node.c: ref = const struct view */
 	NOTE_VIEW,
 	/* quorum -> all: ok; seq = view epoch: this view is (not) primary */
 	NOTE_QUORUM,
+	/* lease -> all: ok; seq = view epoch: from now on our primary view may
+	   (not) be believed to be the only one; not so at each NOTE_VIEW */
+	NOTE_LEASE,
 
 	/* service -> group: service, data: put this into the total order */
 	NOTE_ORDER,

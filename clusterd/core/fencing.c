@@ -459,6 +459,9 @@ fencing_note(struct fencing *f, const struct note *note, struct bus *bus)
 		f->wedged = true;
 		f->synced = false;
 		break;
+	case NOTE_LEASE:
+		f->leased = note->ok;
+		break;
 	case NOTE_SYNCED:
 		/* One that is delivered as its view ends is too late. */
 		f->synced =

@@ -70,6 +70,7 @@ struct fencing {
 	bool			 primary;
 	bool			 wedged;	/* the view is ending */
 	bool			 synced;
+	bool			 leased;	/* the view may be acted in */
 	struct view		 view;
 	uint64_t		 session[CONF_NODES_MAX]; /* by conf index */
 

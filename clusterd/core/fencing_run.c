@@ -119,7 +119,7 @@ static bool
 ours(const struct fencing *f, const struct victim *v)
 {
 	return v->state == FS_PENDING && !v->run.on && v->executor == f->self &&
-	    v->exec_inc == f->inc && f->primary && f->synced &&
+	    v->exec_inc == f->inc && f->primary && f->synced && f->leased &&
 	    !view_has(&f->view, v->node, v->inc) && fencing_rounds(f, v) > 0;
 }
 
@@ -210,8 +210,9 @@ fencing_deadline(const struct fencing *f)
 			continue;
 		if (v->nag_at != 0)
 			d = MIN(d, v->nag_at);
-		if (f->synced && !v->run.on && v->state == FS_PENDING &&
-		    v->executor == f->self && v->exec_inc == f->inc &&
+		if (f->synced && f->leased && !v->run.on &&
+		    v->state == FS_PENDING && v->executor == f->self &&
+		    v->exec_inc == f->inc &&
 		    !view_has(&f->view, v->node, v->inc))
 			d = MIN(d, v->start_at);
 	}

@@ -214,8 +214,13 @@ link_heard(struct link_layer *l, struct peer *p, unsigned link, struct bus *bus)
 		    (unsigned long long)(bus->now - p->last_heard) / 1000);
 	p->stalled = false;
 	p->last_heard = MAX(p->last_heard, l->at);
+#if MUTANT == 951
+	p->fail_at =
+	    link_counts(l, l->at) + l->conf->failure_timeout_us * 5 / 8;
+#else
 	p->fail_at = MAX(p->fail_at,
 	    link_counts(l, l->at) + l->conf->failure_timeout_us);
+#endif
 	path_heard(l, p, link, bus);
 }
 
@@ -597,6 +602,49 @@ link_stalled(const struct link_layer *l, uint16_t node)
 	const struct peer *p = link_peer(l, node);
 
 	return p != NULL && p->up && p->stalled;
+}
+
+void
+link_vouch(struct link_layer *l, uint64_t epoch, bool ask, uint64_t now)
+{
+	bool news = (epoch != 0 && epoch != l->vouch) || (ask && !l->ask);
+	unsigned i;
+
+	l->vouch = epoch;
+	l->ask = ask;
+	for (i = 0; news && i < l->npeers; i++)
+		if (l->peers[i].up)
+			l->peers[i].beat_at = MIN(l->peers[i].beat_at, now);
+}
+
+uint64_t
+link_vouched(const struct link_layer *l, uint16_t node, uint64_t inc,
+    uint64_t epoch)
+{
+	const struct peer *p = link_peer(l, node);
+
+	if (p == NULL || p->cur.inc != inc || p->vouch != epoch)
+		return 0;
+	return p->vouched;
+}
+
+bool
+link_gone(const struct link_layer *l, uint16_t node, uint64_t inc)
+{
+	const struct peer *p = link_peer(l, node);
+
+	return p != NULL && (p->cur.inc > inc || p->gone >= inc);
+}
+
+uint64_t
+link_promised(const struct link_layer *l, uint16_t node, uint64_t *inc)
+{
+	const struct peer *p = link_peer(l, node);
+
+	if (p == NULL)
+		return 0;
+	*inc = p->cur.inc;
+	return p->promised;
 }
 
 size_t

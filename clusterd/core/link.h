@@ -32,6 +32,23 @@ void	 link_goodbye(struct link_layer *, struct bus *);
 void	 link_flush(struct link_layer *, struct bus *);
 void	 link_check(const struct link_layer *);
 
+/*
+ * For leases (lease.c).  From now on our beats vouch for that view (0: for
+ * none), and ask for an answer at once; one goes out when there is news.
+ */
+void	 link_vouch(struct link_layer *, uint64_t epoch, bool ask, uint64_t now);
+/*
+ * When we sent the newest beat that the incarnation had when it vouched for
+ * that view; 0: it has not.
+ */
+uint64_t link_vouched(const struct link_layer *, uint16_t node, uint64_t inc,
+	    uint64_t epoch);
+/* It said goodbye, its beat process said that it ended, or a later life came. */
+bool	 link_gone(const struct link_layer *, uint16_t node, uint64_t inc);
+/* When we read the newest beat of the node, in that incarnation, to which we
+   vouched for a view; 0: never, or it is known to be gone. */
+uint64_t link_promised(const struct link_layer *, uint16_t node, uint64_t *inc);
+
 /* For SHOW rows: the path to a peer over a link. */
 struct link_info {
 	bool		 up;

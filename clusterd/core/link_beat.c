@@ -73,6 +73,8 @@ ended(struct link_layer *l, struct peer *p, const struct wire_dead *d,
 {
 	char why[96];
 
+	p->promised = 0;
+	p->gone = p->cur.inc;
 	switch (d->how) {
 	case WE_EXIT:
 		snprintf(why, sizeof(why),

@@ -28,6 +28,7 @@ struct path {
 	uint32_t	 sent_seq;	/* of our beats */
 	uint32_t	 seen_seq;	/* newest of the peer's beats; 0: none */
 	uint64_t	 echo, echo_came; /* the peer's clock, and ours as it came */
+	uint64_t	 echo_read;	/* ours, as we read it */
 	uint64_t	 rtt;		/* smoothed; 0: unknown */
 	unsigned	 loss;		/* smoothed, in 1/65536 */
 };
@@ -61,6 +62,12 @@ struct peer {
 	bool		 stalled;	/* only its beat process is heard */
 	uint64_t	 last_heard;	/* us, when it came */
 	uint64_t	 reply_at;	/* earliest next answer to a HELLO */
+	uint64_t	 answer_at;	/* ... to a beat that asks for one */
+	/* For leases (lease.c).  0: none. */
+	uint64_t	 vouch;		/* the view it vouched for last, and */
+	uint64_t	 vouched;	/* the beat of ours that it had, our clock */
+	uint64_t	 promised;	/* its beat to which we did, our clock */
+	uint64_t	 gone;		/* the last life that is known to have ended */
 	uint64_t	 double_until;	/* data goes over two links */
 	struct stream	*stream;
 	uint64_t	 rejects[LR_MAX];
@@ -79,6 +86,8 @@ struct link_layer {
 	unsigned	 npeers;
 	struct peer	*peers;		/* in the order of the configuration */
 	bool		 started, leaving;
+	uint64_t	 vouch;		/* for this view, in our beats; 0: none */
+	bool		 ask;		/* for an answer to them at once */
 	uint64_t	 deadline;	/* as last computed */
 	uint64_t	 last_step;
 	uint64_t	 late, late_before;	/* largest lateness: now, before */

@@ -86,6 +86,31 @@ count_loss(struct path *path, uint32_t seq)
 	path->seen_seq = seq;
 }
 
+/*
+ * What the beat says for our lease.  What counts is when our beat was sent,
+ * not when the answer came: that may have waited for us.
+ */
+static void
+vouched(struct link_layer *l, struct peer *p, const struct wire_beat *b)
+{
+	uint64_t since = b->echo;
+
+	if ((b->flags & WIRE_BEAT_ASK) != 0 && p->answer_at <= l->last_step) {
+		p->answer_at = l->last_step + l->conf->heartbeat_us / 4;
+		p->beat_at = MIN(p->beat_at, l->last_step);
+	}
+#if MUTANT == 823
+	since = l->last_step;
+#endif
+	if (b->vouch == 0 || b->vouch < p->vouch || b->life != l->inc ||
+	    since > l->last_step)
+		return;
+	if (b->vouch > p->vouch)
+		p->vouched = 0;
+	p->vouch = b->vouch;
+	p->vouched = MAX(p->vouched, since);
+}
+
 void
 path_beat(struct link_layer *l, struct peer *p, unsigned link,
     const struct wire_beat *b)
@@ -98,6 +123,8 @@ path_beat(struct link_layer *l, struct peer *p, unsigned link,
 	count_loss(path, b->seq);
 	path->echo = b->sent;
 	path->echo_came = l->at;
+	path->echo_read = l->last_step;
+	vouched(l, p, b);
 	/* An echo from the future or of another life is no measurement. */
 	if (b->echo == 0 || b->echo > l->at)
 		return;
@@ -124,7 +151,14 @@ path_put_beat(struct link_layer *l, struct peer *p, unsigned link, uint64_t now)
 	if (path->echo != 0 && now - path->echo_came < 60000000) {
 		b.echo = path->echo;
 		b.echo_age = (uint32_t)(now - path->echo_came);
+		/* Nothing is promised to who has ended. */
+		b.vouch = p->gone < p->cur.inc ? l->vouch : 0;
 	}
+	if (l->ask)
+		b.flags |= WIRE_BEAT_ASK;
+	/* When it came is others' word; when we read it, our own. */
+	if (b.vouch != 0)
+		p->promised = MAX(p->promised, path->echo_read);
 	wire_put_beat(&l->plain, &b);
 }
 

@@ -142,6 +142,7 @@ promote(struct peer *p, struct bus *bus)
 	ring_forget(&p->cur);
 	p->cur = p->cand;
 	explicit_bzero(&p->cand, sizeof(p->cand));
+	p->vouch = p->vouched = p->promised = 0;
 	for (i = 0; i < CONF_LINKS_MAX; i++) {
 		p->paths[i].seen_seq = 0;
 		p->paths[i].echo = 0;
@@ -255,6 +256,8 @@ session_frame(struct link_layer *l, struct peer *p, uint8_t type,
 		note_gone(p, 1, "it said goodbye", bus);
 		/* Not a loss: the note above tells all there is to tell. */
 		p->up = false;
+		p->promised = 0;
+		p->gone = p->cur.inc;
 		p->cur.bye = true;
 		session_drop(l, p, "", bus);
 		return false;

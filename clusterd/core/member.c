@@ -545,6 +545,9 @@ member_note(struct member *m, const struct note *note, struct bus *bus)
 	case NOTE_TRIMMED:
 		part_trimmed(m, note, bus);
 		break;
+	case NOTE_CLEAR:
+		part_clear(m, note, bus);
+		break;
 	case NOTE_QUORUM:
 		part_quorum(m, note, bus);
 		break;
@@ -607,26 +610,12 @@ member_stop(struct member *m, struct bus *bus)
 }
 
 void
-member_overslept(struct member *m, uint64_t late, struct bus *bus)
+member_overslept(struct member *m, uint64_t late)
 {
 	/* The others had no chance to answer us, or to form our view. */
 	m->round.deadline += late;
 	if (m->need_since != UINT64_MAX)
 		m->need_since += late;
-	/* Alone there is nobody who could have gone on without us. */
-	if (!m->started || m->stopped || m->phase != PH_STEADY ||
-	    m->view.n == 1)
-		return;
-	bus_event(bus, EVK_NODE, EVL_WARN,
-	    "node %u: asks for a new view, because it was not run for %llu ms "
-	    "and may have been given up",
-	    m->self, (unsigned long long)(late / 1000));
-	m->cause[0] = '\0';
-	member_set_cause(m, "node %u was not run for %llu ms", m->self,
-	    (unsigned long long)(late / 1000));
-	m->phase = PH_WEDGED;
-	m->coord = 0;
-	bus_note(bus, NOTE_WEDGE, NULL, 0);
 }
 
 void

@@ -115,14 +115,15 @@ void	 member_free(struct member *);
 /* When a node that comes and goes is let in again; 0: it is not held back. */
 uint64_t member_held_until(const struct member *, uint16_t node);
 /* NOTE_PEER_*, NOTE_MESSAGE on CHAN_MEMBER, NOTE_FLUSHED, NOTE_TRIMMED,
+   NOTE_CLEAR (which answers NOTE_VOUCH),
    NOTE_QUORUM, NOTE_SYNCED, NOTE_VOTE_WISH, NOTE_REQUEST (M_COMMAND
    quorum-unblock, quorum-override). */
 void	 member_note(struct member *, const struct note *, struct bus *);
 void	 member_start(struct member *, struct bus *);
 /* Others are told that we leave; no view with us is formed any more. */
 void	 member_stop(struct member *, struct bus *);
-/* This node was late by so much: its view must be renewed to be believed. */
-void	 member_overslept(struct member *, uint64_t late, struct bus *);
+/* This node was late by so much: others had no chance to answer it. */
+void	 member_overslept(struct member *, uint64_t late);
 void	 member_timer(struct member *, struct bus *);
 uint64_t member_deadline(const struct member *);
 const struct view *member_view(const struct member *);	/* NULL: none yet */

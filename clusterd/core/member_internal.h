@@ -282,6 +282,7 @@ void	 part_install(struct member *, const struct note *, struct rbuf *,
 	    struct bus *);
 void	 part_commit(struct member *, const struct note *, struct rbuf *,
 	    struct bus *);
+void	 part_clear(struct member *, const struct note *, struct bus *);
 void	 part_trimmed(struct member *, const struct note *, struct bus *);
 void	 part_quorum(struct member *, const struct note *, struct bus *);
 

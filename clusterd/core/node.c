@@ -52,6 +52,7 @@ make_modules(struct node *n, const struct node_config *nc)
 		memset(&stored, 0, sizeof(stored));
 	n->link = link_new(n->conf, n->self, n->inc, &nc->keys);
 	n->member = member_new(n->conf, n->self, n->inc, &stored);
+	n->lease = lease_new(n->conf, n->self, n->inc, n->link);
 	n->order = order_new(n->self, n->inc);
 	n->quorum = quorum_new(n->conf, n->self);
 	n->fencing = fencing_new(n->conf, n->self, n->inc, used_by, n);
@@ -66,11 +67,12 @@ make_modules(struct node *n, const struct node_config *nc)
 	n->dgrams = dgrams_new(n->conf, n->self);
 	n->dlm = dlm_new(n->self, n->inc);
 	n->client = client_new(n->conf, n->self);
-	return n->link != NULL && n->member != NULL && n->order != NULL &&
-	    n->quorum != NULL && n->fencing != NULL && n->lspace != NULL &&
-	    n->group != NULL && n->evchan != NULL && n->levels != NULL &&
-	    n->barriers != NULL && n->kv != NULL && n->keys != NULL &&
-	    n->dgrams != NULL && n->dlm != NULL && n->client != NULL;
+	return n->link != NULL && n->member != NULL && n->lease != NULL &&
+	    n->order != NULL && n->quorum != NULL && n->fencing != NULL &&
+	    n->lspace != NULL && n->group != NULL && n->evchan != NULL &&
+	    n->levels != NULL && n->barriers != NULL && n->kv != NULL &&
+	    n->keys != NULL && n->dgrams != NULL && n->dlm != NULL &&
+	    n->client != NULL;
 }
 
 struct node *
@@ -115,6 +117,7 @@ node_free(struct node *n)
 	fencing_free(n->fencing);
 	quorum_free(n->quorum);
 	order_free(n->order);
+	lease_free(n->lease);
 	member_free(n->member);
 	link_free(n->link);
 	bus_clear(&n->bus);
@@ -201,6 +204,7 @@ handle_view(struct node *n, const struct note *note)
 {
 	struct bus *b = &n->bus;
 
+	lease_note(n->lease, note, b);
 	order_note(n->order, note, b);
 	quorum_note(n->quorum, note, b);
 	fencing_note(n->fencing, note, b);
@@ -422,6 +426,7 @@ begin_leave(struct node *n, const char *why)
 static void
 handle_peer(struct node *n, const struct note *note)
 {
+	lease_note(n->lease, note, &n->bus);
 	member_note(n->member, note, &n->bus);
 	fencing_note(n->fencing, note, &n->bus);
 	client_note(n->client, note, &n->bus);
@@ -451,6 +456,7 @@ route(struct node *n, const struct note *note)
 		link_note(n->link, note, b);
 		break;
 	case NOTE_WEDGE:
+		lease_note(n->lease, note, b);
 		quorum_note(n->quorum, note, b);
 		fencing_note(n->fencing, note, b);
 		order_note(n->order, note, b);
@@ -462,7 +468,17 @@ route(struct node *n, const struct note *note)
 		break;
 	case NOTE_FLUSHED:
 	case NOTE_TRIMMED:
+	case NOTE_CLEAR:
 		member_note(n->member, note, b);
+		break;
+	case NOTE_VOUCH:
+		lease_note(n->lease, note, b);
+		break;
+	case NOTE_LEASE:
+		order_note(n->order, note, b);
+		fencing_note(n->fencing, note, b);
+		lspace_note(n->lspace, note, b);
+		client_note(n->client, note, b);
 		break;
 	case NOTE_VIEW:
 	case NOTE_QUORUM:
@@ -532,12 +548,28 @@ drain(struct node *n)
 	}
 }
 
+/*
+ * Is the view we are in still to be believed in?  Looked at before anything is
+ * done on its word, and after whatever may have changed it.
+ */
+static void
+renew(struct node *n)
+{
+	if (n->state == NODE_DEAD || n->state == NODE_STOPPED)
+		return;
+	lease_renew(n->lease, &n->bus);
+	drain(n);
+	link_vouch(n->link, lease_vouches(n->lease),
+	    lease_asks(n->lease, n->bus.now), n->bus.now);
+}
+
 /* Routes until no module has anything to add. */
 static void
 settle(struct node *n)
 {
 	do {
 		drain(n);
+		renew(n);
 		if (n->state == NODE_RUNNING || n->state == NODE_LEAVING)
 			order_flush(n->order, &n->bus);
 	} while (n->bus.n > 0);
@@ -579,6 +611,7 @@ start(struct node *n)
 		return;
 	n->state = NODE_RUNNING;
 	n->started = n->bus.now;
+	lease_start(n->lease, n->bus.now);
 	/* Both reserve what a later life must not use again. */
 	member_start(n->member, &n->bus);
 	link_timer(n->link, &n->bus);
@@ -591,6 +624,7 @@ timer(struct node *n)
 	drain(n);
 	if (n->state == NODE_DEAD)
 		return;
+	lease_timer(n->lease, &n->bus);
 	member_timer(n->member, &n->bus);
 	drain(n);
 	if (n->state == NODE_DEAD)
@@ -681,22 +715,14 @@ dispatch(struct node *n, const struct event *ev)
 }
 
 /*
- * We were not run for so long that the others may have given us up: what we
- * believe to be the view may be over, and the packets that waited for us are
- * of that time.  Nothing may be done on their word.
+ * We were not run for so long that others may have given us up.  That our view
+ * may be over is the lease's affair; but nobody else is to blame for it.
  */
 static void
 overslept(struct node *n, uint64_t late)
 {
-#if MUTANT == 951
-	if (late < n->conf->heartbeat_us)
-		return;
-#else
-	if (late + 2 * n->conf->heartbeat_us < n->conf->failure_timeout_us)
-		return;
-#endif
-	member_overslept(n->member, late, &n->bus);
-	settle(n);
+	if (late + 2 * n->conf->heartbeat_us >= n->conf->failure_timeout_us)
+		member_overslept(n->member, late);
 }
 
 /* Everything that follows from the step, up to the datagrams. */
@@ -730,6 +756,7 @@ next_deadline(const struct node *n)
 		return n->now;
 	d = link_deadline(n->link);
 	d = MIN(d, member_deadline(n->member));
+	d = MIN(d, lease_deadline(n->lease));
 	d = MIN(d, order_deadline(n->order));
 	d = MIN(d, fencing_deadline(n->fencing));
 	d = MIN(d, dlm_deadline(n->dlm));
@@ -753,6 +780,7 @@ node_step(struct node *n, const struct event *ev, struct actions *out)
 	n->bus.out = out;
 	if (n->state != NODE_NEW && ev->now > n->due)
 		overslept(n, ev->now - n->due);
+	renew(n);
 	dispatch(n, ev);
 	n->put_off = ev->more && n->state == NODE_RUNNING;
 	if (n->put_off)
@@ -780,6 +808,7 @@ node_check(const struct node *n)
 		return;
 	link_check(n->link);
 	member_check(n->member);
+	lease_check(n->lease);
 	order_check(n->order);
 	quorum_check(n->quorum);
 	fencing_check(n->fencing);
@@ -804,6 +833,7 @@ fill_view(const struct node *n, const struct view *v, struct node_view *nv)
 	nv->leader = v->leader;
 	nv->primary = v->primary;
 	nv->synced = v->primary && member_synced(n->member);
+	nv->lease = lease_until(n->lease);
 	nv->n = v->n;
 	nv->elect = v->elect;
 	for (i = 0; i < n->conf->nnodes; i++)

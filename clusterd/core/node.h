@@ -57,6 +57,8 @@ struct node_view {
 	uint16_t	 leader;
 	bool		 primary;	/* quorate in this view */
 	bool		 synced;
+	uint64_t	 lease;		/* it may be acted in until then, by the
+					   node's own clock; 0: it may not */
 	unsigned	 n;
 	uint16_t	 members[CONF_NODES_MAX];
 	uint64_t	 incs[CONF_NODES_MAX];

@@ -15,6 +15,7 @@
 #include "group.h"
 #include "keys.h"
 #include "kv.h"
+#include "lease.h"
 #include "levels.h"
 #include "link.h"
 #include "lspace.h"
@@ -47,6 +48,7 @@ struct node {
 	struct bus		 bus;
 	struct link_layer	*link;
 	struct member		*member;
+	struct lease		*lease;
 	struct order		*order;
 	struct quorum		*quorum;
 	struct fencing		*fencing;

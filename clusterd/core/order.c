@@ -30,6 +30,7 @@
  *   O7  a safe message that is delivered is stable.
  *
  *   closed -NOTE_QUORUM(primary)-> open -NOTE_WEDGE-> closed
+ *   open, but the lease is out: nothing is sequenced, and nobody heard
  *   open, leader: snapshots wanted -all given-> SYNC sequenced -> submits
  *
  * clusterd-protocol(7), section 7.
@@ -108,6 +109,13 @@ static bool
 leading(const struct order *o)
 {
 	return o->open && o->leader == o->self;
+}
+
+/* Messages of our view wait here until it may be acted in. */
+static bool
+waits(const struct order *o)
+{
+	return o->installing || (o->open && !o->leased);
 }
 
 /* Adds a message that has the next position to the log. */
@@ -278,7 +286,7 @@ next_waiting(struct order *o)
 {
 	struct omsg *m;
 
-	if (!leading(o) || o->snap_wait != 0)
+	if (!leading(o) || !o->leased || o->snap_wait != 0)
 		return NULL;
 	m = STAILQ_FIRST(&o->front);
 	if (m == NULL && !o->hold)
@@ -403,7 +411,7 @@ submit(struct order *o, struct bus *bus)
 	struct wbuf w;
 	struct note *n;
 
-	if (!o->open || o->unsent == NULL)
+	if (!o->open || !o->leased || o->unsent == NULL)
 		return;
 	if (leading(o)) {
 		submit_here(o, bus);
@@ -567,7 +575,7 @@ message(struct order *o, const struct note *note, struct bus *bus)
 	if (r.err)
 		order_reset_peer(bus, note->node,
 		    "an ordered message is short");
-	else if (epoch > o->epoch || (epoch == o->epoch && o->installing))
+	else if (epoch > o->epoch || (epoch == o->epoch && waits(o)))
 		park(o, note, epoch, bus);
 	else if (epoch == o->epoch && o->open)
 		handle(o, note->node, note->inc, note->data, note->len, bus);
@@ -609,6 +617,19 @@ opened(struct order *o, struct bus *bus)
 		}
 		pump(o, bus);
 	}
+	if (o->leased)
+		unpark(o, bus);
+	submit(o, bus);
+}
+
+/* What had to wait is done when it may be. */
+static void
+lease(struct order *o, bool ok, struct bus *bus)
+{
+	o->leased = ok;
+	if (!ok || !o->open)
+		return;
+	pump(o, bus);
 	unpark(o, bus);
 	submit(o, bus);
 }
@@ -639,6 +660,9 @@ order_note(struct order *o, const struct note *note, struct bus *bus)
 		o->installing = false;
 		if (note->ok && note->seq == o->epoch && !o->passing)
 			opened(o, bus);
+		break;
+	case NOTE_LEASE:
+		lease(o, note->ok, bus);
 		break;
 	default:
 		break;

@@ -91,6 +91,7 @@ struct order {
 	bool			 installing; /* its quorum is not known yet */
 	bool			 passing; /* it ends at once: nothing is said in it */
 	bool			 open;	/* it is primary, and not wedged */
+	bool			 leased; /* the view may be acted in (lease.c) */
 	bool			 hold;	/* a program here is slow */
 	bool			 fresh;	/* we wait for snapshots */
 	bool			 synced;

@@ -291,15 +291,40 @@ show_nodes(struct show *s)
 	}
 }
 
-/* With names instead of numbers. */
-static void
-quorum_text(const struct node *nd, const struct quorum_info *q, char *text,
+/*
+ * With the lease: a view whose quorum may be elsewhere by now is not called
+ * quorate.  The text has names instead of numbers.
+ */
+static bool
+quorum_word(const struct node *nd, struct quorum_info *q, char *text,
     size_t size)
 {
 	char why[256];
 
+	quorum_get(nd->quorum, q);
+	if (q->quorate && !lease_held(nd->lease)) {
+		snprintf(text, size,
+		    "its lease is out: too few members of view %llu answer, "
+		    "and there may be another one by now",
+		    (unsigned long long)q->epoch);
+		return false;
+	}
 	quorum_why(q, why, sizeof(why));
 	names_put(nd->conf, why, text, size);
+	return q->quorate;
+}
+
+static void
+row_lease(struct show *s)
+{
+	uint64_t until = lease_until(s->nd->lease);
+
+	row_str(s, "lease", until == 0 ? "out" : "held");
+	/* Nobody has to answer where our own votes are enough. */
+	if (until == 0 || until == UINT64_MAX)
+		row_null(s, "lease_left_us");
+	else
+		row_u64(s, "lease_left_us", until - MIN(until, s->nd->now));
 }
 
 static void
@@ -321,11 +346,11 @@ show_quorum(struct show *s)
 {
 	struct quorum_info q;
 	char why[256], text[256];
+	bool quorate;
 
-	quorum_get(s->nd->quorum, &q);
-	quorum_text(s->nd, &q, why, sizeof(why));
+	quorate = quorum_word(s->nd, &q, why, sizeof(why));
 	row_begin(s);
-	row_bool(s, "quorate", q.quorate);
+	row_bool(s, "quorate", quorate);
 	row_u64(s, "votes", q.votes);
 	row_u64(s, "expected", q.expected);
 	row_u64(s, "needed", q.needed);
@@ -337,6 +362,7 @@ show_quorum(struct show *s)
 	row_str(s, "tie_breaker", q.tie == 0 ? "" : node_name(s->nd, q.tie));
 	row_bool(s, "set_by_operator", q.elect.set);
 	row_ago(s, "since_us", q.since);
+	row_lease(s);
 	row_missing(s, &q);
 	quorum_restore(&q, text, sizeof(text));
 	names_put(s->nd->conf, text, why, sizeof(why));
@@ -791,21 +817,22 @@ show_status(struct show *s)
 	const struct client_mount *mounts;
 	struct advice a = { .next = "" };
 	struct quorum_info q;
+	char why[256];
+	bool quorate = quorum_word(nd, &q, why, sizeof(why));
 
-	quorum_get(nd->quorum, &q);
 	row_begin(s);
 	row_str(s, "cluster", nd->conf->cluster);
 	row_str(s, "node", node_name(nd, nd->self));
 	row_u64(s, "epoch", v == NULL ? 0 : v->epoch);
 	row_str(s, "leader", v == NULL ? "" : node_name(nd, v->leader));
 	status_members(s);
-	row_bool(s, "quorate", q.quorate);
+	row_bool(s, "quorate", quorate);
 	row_u64(s, "votes", q.votes);
 	row_u64(s, "votes_total", q.expected);
 	row_u64(s, "votes_needed", q.needed);
 	status_links(s);
-	if (!q.quorate)
-		quorum_text(nd, &q, a.next, sizeof(a.next));
+	if (!quorate)
+		strlcpy(a.next, why, sizeof(a.next));
 	status_fencing(s, &a);
 	status_lockspaces(s);
 	row_u64(s, "mounts", client_mounts(nd->client, &mounts));

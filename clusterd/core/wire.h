@@ -83,7 +83,11 @@ struct wire_beat {
 	uint64_t	 echo;		/* last sent received on it; 0: none */
 	uint32_t	 echo_age;	/* us since that one came */
 	uint64_t	 life;		/* the receiver's newest that is proven */
+	uint64_t	 vouch;		/* the primary view it vouches for; 0: none */
+	uint8_t		 flags;
 };
+
+#define WIRE_BEAT_ASK	0x01		/* an answer is wanted at once */
 
 struct wire_data {
 	uint64_t	 segment;	/* from 1, consecutive in a session */

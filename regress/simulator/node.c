@@ -326,6 +326,7 @@ step(struct sim *s, unsigned i, struct event *ev)
 	if (s->n <= 16 || s->steps % 16 == 0)
 		node_check(n->core);
 	while ((act = actions_take(&acts)) != NULL) {
+		chk_lease_act(s, i, act);
 		if (act->type == ACT_FENCE_START)
 			chk_fence_start(s, i, act);
 		h = calloc(1, sizeof(*h));
@@ -483,8 +484,10 @@ node_boot(struct sim *s, unsigned i)
 	n->inc = n->life + (n->behind ? 0 : 1700000000 * SEC + s->now);
 	nc.incarnation = n->inc;
 	n->offset = (int64_t)sim_between(s, 1, 1000 * SEC);
-	n->ppm = (int)sim_between(s, 0, 2 * (unsigned)s->profile.ppm) -
-	    s->profile.ppm;
+	/* Most of them are as wrong as a clock may be. */
+	n->ppm = (int)sim_between(s, 0, 8 * (unsigned)s->profile.ppm) -
+	    4 * s->profile.ppm;
+	n->ppm = MAX(MIN(n->ppm, s->profile.ppm), -s->profile.ppm);
 	n->timer_at = UINT64_MAX;
 	n->gen++;
 	n->run_since = s->now;

@@ -62,6 +62,7 @@ enum invariant {
 	INV_BOUND,		/* queues have bounds */
 	INV_KEYS,		/* members can open what members send; chk_keys.c */
 	INV_NAP,		/* calm: a short pause of a node changes no view */
+	INV_LEASE,		/* no two primary views are believed in at once */
 	INV_MAX
 };
 
@@ -493,6 +494,7 @@ bool	 service_done(struct sim *, unsigned node, const struct sim_client *,
 void	 chk_view_init(struct sim *);
 void	 chk_view_free(struct sim *);
 void	 chk_view_step(struct sim *, unsigned node);
+void	 chk_lease_act(struct sim *, unsigned node, const struct action *);
 void	 chk_view_over(struct sim *, unsigned node);
 bool	 chk_view_settled(const struct sim *);
 /* Do all survivors have a view without the dead one? */

@@ -538,7 +538,7 @@ primary_view(struct view *v, uint64_t epoch, unsigned n)
  * end of the sync is delivered before or after the new view is ending, too.
  */
 static unsigned
-started_devices(const struct conf *conf, bool wedged)
+started_devices(const struct conf *conf, enum note_type before)
 {
 	struct fencing *f = fencing_new(conf, 1, 10, always_used, NULL);
 	struct note n = { .type = NOTE_VIEW };
@@ -562,9 +562,11 @@ started_devices(const struct conf *conf, bool wedged)
 	v.lost[0].node = 3;
 	v.lost[0].inc = 12;
 	fencing_note(f, &n, &bus);
-	n = (struct note){ .type = NOTE_WEDGE };
-	if (wedged)
-		fencing_note(f, &n, &bus);
+	n = (struct note){ .type = NOTE_LEASE, .ok = true };
+	fencing_note(f, &n, &bus);
+	/* The view ends, the lease runs out, or nothing happens. */
+	n = (struct note){ .type = before };
+	fencing_note(f, &n, &bus);
 	n = (struct note){ .type = NOTE_SYNCED, .seq = 2 };
 	fencing_note(f, &n, &bus);
 	/* What it puts into the order is delivered at once. */
@@ -585,14 +587,18 @@ started_devices(const struct conf *conf, bool wedged)
 	return k;
 }
 
-/* The last message of a view's sync may be delivered as the view ends. */
+/*
+ * The last message of a view's sync may be delivered as the view ends, and the
+ * lease may run out at any time.
+ */
 ATF_TC_WITHOUT_HEAD(synced_too_late);
 ATF_TC_BODY(synced_too_late, tc)
 {
 	struct fix *fx = fixture_new(3);
 
-	ATF_CHECK_EQ(1, started_devices(fixture_conf(fx), false));
-	ATF_CHECK_EQ(0, started_devices(fixture_conf(fx), true));
+	ATF_CHECK_EQ(1, started_devices(fixture_conf(fx), NOTE_EVENT));
+	ATF_CHECK_EQ(0, started_devices(fixture_conf(fx), NOTE_WEDGE));
+	ATF_CHECK_EQ(0, started_devices(fixture_conf(fx), NOTE_LEASE));
 	fixture_free(fx);
 }
 
