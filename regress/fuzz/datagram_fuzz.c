@@ -129,10 +129,14 @@ static void
 raw(struct rig *r, const struct rig_op *op)
 {
 	struct event ev = { .type = EV_PACKET, .link = op->arg & 3 };
+	struct event timer = { .type = EV_TIMER };
 	static struct image before, after;
-	unsigned packets = waiting(r);
 	bool outsider = !authentic(op->data, op->len);
+	unsigned packets;
 
+	/* What is due at this moment is not the datagram's doing. */
+	rig_step(r, r->victim, &timer);
+	packets = waiting(r);
 	look(r, &before);
 	ev.data = op->data;
 	ev.len = op->len;
