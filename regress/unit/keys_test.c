@@ -9,6 +9,7 @@
 
 #include <atf-c.h>
 
+#include "core/keys_internal.h"
 #include "fixture.h"
 
 #define ALL (BIT(1) | BIT(2) | BIT(3))
@@ -309,8 +310,38 @@ ATF_TC_BODY(leader_dies, tc)
 	fixture_free(fx);
 }
 
+/*
+ * Who lacks a key of the others must not take their word for what to speak: it
+ * would seal with what its file has in use, which they may have forgotten.
+ */
+ATF_TC_WITHOUT_HEAD(lacks_one);
+ATF_TC_BODY(lacks_one, tc)
+{
+	struct fix *fx = cluster();
+	const struct keys *k;
+
+	fixture_crash(fx, 3);
+	fixture_settle(fx, BIT(1) | BIT(2));
+	order(fx, 1, "key-add", "", 0, "");
+	fixture_node(fx, 3)->full = true;
+	fixture_start(fx, 3);
+	fixture_settle(fx, ALL);
+	fixture_run(fx, SECOND);
+	k = fixture_node(fx, 3)->node->keys;
+	ATF_CHECK_EQ(2, k->now.n);
+	ATF_CHECK_EQ(2, k->nholders);
+	ATF_CHECK_EQ(1, k->word.ring.n);
+	ATF_CHECK_EQ(0, k->word.n);
+	fixture_node(fx, 3)->full = false;
+	fixture_run(fx, 6 * SECOND);
+	ATF_CHECK_EQ(2, k->word.ring.n);
+	ATF_CHECK_EQ(3, k->word.n);
+	fixture_free(fx);
+}
+
 ATF_TP_ADD_TCS(tp)
 {
+	ATF_TP_ADD_TC(tp, lacks_one);
 	ATF_TP_ADD_TC(tp, three_steps);
 	ATF_TP_ADD_TC(tp, wrong_steps);
 	ATF_TP_ADD_TC(tp, abort);
