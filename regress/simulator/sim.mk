@@ -31,11 +31,12 @@ FIXTURE_OBJS := $(addprefix $(O)/,$(addprefix regress/unit/,fixture.o fixture_ch
 MUTANT_LIBS := $(O)/clusterd/libcore.a -lsodium -lbsd
 
 # mutants: all of MUTANTS, or those named in ONLY.
-mutants: $(O)/regress/sim $(addprefix $(O)/regress/unit/,vote_model_test member_test order_test)
+mutants: $(O)/regress/sim $(addprefix $(O)/regress/unit/,vote_model_test member_test order_test lease_test)
 	@CC_CORE='$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS)' \
 	    LD_SIM='$(CC) $(ALL_CFLAGS) -pie $(ALL_LDFLAGS)' \
 	    SIM_OBJS='$(SIM_OBJS) $(MUTANT_LIBS)' \
 	    member_OBJS='$(O)/regress/unit/member_test.o $(FIXTURE_OBJS) $(MUTANT_LIBS) -latf-c' \
 	    order_OBJS='$(O)/regress/unit/order_test.o $(FIXTURE_OBJS) $(MUTANT_LIBS) -latf-c' \
+	    lease_OBJS='$(O)/regress/unit/lease_test.o $(O)/clusterd/log.o $(MUTANT_LIBS) -latf-c' \
 	    vote_OBJS='$(VOTE_MODEL_OBJS) $(MUTANT_LIBS) -latf-c' \
 	    sh regress/simulator/mutants.sh $(O) $(ONLY)
