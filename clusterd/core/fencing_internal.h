@@ -88,6 +88,8 @@ void	 fencing_finish(struct fencing *, struct victim *, enum evidence,
 	    const char *text, struct bus *);
 void	 fencing_order(struct bus *, const struct wbuf *);
 void	 fencing_assign(struct fencing *, struct victim *, struct bus *);
+void	 fencing_outlived(const struct fencing *, const struct victim *,
+	    struct bus *);
 struct victim *fencing_add(struct fencing *, uint16_t node, uint64_t inc,
 	    struct bus *);
 

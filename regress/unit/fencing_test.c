@@ -231,6 +231,35 @@ ATF_TC_BODY(rejoin_averts, tc)
 	fixture_free(fx);
 }
 
+/*
+ * Back as an older incarnation, because it has forgotten the one that waits for
+ * its fence: it is no proof of anything, and not to be fenced for it either.
+ */
+ATF_TC_WITHOUT_HEAD(older_life_starts_anew);
+ATF_TC_BODY(older_life_starts_anew, tc)
+{
+	struct fix *fx = started(3, true);
+	struct fencing_info fi;
+	unsigned fenced;
+
+	fixture_device(fx, FIX_FAIL);
+	fixture_crash(fx, 3);
+	fixture_settle(fx, BIT(1) | BIT(2));
+	fixture_run(fx, 2 * SECOND);
+	fenced = fixture_node(fx, 3)->fenced;
+	fixture_start_behind(fx, 3);
+	fixture_settle(fx, ALL);
+	ATF_CHECK_EQ(1, fixture_node(fx, 3)->deaths);
+	ATF_CHECK_MATCH("waits for its fence", fixture_node(fx, 3)->why);
+	ATF_REQUIRE(entry(fx, 1, 3, &fi));
+	ATF_CHECK_EQ(FS_DONE, fi.state);
+	ATF_CHECK_EQ(EVID_REJOIN, fi.evidence);
+	ATF_CHECK(fixture_node(fx, 3)->inc > fi.inc);
+	ATF_CHECK_EQ(fenced, fixture_node(fx, 3)->fenced);
+	same_tables(fx, 1, 3);
+	fixture_free(fx);
+}
+
 ATF_TC_WITHOUT_HEAD(manual_waits_for_the_operator);
 ATF_TC_BODY(manual_waits_for_the_operator, tc)
 {
@@ -611,6 +640,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, executor_dies);
 	ATF_TP_ADD_TC(tp, device_fails_then_works);
 	ATF_TP_ADD_TC(tp, rejoin_averts);
+	ATF_TP_ADD_TC(tp, older_life_starts_anew);
 	ATF_TP_ADD_TC(tp, manual_waits_for_the_operator);
 	ATF_TP_ADD_TC(tp, confirm_is_refused_while_heard);
 	ATF_TP_ADD_TC(tp, operator_fences_a_live_node);

@@ -382,6 +382,7 @@ act(struct fix *fx, struct fix_node *fn, const struct action *a)
 		return false;
 	case ACT_DIE:
 		fn->deaths++;
+		fx->incs = MAX(fx->incs, a->life);
 		strlcpy(fn->why, (const char *)a->data, sizeof(fn->why));
 		return false;
 	default:
@@ -540,6 +541,18 @@ fixture_start(struct fix *fx, uint16_t id)
 	step(fx, fn, &ev);
 	fixture_open(fx, id, CLIENT);
 	plan_sessions(fx, id);
+}
+
+void
+fixture_start_behind(struct fix *fx, uint16_t id)
+{
+	struct fix_node *fn = fixture_node(fx, id);
+
+	free(fn->stored);
+	fn->stored = NULL;
+	fn->storedlen = 0;
+	fx->incs = 0;
+	fixture_start(fx, id);
 }
 
 void
