@@ -354,6 +354,8 @@ act_on(const struct action *act)
 	case ACT_EVENT:
 		log_event(act);
 		break;
+	case ACT_DEVICE: /* no configuration has one */
+		break;
 	case ACT_MOUNT_PID:
 		mount_pid(act);
 		break;

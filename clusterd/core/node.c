@@ -413,6 +413,26 @@ handle_peer(struct node *n, const struct note *note)
 	dgrams_note(n->dgrams, note, &n->bus);
 }
 
+static void
+device_request(struct node *n, const struct note *note)
+{
+	struct action *act;
+
+	act = actions_add(n->bus.out, ACT_DEVICE, note->data, note->len);
+	act->req = (uint32_t)note->seq;
+	act->timeout_us = n->conf->qdevice.timeout_us;
+}
+
+static void
+device_done(struct node *n, const struct event *ev)
+{
+	struct note *note;
+
+	note = bus_note(&n->bus, NOTE_DEVICE_DONE, ev->data, ev->len);
+	note->seq = ev->req;
+	note->ok = ev->ok;
+}
+
 /* The table of who receives what. */
 static void
 route(struct node *n, const struct note *note)
@@ -446,6 +466,7 @@ route(struct node *n, const struct note *note)
 		break;
 	case NOTE_FLUSHED:
 	case NOTE_TRIMMED:
+	case NOTE_DEVICE_DONE:
 		member_note(n->member, note, b);
 		break;
 	case NOTE_VIEW:
@@ -490,6 +511,9 @@ route(struct node *n, const struct note *note)
 		break;
 	case NOTE_STORE:
 		store(n);
+		break;
+	case NOTE_DEVICE:
+		device_request(n, note);
 		break;
 	case NOTE_LEAVE:
 		if (n->state == NODE_RUNNING)
@@ -635,6 +659,9 @@ dispatch(struct node *n, const struct event *ev)
 		break;
 	case EV_STORED:
 		break;
+	case EV_DEVICE:
+		device_done(n, ev);
+		break;
 	case EV_FLUSH:
 		order_hold(n->order, ev->slow, &n->bus);
 		break;
@@ -768,6 +795,7 @@ fill_view(const struct node *n, const struct view *v, struct node_view *nv)
 	nv->synced = v->primary && member_synced(n->member);
 	nv->n = v->n;
 	nv->elect = v->elect;
+	nv->device = v->device;
 	for (i = 0; i < n->conf->nnodes; i++)
 		nv->held +=
 		    member_held_until(n->member, n->conf->nodes[i].id) != 0;

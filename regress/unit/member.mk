@@ -10,3 +10,4 @@ $(call test,regress/unit/order_liar_test,regress/unit/order_liar_test.c clusterd
 $(call test,regress/unit/vote_test,regress/unit/vote_test.c clusterd/log.c,$(O)/clusterd/libcore.a -lsodium)
 $(call test,regress/unit/ballot_test,regress/unit/ballot_test.c $(FIXTURE) clusterd/log.c,$(O)/clusterd/libcore.a -lsodium)
 $(call test,regress/unit/vote_model_test,regress/unit/vote_model_test.c clusterd/log.c,$(O)/clusterd/libcore.a -lsodium)
+$(call test,regress/unit/device_test,regress/unit/device_test.c clusterd/log.c,$(O)/clusterd/libcore.a -lsodium)
