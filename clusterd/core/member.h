@@ -52,6 +52,8 @@ struct view {
 	bool		 contested;	/* a later primary view may exist */
 	bool		 recorded;	/* on disk before anybody is ready */
 	bool		 device;	/* the quorum device votes for it, too */
+	/* Here only: it is entered late, and the next one follows at once. */
+	bool		 passing;
 };
 
 /* Its members, and the device if that votes for it. */
