@@ -116,6 +116,10 @@ struct conf {
 	enum conf_tie	 tie;			/* default none */
 	unsigned	 ntie;			/* TIE_LIST: node ids, in order */
 	uint16_t	 tie_nodes[CONF_NODES_MAX];
+	struct {
+		uint8_t	 votes;			/* 0: there is none */
+		uint64_t timeout_us;		/* waited for in a view change */
+	}		 qdevice;
 
 	/* fencing */
 	bool		 fence_manual;		/* `fencing: manual` */

@@ -358,6 +358,8 @@ act_on(struct action *act)
 	case ACT_EVENT:
 		log_event(act);
 		break;
+	case ACT_DEVICE: /* no configuration has one */
+		break;
 	case ACT_MOUNT_PID:
 		mount_pid(act);
 		break;

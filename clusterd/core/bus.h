@@ -94,6 +94,11 @@ enum note_type {
 	NOTE_CLIENT_GONE,
 	/* member -> node: what must be durable has changed */
 	NOTE_STORE,
+	/* member -> node: seq = number, data = uuid and our block to be written
+	   to the quorum device, or none: then read all blocks */
+	NOTE_DEVICE,
+	/* node -> member: seq as there; ok: data = all blocks, else why not */
+	NOTE_DEVICE_DONE,
 	/* fencing -> node: the order asks this node to leave; data = why.
 	   The shell stops the mounts first: whoever uses a lock has to be
 	   gone before the lock is given up. */

@@ -124,7 +124,11 @@ word_ends(const struct lease *l, const struct view_member *vm)
 	return sent == 0 ? 0 : sent + lease_length(l->conf);
 }
 
-/* Do they win whose word is good until then? */
+/*
+ * Do they win whose word is good until then?  A quorum device gives no word; but
+ * where its votes were needed it counts for nobody without a member of this very
+ * view (E8), so the words of all members are enough.
+ */
 static bool
 enough(const struct lease *l, const uint64_t *ends, uint64_t until)
 {
@@ -137,7 +141,8 @@ enough(const struct lease *l, const uint64_t *ends, uint64_t until)
 		if (ends[i] >= until)
 			vote_add(&there, l->view.members[i].node);
 	}
-	return electorate_wins(&l->view.elect, &there, &none, 0, &t);
+	return there.n == l->view.n ||
+	    electorate_wins(&l->view.elect, &there, &none, 0, &t);
 }
 
 /* The last moment at which enough words are good. */

@@ -57,6 +57,18 @@ view_find(const struct view *v, uint16_t node)
 	return NULL;
 }
 
+void
+view_voters(const struct view *v, struct vote_nodes *voters)
+{
+	unsigned i;
+
+	voters->n = 0;
+	for (i = 0; i < v->n; i++)
+		vote_add(voters, v->members[i].node);
+	if (v->device)
+		vote_add(voters, VOTER_DEVICE);
+}
+
 bool
 view_has(const struct view *v, uint16_t node, uint64_t inc)
 {
@@ -82,6 +94,8 @@ member_new(const struct conf *conf, uint16_t self, uint64_t inc,
 	/* Nothing of an earlier life is accepted again (M1). */
 	m->promised = m->stored_floor = stored->epoch;
 	m->need_since = m->act_at = UINT64_MAX;
+	m->round.device_until = UINT64_MAX;
+	device_init(&m->device, conf, self);
 	STAILQ_INIT(&m->chain);
 	STAILQ_INIT(&m->todo);
 	wbuf_init(&m->said, MEMBER_MSG_MAX);
@@ -568,6 +582,11 @@ member_note(struct member *m, const struct note *note, struct bus *bus)
 	case NOTE_REQUEST:
 		vote_command(m, note, bus);
 		break;
+	case NOTE_DEVICE_DONE:
+		device_note(&m->device, note, bus);
+		round_device(m, bus);
+		device_missed(m, bus);
+		break;
 	default:
 		return;
 	}
@@ -585,6 +604,7 @@ member_start(struct member *m, struct bus *bus)
 	m->start_at = bus->now + 3 * m->conf->heartbeat_us;
 	member_set_cause(m, "this node started");
 	member_use_epoch(m, m->stored.epoch + 1, bus);
+	device_start(&m->device, m->stored.epoch, bus);
 	evaluate(m, bus);
 }
 
@@ -624,7 +644,10 @@ member_timer(struct member *m, struct bus *bus)
 	if (!m->started || m->stopped)
 		return;
 	m->now = bus->now;
+	device_timer(&m->device, bus);
+	round_device(m, bus);
 	round_timer(m, bus);
+	device_missed(m, bus);
 	evaluate(m, bus);
 	publish(m, bus);
 }
@@ -642,7 +665,10 @@ member_deadline(const struct member *m)
 	if (m->start_at > m->now)
 		d = MIN(d, m->start_at);
 	if (m->round.state != ROUND_NONE)
-		d = MIN(d, m->round.deadline);
+		d = MIN(d, MIN(m->round.deadline, m->round.device_until));
+	d = MIN(d, device_deadline(&m->device));
+	if (m->device_at > m->now)
+		d = MIN(d, m->device_at);
 	if (m->need_since != UINT64_MAX && m->want_coord != m->self)
 		d = MIN(d, m->need_since + 8 * m->conf->failure_timeout_us);
 	if (m->settled_at > m->now)

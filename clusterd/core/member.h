@@ -51,10 +51,13 @@ struct view {
 	bool		 waits;		/* for every voter to be seen once */
 	bool		 contested;	/* a later primary view may exist */
 	bool		 recorded;	/* on disk before anybody is ready */
+	bool		 device;	/* the quorum device votes for it, too */
 	/* Here only: it is entered late, and the next one follows at once. */
 	bool		 passing;
 };
 
+/* Its members, and the device if that votes for it. */
+void	 view_voters(const struct view *, struct vote_nodes *);
 const struct view_member *view_find(const struct view *, uint16_t node);
 bool	 view_has(const struct view *, uint16_t node, uint64_t inc);
 
@@ -115,7 +118,7 @@ void	 member_free(struct member *);
 /* When a node that comes and goes is let in again; 0: it is not held back. */
 uint64_t member_held_until(const struct member *, uint16_t node);
 /* NOTE_PEER_*, NOTE_MESSAGE on CHAN_MEMBER, NOTE_FLUSHED, NOTE_TRIMMED,
-   NOTE_CLEAR (which answers NOTE_VOUCH),
+   NOTE_CLEAR (which answers NOTE_VOUCH), NOTE_DEVICE_DONE,
    NOTE_QUORUM, NOTE_SYNCED, NOTE_VOTE_WISH, NOTE_REQUEST (M_COMMAND
    quorum-unblock, quorum-override). */
 void	 member_note(struct member *, const struct note *, struct bus *);

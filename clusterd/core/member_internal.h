@@ -6,6 +6,7 @@
 #ifndef CORE_MEMBER_INTERNAL_H
 #define CORE_MEMBER_INTERNAL_H
 
+#include "device.h"
 #include "member.h"
 #include "rng.h"
 
@@ -124,6 +125,16 @@ STAILQ_HEAD(install_list, install);
 
 enum round_state { ROUND_NONE = 0, ROUND_FLUSH, ROUND_READY };
 
+/* What the quorum device remembers: a member's answer, but for its state. */
+struct device_memory {
+	struct prim_id	 base;		/* newest primary view it knows of */
+	struct node_set	 basemembers;
+	struct electorate elect;	/* of base */
+	struct attempt_list attempts;	/* later than base; the last one is */
+	struct vote_nodes named;	/* ... of these nodes */
+	struct prim_id	 since;		/* its memory begins with this view */
+};
+
 /* One attempt of the coordinator. */
 struct round {
 	enum round_state state;
@@ -132,6 +143,10 @@ struct round {
 	bool		 answered[CONF_NODES_MAX];
 	struct flush	 flush[CONF_NODES_MAX];
 	uint8_t		*blobs[CONF_NODES_MAX];	/* owned */
+	bool		 told;		/* the device has answered, too */
+	bool		 records;	/* ... and must remember the view */
+	struct device_memory memory;
+	uint64_t	 device_until;	/* all else is there; UINT64_MAX */
 	uint64_t	 deadline;
 	unsigned	 attempt;
 	char		 cause[CAUSE_LEN];
@@ -153,6 +168,9 @@ struct ballot {
 	bool		 waits;
 	bool		 contested;
 	bool		 disputed;	/* attempts are known, blocked or not */
+	bool		 device;	/* it has answered, and is to record */
+	bool		 counted;	/* its votes are in the tally */
+	struct prim_id	 base;		/* whose electorate that is */
 	bool		 primary;
 };
 
@@ -214,6 +232,11 @@ struct member {
 	char			 cause[CAUSE_LEN];
 
 	struct round		 round;
+	struct device		 device;
+	uint64_t		 device_epoch;	/* of the last view that it knows */
+	uint64_t		 device_view;	/* it is missed in this one, and so */
+	uint64_t		 device_at;	/* asked again then */
+	uint64_t		 device_pause;
 	bool			 reelect;	/* the electorate should change */
 	struct vote_wish	 wish;		/* to be in the next view */
 	enum vote_force		 force;
@@ -235,6 +258,8 @@ void	 put_set(struct wbuf *, const struct node_set *);
 void	 get_set(struct rbuf *, struct node_set *);
 void	 put_flush(struct wbuf *, const struct flush *);
 bool	 get_flush(struct rbuf *, struct flush *);
+void	 put_memory(struct wbuf *, const struct device_memory *);
+bool	 get_memory(struct rbuf *, struct device_memory *);
 void	 put_install(struct wbuf *, const struct install *);
 struct install *get_install(struct rbuf *);	/* NULL: malformed */
 void	 install_free(struct install *);
@@ -264,6 +289,8 @@ void	 vote_count(const struct member *, const struct round *, bool ever,
 void	 vote_fill(const struct member *, const struct ballot *, struct view *);
 /* Would the view's own members now have another electorate? */
 bool	 vote_outdated(const struct member *);
+/* One more attempt.  When the list is full, two become one. */
+void	 vote_add_attempt(struct attempt_list *, const struct view *);
 /* On disk before READY, where it must be (E1). */
 void	 vote_attempt(struct member *, const struct view *, struct bus *);
 /* It is in that primary view now, and forgets attempts. */
@@ -272,6 +299,27 @@ void	 vote_enter(struct member *, const struct view *);
 void	 vote_command(struct member *, const struct note *, struct bus *);
 void	 vote_status(struct member *, uint16_t node, uint64_t inc,
 	    const struct status *);
+
+/* Does its memory reach back to that view?  since: where it begins (E5). */
+bool	 vote_remembers(const struct prim_id *since, const struct prim_id *);
+
+/* member_device.c */
+/* Has the device a vote on what comes after that view? (E5, E8) */
+bool	 device_able(const struct round *, const struct prim_id *);
+/* Everybody has answered: is the device to be waited for? */
+bool	 device_awaited(struct member *, struct bus *);
+/* Takes its answer, if it is there. */
+void	 device_told(struct member *);
+/* What it is to remember from then on. */
+void	 device_memorize(const struct round *, const struct ballot *,
+	    const struct view *, struct device_memory *);
+/* The view as decided, to be recorded by it. */
+void	 device_view(struct member *, const struct ballot *,
+	    const struct view *, struct bus *);
+/* A view that it should have been asked about is formed once more. */
+void	 device_missed(struct member *, struct bus *);
+/* It has answered, or time has gone by: the round goes on, or ends. */
+void	 round_device(struct member *, struct bus *);
 
 /* member_part.c */
 void	 part_pends(const struct member *, struct prim_list *);
@@ -296,6 +344,11 @@ void	 round_nack(struct member *, const struct note *, struct rbuf *,
 void	 round_ready(struct member *, const struct note *, struct rbuf *,
 	    struct bus *);
 void	 round_peer_lost(struct member *, uint16_t node, struct bus *);
+/* Everybody has answered to the proposal, and the device need not. */
+void	 round_flushed(struct member *, struct bus *);
+bool	 round_all_answered(const struct round *);
+/* Everybody is ready, and the device where it must. */
+void	 round_commit(struct member *, struct bus *);
 void	 round_timer(struct member *, struct bus *);
 
 /* member.c */

@@ -290,6 +290,38 @@ get_flush(struct rbuf *r, struct flush *f)
 	return rbuf_done(r) && log_ends(f->blob, f->bloblen, f->held);
 }
 
+void
+put_memory(struct wbuf *w, const struct device_memory *dm)
+{
+	unsigned i;
+
+	put_prim(w, &dm->base);
+	put_set(w, &dm->basemembers);
+	electorate_put(w, &dm->elect);
+	put_attempts(w, &dm->attempts);
+	wbuf_u32(w, dm->named.n);
+	for (i = 0; i < dm->named.n; i++)
+		wbuf_u16(w, dm->named.v[i]);
+	put_prim(w, &dm->since);
+}
+
+bool
+get_memory(struct rbuf *r, struct device_memory *dm)
+{
+	unsigned i, n;
+
+	memset(dm, 0, sizeof(*dm));
+	get_prim(r, &dm->base);
+	get_set(r, &dm->basemembers);
+	electorate_get(r, &dm->elect);
+	get_attempts(r, &dm->attempts);
+	n = rbuf_count(r, CONF_NODES_MAX);
+	for (i = 0; i < n; i++)
+		vote_add(&dm->named, rbuf_u16(r));
+	get_prim(r, &dm->since);
+	return rbuf_done(r) && dm->attempts.n > 0;
+}
+
 static void
 put_verdict(struct wbuf *w, const struct view *v)
 {
@@ -298,7 +330,9 @@ put_verdict(struct wbuf *w, const struct view *v)
 	wbuf_u32(w, v->tally.expected);
 	wbuf_u32(w, v->tally.needed);
 	wbuf_u8(w, (uint8_t)v->tally.rule);
-	wbuf_u8(w, (uint8_t)(v->waits | v->contested << 1 | v->recorded << 2));
+	wbuf_u8(w,
+	    (uint8_t)(v->waits | v->contested << 1 | v->recorded << 2 |
+		v->device << 3));
 }
 
 /* Whoever calls a view primary must have members that win its votes (E4). */
@@ -306,9 +340,9 @@ static void
 get_verdict(struct rbuf *r, struct view *v)
 {
 	static const struct vote_nodes none;
-	struct vote_nodes here = { .n = 0 };
+	struct vote_nodes here;
 	struct tally t;
-	unsigned i, flags;
+	unsigned flags;
 
 	electorate_get(r, &v->elect);
 	v->tally.votes = rbuf_u32(r);
@@ -319,8 +353,8 @@ get_verdict(struct rbuf *r, struct view *v)
 	v->waits = (flags & 1) != 0;
 	v->contested = (flags & 2) != 0;
 	v->recorded = (flags & 4) != 0;
-	for (i = 0; i < v->n; i++)
-		vote_add(&here, v->members[i].node);
+	v->device = (flags & 8) != 0;
+	view_voters(v, &here);
 	if (v->primary && !electorate_wins(&v->elect, &here, &none, 0, &t))
 		r->err = true;
 }

@@ -433,6 +433,26 @@ handle_peer(struct node *n, const struct note *note)
 	dgrams_note(n->dgrams, note, &n->bus);
 }
 
+static void
+device_request(struct node *n, const struct note *note)
+{
+	struct action *act;
+
+	act = actions_add(n->bus.out, ACT_DEVICE, note->data, note->len);
+	act->req = (uint32_t)note->seq;
+	act->timeout_us = n->conf->qdevice.timeout_us;
+}
+
+static void
+device_done(struct node *n, const struct event *ev)
+{
+	struct note *note;
+
+	note = bus_note(&n->bus, NOTE_DEVICE_DONE, ev->data, ev->len);
+	note->seq = ev->req;
+	note->ok = ev->ok;
+}
+
 /* The table of who receives what. */
 static void
 route(struct node *n, const struct note *note)
@@ -469,6 +489,7 @@ route(struct node *n, const struct note *note)
 	case NOTE_FLUSHED:
 	case NOTE_TRIMMED:
 	case NOTE_CLEAR:
+	case NOTE_DEVICE_DONE:
 		member_note(n->member, note, b);
 		break;
 	case NOTE_VOUCH:
@@ -522,6 +543,9 @@ route(struct node *n, const struct note *note)
 		break;
 	case NOTE_STORE:
 		store(n);
+		break;
+	case NOTE_DEVICE:
+		device_request(n, note);
 		break;
 	case NOTE_LEAVE:
 		if (n->state == NODE_RUNNING)
@@ -705,6 +729,9 @@ dispatch(struct node *n, const struct event *ev)
 	case EV_KEYS_STORED:
 		file_written(n, ev);
 		break;
+	case EV_DEVICE:
+		device_done(n, ev);
+		break;
 	case EV_FLUSH:
 		order_hold(n->order, ev->slow, &n->bus);
 		break;
@@ -836,6 +863,7 @@ fill_view(const struct node *n, const struct view *v, struct node_view *nv)
 	nv->lease = lease_until(n->lease);
 	nv->n = v->n;
 	nv->elect = v->elect;
+	nv->device = v->device;
 	for (i = 0; i < n->conf->nnodes; i++)
 		nv->held +=
 		    member_held_until(n->member, n->conf->nodes[i].id) != 0;

@@ -63,6 +63,7 @@ struct node_view {
 	uint16_t	 members[CONF_NODES_MAX];
 	uint64_t	 incs[CONF_NODES_MAX];
 	struct electorate elect;	/* of a primary view */
+	bool		 device;	/* it has the votes of the quorum device */
 	unsigned	 held;		/* nodes that are held back now */
 	uint64_t	 left;		/* it has stopped, and gave its vote up
 					   in the view of this epoch; 0: no */

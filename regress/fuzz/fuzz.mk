@@ -9,12 +9,12 @@
 
 FUZZ_SECONDS	?= 60
 FUZZ_TARGETS	:= datagram peer ordered client msg conf confmsg store ondisk \
-		   clmsg fence journal
+		   clmsg fence journal device
 TARGETS		?= $(FUZZ_TARGETS)
 
 # What each needs besides its own file: sources, and libraries.
 FUZZ_RIG	:= regress/fuzz/rig.c clusterd/log.c
-FUZZ_CORE	:= datagram peer ordered client
+FUZZ_CORE	:= datagram peer ordered client device
 $(foreach t,$(FUZZ_CORE),$(eval FUZZ_SRCS_$(t) := $(FUZZ_RIG) $(CORE_SRCS)))
 FUZZ_SRCS_msg	:= $(FUZZ_RIG) $(CORE_SRCS) clusterd/msg.c
 FUZZ_SRCS_conf	:= $(CONF_SRCS) $(filter clusterd/conf% clusterd/buf.c,$(CORE_SRCS)) clusterd/log.c

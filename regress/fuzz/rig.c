@@ -116,6 +116,7 @@ perform(struct rig *r, uint16_t id, const struct action *a)
 		r->fence_req = a->req;
 		r->fence_by = id;
 		break;
+	case ACT_DEVICE:
 	case ACT_MOUNT_PID:
 		r->mounts++;
 		break;

@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "core/device.h"
 #include "core/link_int.h"
 #include "core/order_internal.h"
 #include "rig.h"
@@ -501,6 +502,68 @@ state(void)
 	wbuf_free(&w);
 }
 
+/* What the quorum device remembers, as clusterd-protocol(7) 6.11 has it. */
+static void
+put_device_memory(struct wbuf *w)
+{
+	struct electorate e = { .n = 2,
+		.expected = 2,
+		.v = { { VOTER_DEVICE, 1, true }, { 1, 1, true } } };
+
+	wbuf_u64(w, 17); /* base */
+	wbuf_u16(w, 1);
+	wbuf_u32(w, 1); /* its members */
+	wbuf_u16(w, 1);
+	wbuf_u64(w, rig_inc(1));
+	wbuf_u8(w, 0);
+	electorate_put(w, &e);
+	wbuf_u32(w, 1); /* attempts */
+	wbuf_u64(w, 20);
+	wbuf_u16(w, 1);
+	electorate_put(w, &e);
+	wbuf_u32(w, 1); /* named */
+	wbuf_u16(w, 1);
+	wbuf_u64(w, 3); /* since */
+	wbuf_u16(w, 1);
+}
+
+/* Its blocks, as this life would find them or as its last write left them. */
+static void
+blocks(const char *name, uint64_t promised, bool told, bool damaged)
+{
+	struct device_block b = { .promised = promised };
+	uint8_t uuid[DEVICE_UUID] = { 7 };
+	struct wbuf memory, body, w;
+	uint16_t node;
+
+	wbuf_init(&memory, DEVICE_MEMORY_MAX);
+	wbuf_init(&body, DEVICE_BODY_MAX);
+	wbuf_init(&w, SEED_MAX);
+	put_device_memory(&memory);
+	if (told) {
+		b.accepted = 20;
+		b.len = memory.len;
+		memcpy(b.memory, memory.data, memory.len);
+	}
+	device_block_encode(&b, &body);
+	wbuf_u8(&w, 0);
+	wbuf_bytes(&w, uuid, sizeof(uuid));
+	wbuf_u32(&w, 2);
+	for (node = 1; node <= 2; node++) {
+		wbuf_u16(&w, node);
+		wbuf_u8(&w, node == 2 && damaged);
+		wbuf_blob(&w, body.data, body.len);
+	}
+	save("device", name, &w);
+	wbuf_reset(&w);
+	wbuf_u8(&w, 1);
+	wbuf_bytes(&w, memory.data, memory.len);
+	save("device", "memory", &w);
+	wbuf_free(&memory);
+	wbuf_free(&body);
+	wbuf_free(&w);
+}
+
 int
 main(int argc, char *argv[])
 {
@@ -522,6 +585,10 @@ main(int argc, char *argv[])
 	clients();
 	beats();
 	state();
+	blocks("before", 20, true, false);
+	blocks("asked", 40, false, false);
+	blocks("recorded", 40, true, false);
+	blocks("damaged", 20, true, true);
 	for (; argc > 2; argc--)
 		configuration(argv[argc - 1]);
 	return 0;

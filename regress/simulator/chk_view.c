@@ -407,6 +407,10 @@ chk_view_settled(const struct sim *s)
 		    v->epoch != first->epoch || v->leader != first->leader ||
 		    !has(v, s->nodes[i].id, s->nodes[i].inc))
 			return false;
+		/* It works, and so it must have been told. */
+		if (s->calm && s->conf->qdevice.votes > 0 &&
+		    (!v->device || !disk_told(s)))
+			return false;
 	}
 	return true;
 }

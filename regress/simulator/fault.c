@@ -82,6 +82,8 @@ profile_draw(struct sim *s)
 		    sim_chance(s, 500) ? (unsigned)sim_between(s, 1, 5) : 0;
 	p->ppm = sim_chance(s, 300) ? 10000 : 200;
 	p->stranger = sim_chance(s, 200);
+	/* Drawn without a number of the run's: other seeds stay as they were. */
+	p->weight[F_DEVICE] = s->conf->qdevice.votes > 0 ? 3 : 0;
 	leave_out(s);
 	for (k = 0; k < NITEMS(named); k++)
 		if (s->want_profile != NULL &&
@@ -200,6 +202,24 @@ garbage(struct sim *s, unsigned a)
 		}
 		net_forge(s, a, (unsigned)draw(s, 0, SIM_LINKS - 1), data, len);
 	}
+}
+
+/* It is not reached, by some or by all; or made anew, when all is well. */
+static void
+device_faults(struct sim *s, unsigned a)
+{
+	uint64_t len = draw(s, 50 * MS, 4 * SEC);
+	uint64_t kind = draw(s, 0, 9);
+	unsigned i;
+
+	if (kind == 0) {
+		if (chk_view_settled(s))
+			disk_make(s);
+		return;
+	}
+	for (i = 0; i < s->n; i++)
+		if (kind < 4 || (kind < 7 && draw(s, 0, 1) == 0) || i == a)
+			disk_away(s, i, len);
 }
 
 static void
@@ -336,6 +356,9 @@ fault_happen(struct sim *s)
 		break;
 	case F_GARBAGE:
 		garbage(s, a);
+		break;
+	case F_DEVICE:
+		device_faults(s, a);
 		break;
 	default:
 		network_faults(s, (enum fault)what, a, b);

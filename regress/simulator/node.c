@@ -163,6 +163,7 @@ node_shut(struct sim *s, unsigned i)
 	struct held *h;
 	struct waiting *w;
 
+	disk_dead(s, i);
 	clients_dead(s, i);
 	node_free(n->core);
 	n->core = NULL;
@@ -278,6 +279,9 @@ act_on(struct sim *s, unsigned i, const struct action *act)
 		    (int)act->len, (const char *)act->data);
 		off(s, i, sim_between(s, 20 * MS, 300 * MS));
 		return false;
+	case ACT_DEVICE:
+		disk_request(s, i, act);
+		break;
 	case ACT_FENCE_CANCEL: /* the switch has been told already */
 	case ACT_EVENT:	       /* traced by the core itself */
 	case ACT_MOUNT_PID:

@@ -197,6 +197,7 @@ make_conf(struct sim *s)
 			make_device(c, i, cn->id);
 	}
 	chk_quorum_draw(s, c);
+	disk_draw(s, c);
 	conf_hash(c);
 	return c;
 }
@@ -298,6 +299,7 @@ sim_free(struct sim *s)
 		free(s->nodes[i].older);
 	}
 	stranger_free(s);
+	disk_free(s);
 	heap_clear(&s->heap);
 	net_clear(s);
 	chk_view_free(s);
@@ -392,6 +394,10 @@ handle(struct sim *s, struct sim_event *e)
 	case SE_CLIENT:
 		if (same)
 			client_act(s, e->node, (unsigned)e->what);
+		break;
+	case SE_DISK:
+		if (same)
+			disk_step(s, e);
 		break;
 	case SE_OPERATOR:
 		operator_acts(s);

@@ -86,6 +86,7 @@ enum sim_event_type {
 	SE_CLIENT,	/* node, life, what = client index: it acts */
 	SE_REPLAY,	/* the attacker sends an old datagram */
 	SE_OPERATOR,
+	SE_DISK,	/* node, life, what = step of its request */
 	SE_NAP,		/* somebody is not run for a moment */
 	SE_KEYS,	/* node, life: its key file is written, if ok */
 	SE_ROTATE,	/* the operator looks after the keys */
@@ -285,7 +286,7 @@ struct net {
 enum fault {
 	F_CRASH = 0, F_PAUSE, F_SHORT_PAUSE, F_PARTITION, F_ISOLATE,
 	F_ONE_WAY, F_LINK, F_LOSS, F_STOP, F_CLIENT, F_SLOW, F_MTU,
-	F_GARBAGE, F_UNLUCKY, F_DISK, F_MAX
+	F_GARBAGE, F_UNLUCKY, F_DISK, F_DEVICE, F_MAX
 };
 
 /*
@@ -295,7 +296,8 @@ enum fault {
  */
 enum standing {
 	ST_LOSS = 1, ST_DUP, ST_FLIP, ST_SPIKE, ST_REPLAY, ST_FENCE,
-	ST_COMMANDS, ST_DRIFT, ST_STRANGER, ST_WAIT_FOR_ALL, ST_ROTATE, ST_MAX
+	ST_COMMANDS, ST_DRIFT, ST_STRANGER, ST_WAIT_FOR_ALL, ST_ROTATE,
+	ST_DEVICE, ST_MAX
 };
 
 #define FAULT_FIRST	20
@@ -361,6 +363,7 @@ struct sim {
 	struct chk_lock	*chk_lock;
 	struct chk_service *chk_service;
 	struct stranger	*stranger;
+	struct sim_disk	*disk;
 	struct chk_life	*chk_life;
 	uint64_t	 counters[SIM_NODES_MAX][SIM_NODES_MAX];
 	uint64_t	 counter_life[SIM_NODES_MAX];
@@ -418,6 +421,17 @@ void	 net_clear(struct sim *);
 /* fence.c */
 void	 fence_start(struct sim *, unsigned node, const struct action *);
 void	 fence_finish(struct sim *, const struct sim_event *);
+
+/* disk.c: the quorum disk */
+void	 disk_draw(struct sim *, struct conf *);
+void	 disk_free(struct sim *);
+void	 disk_request(struct sim *, unsigned node, const struct action *);
+void	 disk_step(struct sim *, const struct sim_event *);
+void	 disk_dead(struct sim *, unsigned node);
+void	 disk_away(struct sim *, unsigned node, uint64_t len);
+void	 disk_make(struct sim *);
+/* Was it told of a view since it was made? */
+bool	 disk_told(const struct sim *);
 
 /* fault.c */
 void	 profile_draw(struct sim *);

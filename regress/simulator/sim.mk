@@ -1,6 +1,6 @@
 # The simulator, its soak and the planted bugs.
 SIM_SRCS := $(addprefix regress/simulator/,chk_group.c chk_keys.c chk_life.c chk_live.c chk_lock.c \
-	    chk_quorum.c chk_view.c client.c fault.c fence.c heap.c locks.c net.c node.c operator.c \
+	    chk_quorum.c chk_view.c client.c disk.c fault.c fence.c heap.c locks.c net.c node.c operator.c \
 	    service.c service_dgram.c service_event.c service_kv.c service_level.c \
 	    service_state.c service_view.c chk_log.c shrink.c sim.c stranger.c)
 SIM_OBJS := $(patsubst %.c,$(O)/%.o,$(SIM_SRCS))
@@ -26,17 +26,19 @@ sim-detect: $(O)/regress/sim
 	sh regress/simulator/detect.sh $(O)/regress/sim
 
 VOTE_MODEL_OBJS := $(addprefix $(O)/,regress/unit/vote_model_test.o clusterd/log.o)
+DEVICE_MODEL_OBJS := $(addprefix $(O)/,regress/unit/device_test.o clusterd/log.o)
 FIXTURE_OBJS := $(addprefix $(O)/,$(addprefix regress/unit/,fixture.o fixture_chaos.o \
 		fixture_fakes.o) clusterd/log.o)
 MUTANT_LIBS := $(O)/clusterd/libcore.a -lsodium -lbsd
 
 # mutants: all of MUTANTS, or those named in ONLY.
-mutants: $(O)/regress/sim $(addprefix $(O)/regress/unit/,vote_model_test member_test order_test lease_test)
+mutants: $(O)/regress/sim $(addprefix $(O)/regress/unit/,vote_model_test device_test member_test order_test lease_test)
 	@CC_CORE='$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS)' \
 	    LD_SIM='$(CC) $(ALL_CFLAGS) -pie $(ALL_LDFLAGS)' \
 	    SIM_OBJS='$(SIM_OBJS) $(MUTANT_LIBS)' \
 	    member_OBJS='$(O)/regress/unit/member_test.o $(FIXTURE_OBJS) $(MUTANT_LIBS) -latf-c' \
 	    order_OBJS='$(O)/regress/unit/order_test.o $(FIXTURE_OBJS) $(MUTANT_LIBS) -latf-c' \
 	    lease_OBJS='$(O)/regress/unit/lease_test.o $(O)/clusterd/log.o $(MUTANT_LIBS) -latf-c' \
+	    device_OBJS='$(DEVICE_MODEL_OBJS) $(MUTANT_LIBS) -latf-c' \
 	    vote_OBJS='$(VOTE_MODEL_OBJS) $(MUTANT_LIBS) -latf-c' \
 	    sh regress/simulator/mutants.sh $(O) $(ONLY)
