@@ -35,6 +35,9 @@
 #define CONF_FENCE_MAX		UINT64_C(3600000000)
 #define CONF_JOIN_DELAY_MAX	UINT64_C(3600000000)
 #define CONF_TRIES_MAX		10
+/* What every IPv6 network passes, and what we ask for at most. */
+#define CONF_MTU_MIN		1280
+#define CONF_MTU_MAX		9000
 
 struct conf_node {
 	char		 name[CONF_NAME_MAX + 1];
@@ -99,6 +102,7 @@ struct conf {
 	/* transport */
 	uint16_t	 port;			/* UDP, every link; default 5600 */
 	char		 keyfile[CONF_PATH_LEN]; /* default /etc/cluster/key */
+	uint16_t	 mtu;			/* largest packet; 0: auto, default */
 
 	/* membership */
 	enum conf_detect detect;		/* sets the three below */

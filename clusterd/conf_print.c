@@ -160,6 +160,10 @@ print_timers(const struct conf *c, struct wbuf *w)
 	put(w, "  key: {file: ");
 	put_text(w, c->keyfile);
 	put(w, "}\n");
+	if (c->mtu == 0)
+		put(w, "  mtu: auto\n");
+	else
+		put(w, "  mtu: %u\n", c->mtu);
 	put(w, "membership:\n");
 	put(w, "  detect: %s\n", conf_detect_name(c->detect));
 	put_duration(w, "  heartbeat", c->heartbeat_us);

@@ -175,7 +175,9 @@ bool
 conf_valid(const struct conf *c)
 {
 	return conf_cluster_ok(c->cluster) && valid_nodes(c) && c->port != 0 &&
-	    conf_path_ok(c->keyfile) && conf_detect_name(c->detect) != NULL &&
+	    conf_path_ok(c->keyfile) &&
+	    (c->mtu == 0 || within(c->mtu, CONF_MTU_MIN, CONF_MTU_MAX)) &&
+	    conf_detect_name(c->detect) != NULL &&
 	    within(c->heartbeat_us, CONF_HEARTBEAT_MIN, CONF_HEARTBEAT_MAX) &&
 	    within(c->failure_timeout_us, CONF_FAILURE_MIN, CONF_FAILURE_MAX) &&
 	    within(c->stall_timeout_us, CONF_FAILURE_MIN, CONF_FAILURE_MAX) &&

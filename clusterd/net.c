@@ -402,6 +402,9 @@ send_from(struct net *n, unsigned link, unsigned from)
 			n->plain[link] = true;
 			return from;
 		}
+		/* It was the size, then, and not the run. */
+		if (errno == EMSGSIZE)
+			n->plain[link] = false;
 		/* This one is lost; the next may go elsewhere. */
 		n->stats.unsendable += v.count[done];
 		from += v.count[done++];

@@ -31,6 +31,23 @@ buffers(int fd)
 		(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &out, sizeof(out));
 }
 
+/*
+ * Never in fragments, and whatever the network says about sizes: the core
+ * finds out by itself what passes.
+ */
+static void
+whole(int fd, int family)
+{
+	int v4 = IP_PMTUDISC_PROBE, v6 = IPV6_PMTUDISC_PROBE;
+
+	if (family == AF_INET6)
+		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, &v6,
+		    sizeof(v6));
+	else
+		(void)setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &v4,
+		    sizeof(v4));
+}
+
 int
 sock_link(const char *addr, uint16_t port)
 {
@@ -46,6 +63,7 @@ sock_link(const char *addr, uint16_t port)
 	if (fd == -1)
 		return -1;
 	buffers(fd);
+	whole(fd, ss.ss_family);
 	/* Datagrams that come together may come in one piece; see net.c. */
 	(void)setsockopt(fd, IPPROTO_UDP, UDP_GRO, &on, sizeof(on));
 	/* ... and say when they came, which may be long before we read them. */

@@ -29,7 +29,11 @@
  * L7	The beat process of a peer can end its session and put off its end, up
  *	to the stall limit, and nothing else.
  *
+ * L8	No liveness hangs on a large datagram: above the safe size only what is
+ *	sent for the first time, and only as large as an answer has proven.
+ *
  * This file: datagrams in and out, time.  link_path.c: one link of one peer.
+ * link_mtu.c: how long a datagram may be on it.
  * link_session.c: handshake, sessions and what they carry.  link_beat.c: what
  * a peer's beat process says.
  *
@@ -477,6 +481,7 @@ link_packet(struct link_layer *l, unsigned link, uint64_t at,
 	if (l->leaving)
 		return;
 	l->at = credible(at, bus->now);
+	l->len = len;
 	if (len < WIRE_HEADER_LEN + WIRE_TAG_LEN) {
 		link_refuse(l, NULL, LR_SHORT, bus, NULL);
 		return;
@@ -575,6 +580,7 @@ link_get(const struct link_layer *l, uint16_t node, unsigned link,
 	info->loss_permille = path->loss * 1000 / 65536;
 	info->last_heard = path->last_heard;
 	info->flaps = path->flaps;
+	info->datagram = mtu_limit(p, link);
 	info->carries = p->up && path_best(l, p) == link;
 }
 

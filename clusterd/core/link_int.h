@@ -16,6 +16,18 @@
 #define LINK_LOSSY	655	/* in 1/65536: data may go over two links */
 #define LINK_QUIET_US	UINT64_C(20000)	/* an answer was due by then */
 
+/* How long a datagram may be on a path; link_mtu.c. */
+struct path_mtu {
+	size_t		 size;		/* proven to pass; 0: the safe one */
+	bool		 doubt;		/* something got lost since */
+	size_t		 probe;		/* asked about now; 0: nothing */
+	uint32_t	 number;	/* of the last probe */
+	unsigned	 tries;		/* of it */
+	uint64_t	 next_at;	/* next search; 0: at once */
+	uint64_t	 wait;		/* between the last two */
+	bool		 told;		/* that it shrank */
+};
+
 /* One link to one peer. */
 struct path {
 	bool		 up;		/* heard of late */
@@ -29,6 +41,7 @@ struct path {
 	uint64_t	 echo, echo_came; /* the peer's clock, and ours as it came */
 	uint64_t	 rtt;		/* smoothed; 0: unknown */
 	unsigned	 loss;		/* smoothed, in 1/65536 */
+	struct path_mtu	 mtu;
 };
 
 /* An incarnation of a peer, as we know it. */
@@ -82,6 +95,7 @@ struct link_layer {
 	uint64_t	 late_since;
 	uint64_t	 gap_from, gap_to;	/* we did not run; see link_counts */
 	uint64_t	 at;		/* the datagram at hand came then */
+	size_t		 len;		/* and has so many bytes */
 	uint64_t	 rejects[LR_MAX];	/* of unknown senders */
 	uint64_t	 told_at[LR_MAX];
 	struct wbuf	 plain, out;	/* the datagram being written */
@@ -125,6 +139,21 @@ unsigned path_best(const struct link_layer *, const struct peer *);
 bool	 path_doubtful(const struct link_layer *, const struct peer *,
 	    uint64_t now, uint64_t silence);
 int	 path_second(const struct link_layer *, const struct peer *);
+
+/* link_mtu.c */
+/* Bytes of a datagram that the link may be trusted with. */
+size_t	 mtu_limit(const struct peer *, unsigned link);
+/* The path or the session is a new one. */
+void	 mtu_forget(struct peer *, unsigned link);
+/* Time for a probe, once a heartbeat while a session stands. */
+void	 mtu_beat(struct link_layer *, struct peer *, unsigned link,
+	    struct bus *);
+/* Something that may have gone over the link was lost. */
+void	 mtu_doubt(struct link_layer *, struct peer *, unsigned link,
+	    struct bus *);
+/* A frame of either kind.  False: malformed. */
+bool	 mtu_frame(struct link_layer *, struct peer *, unsigned link,
+	    uint8_t type, struct rbuf *, struct bus *);
 
 /* link_beat.c: a datagram of the peer's beat process, header checked. */
 void	 link_beat(struct link_layer *, struct peer *, const struct wire_header *,

@@ -60,6 +60,7 @@ path_expire(struct link_layer *l, struct peer *p, struct bus *bus)
 		path->lost_since = MAX(bus->now, UINT64_C(1));
 		path->flaps++;
 		path->rtt = 0;
+		mtu_forget(p, i);
 		bus_event(bus, EVK_LINK, EVL_WARN,
 		    "node %u: link %u down, because nothing came over it for "
 		    "%llu ms",

@@ -99,6 +99,7 @@ session_beat(struct link_layer *l, struct peer *p, struct bus *bus)
 			link_begin(l, p, p->cur.nonce);
 			path_put_beat(l, p, i, bus->now);
 			link_send(l, p, i, bus);
+			mtu_beat(l, p, i, bus);
 		} else if (p->cand.nonce == 0)
 			send_hello(l, p, &p->cur, i, bus);
 	}
@@ -108,10 +109,13 @@ static void
 session_up(struct link_layer *l, struct peer *p, struct bus *bus)
 {
 	struct note *n;
+	unsigned i;
 
 	p->up = p->was_up = true;
 	p->stalled = false;
 	p->double_until = 0;
+	for (i = 0; i < l->conf->nlinks; i++)
+		mtu_forget(p, i);
 	/* What it is owed begins with the session, not with the datagram. */
 	p->fail_at = bus->now + l->conf->failure_timeout_us;
 	stream_reset(p->stream);
@@ -231,7 +235,7 @@ deliver(struct link_layer *l, struct peer *p, struct bus *bus)
 
 /* A frame of the standing session.  False: malformed, or the session ended. */
 static bool
-session_frame(struct link_layer *l, struct peer *p, uint8_t type,
+session_frame(struct link_layer *l, struct peer *p, unsigned link, uint8_t type,
     struct rbuf *body, struct bus *bus)
 {
 	struct wire_data d;
@@ -259,6 +263,9 @@ session_frame(struct link_layer *l, struct peer *p, uint8_t type,
 		p->cur.bye = true;
 		session_drop(l, p, "", bus);
 		return false;
+	case WF_PROBE:
+	case WF_PROBED:
+		return mtu_frame(l, p, link, type, body, bus);
 	default:
 		return true; /* a later version's; skipped by rule */
 	}
@@ -286,7 +293,7 @@ frames(struct link_layer *l, struct peer *p, struct life *life, bool proven,
 			    path_doubtful(l, p, bus->now, LINK_QUIET_US))
 				p->double_until =
 				    bus->now + 2 * l->conf->heartbeat_us;
-			ok = session_frame(l, p, type, &body, bus);
+			ok = session_frame(l, p, link, type, &body, bus);
 			if (!p->up)
 				return;
 		}
@@ -350,6 +357,8 @@ session_datagram(struct link_layer *l, struct peer *p, struct life *life,
 	frames(l, p, life, proven, link, r, bus);
 }
 
+#define SAFE_PLAIN (WIRE_DATAGRAM_SAFE - WIRE_HEADER_LEN - WIRE_TAG_LEN)
+
 /* ---- out --------------------------------------------------------------- */
 
 static void
@@ -378,44 +387,68 @@ send_data(struct link_layer *l, struct peer *p, struct bus *bus)
 		link_send(l, p, (unsigned)second, bus);
 }
 
-static bool
-room_for(const struct link_layer *l, size_t body)
+/* Plain bytes that pass on every link that a datagram may take. */
+static size_t
+plain_max(const struct link_layer *l, const struct peer *p, uint64_t now)
 {
-	return l->plain.len + WIRE_FRAME_LEN + body <= WIRE_PLAIN_MAX;
+	size_t max = mtu_limit(p, path_best(l, p));
+	int second = now < p->double_until ? path_second(l, p) : -1;
+
+	if (second >= 0)
+		max = MIN(max, mtu_limit(p, (unsigned)second));
+	return max - WIRE_HEADER_LEN - WIRE_TAG_LEN;
+}
+
+static bool
+room_for(const struct link_layer *l, size_t body, size_t max)
+{
+	return l->plain.len + WIRE_FRAME_LEN + body <= max;
+}
+
+/* Makes room for a frame with this body; a new datagram where need be. */
+static void
+make_room(struct link_layer *l, struct peer *p, bool *open, size_t body,
+    size_t max, struct bus *bus)
+{
+	if (*open && !room_for(l, body, max)) {
+		send_data(l, p, bus);
+		*open = false;
+	}
+	if (!*open)
+		link_begin(l, p, p->cur.nonce);
+	*open = true;
 }
 
 void
 session_flush(struct link_layer *l, struct peer *p, struct bus *bus)
 {
+	size_t max = plain_max(l, p, bus->now);
+	bool open = false, again = false;
 	struct wire_data d;
-	bool open = false;
 
 	while (stream_pick(p->stream, bus->now, &d)) {
-		if (open && !room_for(l, 8 + d.len)) {
-			send_data(l, p, bus);
-			open = false;
+		/* What is sent again may have been too long before (L8). */
+		if (stream_again(p->stream)) {
+#if MUTANT != 123
+			max = SAFE_PLAIN;
+#endif
+			again = true;
 		}
-		if (!open)
-			link_begin(l, p, p->cur.nonce);
-		open = true;
+		make_room(l, p, &open, 8 + d.len, max, bus);
 		wire_put_data(&l->plain, &d);
 		/* An acknowledgement that is owed rides along. */
 		if (stream_ack_at(p->stream) != UINT64_MAX &&
-		    room_for(l, 9 + WIRE_SACK_MAX))
+		    room_for(l, 9 + WIRE_SACK_MAX, max))
 			put_ack(l, p);
 	}
 	if (stream_ack_at(p->stream) <= bus->now) {
-		if (open && !room_for(l, 9 + WIRE_SACK_MAX)) {
-			send_data(l, p, bus);
-			open = false;
-		}
-		if (!open)
-			link_begin(l, p, p->cur.nonce);
+		make_room(l, p, &open, 9 + WIRE_SACK_MAX, max, bus);
 		put_ack(l, p);
-		open = true;
 	}
 	if (open)
 		send_data(l, p, bus);
+	if (again)
+		mtu_doubt(l, p, path_best(l, p), bus);
 }
 
 void

@@ -172,6 +172,7 @@ show_link(struct show *s, const struct conf_node *peer, unsigned l)
 	row_ago(s, "heard_us", info.last_heard);
 	row_u64(s, "flaps", info.flaps);
 	row_bool(s, "carries", info.carries);
+	row_u64(s, "datagram_max", info.datagram);
 	row_str(s, "rejected", rejects);
 	row_end(s);
 }
@@ -202,6 +203,7 @@ show_links(struct show *s)
 	row_null(s, "heard_us");
 	row_null(s, "flaps");
 	row_null(s, "carries");
+	row_null(s, "datagram_max");
 	row_str(s, "rejected", rejects);
 	row_end(s);
 }

@@ -61,6 +61,7 @@ enum invariant {
 	INV_GROUP_MEMBER,	/* senders are members; members are in the view */
 	INV_BOUND,		/* queues have bounds */
 	INV_NAP,		/* calm: a short pause of a node changes no view */
+	INV_LENGTH,		/* calm: what a link does not carry is not sent on */
 	INV_MAX
 };
 
@@ -246,8 +247,10 @@ struct net {
 		bool	 cut;
 		unsigned loss;		/* permille */
 		unsigned mtu;		/* longer ones are dropped; 0: none */
+		unsigned dropped;	/* for that, in calm times */
 		uint64_t slow;		/* us more */
 	}		 dir[SIM_NODES_MAX][SIM_NODES_MAX][SIM_LINKS];
+	unsigned	 carries[2][SIM_LINKS];	/* bytes; before, in calm; 0: any */
 	unsigned	 loss, dup, flip;	/* permille, everywhere */
 	uint64_t	 lat_min, lat_max;	/* us */
 	unsigned	 spike;			/* permille; up to 50 ms more */
@@ -261,7 +264,7 @@ struct net {
 	}		 record[128];
 	unsigned	 nrecord;
 	/* A late datagram, for forgers. */
-	uint8_t		 sample[1500];
+	uint8_t		 sample[9000];
 	size_t		 samplelen;
 };
 
@@ -280,7 +283,8 @@ enum fault {
  */
 enum standing {
 	ST_LOSS = 1, ST_DUP, ST_FLIP, ST_SPIKE, ST_REPLAY, ST_FENCE,
-	ST_COMMANDS, ST_DRIFT, ST_STRANGER, ST_WAIT_FOR_ALL, ST_MAX
+	ST_COMMANDS, ST_DRIFT, ST_STRANGER, ST_WAIT_FOR_ALL, ST_LENGTH,
+	ST_MAX
 };
 
 #define FAULT_FIRST	20
@@ -395,6 +399,7 @@ void	 net_send(struct sim *, unsigned from, unsigned to, unsigned link,
 void	 net_forge(struct sim *, unsigned to, unsigned link, const uint8_t *,
 	    size_t);
 void	 net_heal(struct sim *);
+void	 net_draw_lengths(struct sim *);
 void	 net_replay(struct sim *);
 void	 net_clear(struct sim *);
 

@@ -1,0 +1,111 @@
+#! /usr/bin/env atf-sh
+# SPDX-License-Identifier: ISC
+# Copyright (c) 2026 The clusterd authors
+#
+# Links under a running cluster: networks that carry shorter packets from one
+# moment to the next.  Nobody may be lost over it, and somebody must say it.
+
+SRC=@SRC@
+O=@O@
+L="env O=$O $SRC/regress/lab/lab"
+CS=$O/bin/clustershell
+
+lab() {
+	$L "$@"
+}
+
+up() {
+	LAB=$1
+	export LAB
+	echo $LAB >lab
+	shift
+	atf_check -o ignore -e ignore $L up "$@"
+	for n in $(lab nodes); do
+		atf_check -o ignore $L sh $n -- $CS -c "wait quorum 30"
+	done
+	eventually 20 all_links_up alpha || atf_fail "not all links are up"
+}
+
+head() {
+	atf_set require.user root
+	atf_set require.progs "ip nsenter unshare jq"
+	atf_set timeout 300
+}
+cleanup() {
+	LAB=$(cat lab) "$SRC/regress/lab/lab" down
+}
+
+# cs NODE COMMANDS [OPTION...]
+cs() {
+	n=$1 c=$2
+	shift 2
+	lab sh $n -- $CS "$@" -c "$c"
+}
+
+# eventually SECONDS COMMAND...: polls until it succeeds.
+eventually() {
+	end=$(($(date +%s) + $1))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		[ $(date +%s) -le $end ] || return 1
+		sleep 0.05
+	done
+}
+
+# links NODE FILTER: is the filter true for the rows?
+links() {
+	cs $1 links --json | jq -e ".data | $2"
+}
+
+all_links_up() {
+	links $1 'all(.[]; .state == "up")'
+}
+
+# said NODE PATTERN: an event has this text.
+said() {
+	cs $1 events | grep -q -- "$2"
+}
+
+epoch() {
+	cs alpha status --json | jq .epoch
+}
+
+# same_view EPOCH: nobody was lost.
+same_view() {
+	[ "$(epoch)" = $1 ] || { cs alpha events; atf_fail "the view has changed"; }
+}
+
+# traffic SECONDS: large messages from alpha to all.
+traffic() {
+	atf_check -o ignore $L sh alpha -- $O/bin/clusterbench \
+	    -s /run/clusterd/control.sock -l 16384 -d $1 -m 1 -x flood
+}
+
+atf_test_case shrinks cleanup
+shrinks_head() { head; }
+shrinks_body() {
+	up l-shrinks -n 3 --no-fs
+	for n in alpha beta gamma; do
+		eventually 20 links $n 'all(.[]; .datagram_max == 1452)' ||
+		    { cs $n links; atf_fail "$n does not find what passes"; }
+	done
+	epoch=$(epoch)
+	# What is longer does not leave beta, and vanishes on its way to it.
+	lab sh beta -- ip link set eth0 mtu 1300
+	traffic 2
+	same_view $epoch
+	eventually 90 said alpha "beta: link 0 passes datagrams of 1200 bytes only now (was 1452), because" ||
+	    { cs alpha events; atf_fail "nobody says that it shrank"; }
+	links alpha 'all(.[]; .datagram_max == (if .peer == "beta" and .link == 0 then 1200 else 1452 end))' >/dev/null ||
+	    { cs alpha links; atf_fail "sizes are mixed up"; }
+	traffic 1
+	lab sh beta -- ip link set eth0 mtu 1500
+	eventually 90 said alpha "beta: link 0 passes datagrams of 1452 bytes again" ||
+	    { cs alpha events; atf_fail "nobody finds that it has grown"; }
+	same_view $epoch
+}
+shrinks_cleanup() { cleanup; }
+
+atf_init_test_cases() {
+	atf_add_test_case shrinks
+}
