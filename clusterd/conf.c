@@ -73,6 +73,15 @@ conf_loglevel_name(enum conf_loglevel level)
 }
 
 const char *
+conf_mode_name(enum conf_mode mode)
+{
+	static const char *const modes[] = { "duplicate-on-loss", "passive",
+		"active" };
+
+	return (size_t)mode < NITEMS(modes) ? modes[mode] : NULL;
+}
+
+const char *
 conf_tie_name(enum conf_tie tie)
 {
 	static const char *const ties[] = { "none", "lowest", "highest" };

@@ -87,6 +87,14 @@ struct conf_fs {
 	char		 mount[CONF_PATH_LEN];
 };
 
+/* Which links data goes over; the first is the default. */
+enum conf_mode { MODE_DUPLICATE = 0, MODE_PASSIVE, MODE_ACTIVE };
+
+struct conf_link {
+	char		 name[CONF_NAME_MAX + 1];	/* "": none */
+	uint8_t		 priority;	/* the highest carries data; default 0 */
+};
+
 enum conf_detect { DETECT_FAST = 0, DETECT_NORMAL, DETECT_WAN };
 
 enum conf_tie { TIE_NONE = 0, TIE_LOWEST, TIE_HIGHEST, TIE_LIST };
@@ -102,6 +110,9 @@ struct conf {
 	/* transport */
 	uint16_t	 port;			/* UDP, every link; default 5600 */
 	char		 keyfile[CONF_PATH_LEN]; /* default /etc/cluster/key */
+	enum conf_mode	 mode;			/* default duplicate-on-loss */
+	unsigned	 nlinkinfo;		/* as many as links, or none */
+	struct conf_link links[CONF_LINKS_MAX];
 	uint16_t	 mtu;			/* largest packet; 0: auto, default */
 
 	/* membership */
@@ -147,6 +158,7 @@ void	 conf_profile(struct conf *, enum conf_detect);
 uint64_t conf_profile_stall(enum conf_detect);
 /* The words of the file; NULL for a number outside the enum. */
 const char *conf_detect_name(enum conf_detect);
+const char *conf_mode_name(enum conf_mode);
 const char *conf_loglevel_name(enum conf_loglevel);
 const char *conf_tie_name(enum conf_tie);	/* NULL for a list, too */
 

@@ -148,6 +148,26 @@ print_tie(const struct conf *c, struct wbuf *w)
 	put(w, "]\n");
 }
 
+/* Nothing where the file has nothing: names have no default. */
+static void
+print_links(const struct conf *c, struct wbuf *w)
+{
+	unsigned i;
+
+	if (c->nlinkinfo == 0)
+		return;
+	put(w, "  links:\n");
+	for (i = 0; i < c->nlinkinfo; i++) {
+		put(w, "    - {");
+		if (c->links[i].name[0] != '\0') {
+			put(w, "name: ");
+			put_text(w, c->links[i].name);
+			put(w, ", ");
+		}
+		put(w, "priority: %u}\n", c->links[i].priority);
+	}
+}
+
 /*
  * The profile and the timers it stands for: when they are read back, the
  * explicit values win, so it does not matter that both are there.
@@ -160,6 +180,8 @@ print_timers(const struct conf *c, struct wbuf *w)
 	put(w, "  key: {file: ");
 	put_text(w, c->keyfile);
 	put(w, "}\n");
+	put(w, "  mode: %s\n", conf_mode_name(c->mode));
+	print_links(c, w);
 	if (c->mtu == 0)
 		put(w, "  mtu: auto\n");
 	else

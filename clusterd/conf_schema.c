@@ -178,8 +178,6 @@ static const struct {
 
 /* Planned keys; * stands for a name. */
 static const char *const planned[] = {
-	"transport.links",
-	"transport.mode",
 	"transport.crypto",
 	"membership.per_node",
 	"membership.link_retry",

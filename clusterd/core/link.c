@@ -72,6 +72,7 @@ link_new(const struct conf *conf, uint16_t self, uint64_t inc,
 	memcpy(l->cluster_key, key, sizeof(l->cluster_key));
 	seal_derive(&l->key, key, SEAL_ENGINE, self, inc);
 	l->cluster = wire_cluster(conf->cluster);
+	policy_init(l);
 	wbuf_init(&l->plain, WIRE_PLAIN_MAX);
 	wbuf_init(&l->out, WIRE_DATAGRAM_MAX);
 	l->peers = calloc(CONF_NODES_MAX, sizeof(*l->peers));
@@ -581,7 +582,9 @@ link_get(const struct link_layer *l, uint16_t node, unsigned link,
 	info->last_heard = path->last_heard;
 	info->flaps = path->flaps;
 	info->datagram = mtu_limit(p, link);
-	info->carries = p->up && path_best(l, p) == link;
+	info->carries = p->up &&
+	    (path_best(l, p) == link ||
+		(l->conf->mode == MODE_ACTIVE && path->up));
 }
 
 bool

@@ -88,6 +88,7 @@ struct link_layer {
 	uint64_t	 cluster;	/* tag */
 	unsigned	 npeers;
 	struct peer	*peers;		/* in the order of the configuration */
+	uint8_t		 order[CONF_LINKS_MAX];	/* links, best first */
 	bool		 started, leaving;
 	uint64_t	 deadline;	/* as last computed */
 	uint64_t	 last_step;
@@ -154,6 +155,19 @@ void	 mtu_doubt(struct link_layer *, struct peer *, unsigned link,
 /* A frame of either kind.  False: malformed. */
 bool	 mtu_frame(struct link_layer *, struct peer *, unsigned link,
 	    uint8_t type, struct rbuf *, struct bus *);
+
+/* link_policy.c */
+void	 policy_init(struct link_layer *);
+/* A bit for each link that data goes over now. */
+unsigned policy_links(const struct link_layer *, const struct peer *,
+	    uint64_t now);
+/* Bytes of a datagram that passes on all of these. */
+size_t	 policy_limit(const struct link_layer *, const struct peer *,
+	    uint64_t now);
+/* Sends what l->plain holds. */
+void	 policy_send(struct link_layer *, struct peer *, struct bus *);
+/* Something has to be sent again. */
+void	 policy_lost(struct link_layer *, struct peer *, struct bus *);
 
 /* link_beat.c: a datagram of the peer's beat process, header checked. */
 void	 link_beat(struct link_layer *, struct peer *, const struct wire_header *,

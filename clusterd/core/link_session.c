@@ -371,34 +371,6 @@ put_ack(struct link_layer *l, struct peer *p)
 	wire_put_ack(&l->plain, &a);
 }
 
-/*
- * Sends what l->plain holds.  In times of loss it goes over a second link as
- * well: the first one may be dead and not yet known to be.
- */
-static void
-send_data(struct link_layer *l, struct peer *p, struct bus *bus)
-{
-	int second = -1;
-
-	if (bus->now < p->double_until)
-		second = path_second(l, p);
-	link_send(l, p, path_best(l, p), bus);
-	if (second >= 0)
-		link_send(l, p, (unsigned)second, bus);
-}
-
-/* Plain bytes that pass on every link that a datagram may take. */
-static size_t
-plain_max(const struct link_layer *l, const struct peer *p, uint64_t now)
-{
-	size_t max = mtu_limit(p, path_best(l, p));
-	int second = now < p->double_until ? path_second(l, p) : -1;
-
-	if (second >= 0)
-		max = MIN(max, mtu_limit(p, (unsigned)second));
-	return max - WIRE_HEADER_LEN - WIRE_TAG_LEN;
-}
-
 static bool
 room_for(const struct link_layer *l, size_t body, size_t max)
 {
@@ -411,7 +383,7 @@ make_room(struct link_layer *l, struct peer *p, bool *open, size_t body,
     size_t max, struct bus *bus)
 {
 	if (*open && !room_for(l, body, max)) {
-		send_data(l, p, bus);
+		policy_send(l, p, bus);
 		*open = false;
 	}
 	if (!*open)
@@ -422,7 +394,8 @@ make_room(struct link_layer *l, struct peer *p, bool *open, size_t body,
 void
 session_flush(struct link_layer *l, struct peer *p, struct bus *bus)
 {
-	size_t max = plain_max(l, p, bus->now);
+	size_t max =
+	    policy_limit(l, p, bus->now) - WIRE_HEADER_LEN - WIRE_TAG_LEN;
 	bool open = false, again = false;
 	struct wire_data d;
 
@@ -446,9 +419,9 @@ session_flush(struct link_layer *l, struct peer *p, struct bus *bus)
 		put_ack(l, p);
 	}
 	if (open)
-		send_data(l, p, bus);
+		policy_send(l, p, bus);
 	if (again)
-		mtu_doubt(l, p, path_best(l, p), bus);
+		policy_lost(l, p, bus);
 }
 
 void

@@ -29,15 +29,17 @@ VOTE_MODEL_OBJS := $(addprefix $(O)/,regress/unit/vote_model_test.o clusterd/log
 MEMBER_STORY_OBJS := $(addprefix $(O)/,$(addprefix regress/unit/,member_test.o fixture.o \
 		     fixture_chaos.o fixture_fakes.o) clusterd/log.o)
 LINK_MTU_OBJS := $(addprefix $(O)/,$(addprefix regress/unit/,link_mtu_test.o link_world.o) clusterd/log.o)
+LINK_POLICY_OBJS := $(subst link_mtu,link_policy,$(LINK_MTU_OBJS))
 MUTANT_LIBS := $(O)/clusterd/libcore.a -lsodium -lbsd
 
 # mutants: all of MUTANTS, or those named in ONLY.
 mutants: $(O)/regress/sim $(O)/regress/unit/vote_model_test $(O)/regress/unit/member_test \
-	    $(O)/regress/unit/link_mtu_test
+	    $(O)/regress/unit/link_mtu_test $(O)/regress/unit/link_policy_test
 	@CC_CORE='$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS)' \
 	    LD_SIM='$(CC) $(ALL_CFLAGS) -pie $(ALL_LDFLAGS)' \
 	    SIM_OBJS='$(SIM_OBJS) $(MUTANT_LIBS)' \
 	    link_mtu_OBJS='$(LINK_MTU_OBJS) $(MUTANT_LIBS) -latf-c' \
+	    link_policy_OBJS='$(LINK_POLICY_OBJS) $(MUTANT_LIBS) -latf-c' \
 	    member_OBJS='$(MEMBER_STORY_OBJS) $(MUTANT_LIBS) -latf-c' \
 	    vote_OBJS='$(VOTE_MODEL_OBJS) $(MUTANT_LIBS) -latf-c' \
 	    sh regress/simulator/mutants.sh $(O) $(ONLY)

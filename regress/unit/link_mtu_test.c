@@ -128,7 +128,7 @@ ATF_TC_BODY(shrinks, tc)
 	ATF_CHECK_STREQ("", w->told[0].link);
 	world_run(w, 1000000);
 	ATF_CHECK_MSG(strstr(w->told[0].link,
-			  "node 2: link 0 passes datagrams of 1200 bytes only "
+			  " passes datagrams of 1200 bytes only "
 			  "now (was 8952), because") != NULL,
 	    "%s", w->told[0].link);
 	/* It is not tried for ever: probes, and what was on its way. */
