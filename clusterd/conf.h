@@ -35,6 +35,7 @@
 #define CONF_FENCE_MAX		UINT64_C(3600000000)
 #define CONF_JOIN_DELAY_MAX	UINT64_C(3600000000)
 #define CONF_TRIES_MAX		10
+#define CONF_DSCP_MAX		63
 /* What every IPv6 network passes, and what we ask for at most. */
 #define CONF_MTU_MIN		1280
 #define CONF_MTU_MAX		9000
@@ -113,6 +114,7 @@ struct conf {
 	enum conf_mode	 mode;			/* default duplicate-on-loss */
 	unsigned	 nlinkinfo;		/* as many as links, or none */
 	struct conf_link links[CONF_LINKS_MAX];
+	uint8_t		 dscp;			/* 0..63; 0: none, default */
 	uint16_t	 mtu;			/* largest packet; 0: auto, default */
 
 	/* membership */
@@ -159,6 +161,8 @@ uint64_t conf_profile_stall(enum conf_detect);
 /* The words of the file; NULL for a number outside the enum. */
 const char *conf_detect_name(enum conf_detect);
 const char *conf_mode_name(enum conf_mode);
+/* The common name of a DSCP, or NULL. */
+const char *conf_dscp_name(uint8_t);
 const char *conf_loglevel_name(enum conf_loglevel);
 const char *conf_tie_name(enum conf_tie);	/* NULL for a list, too */
 

@@ -238,6 +238,7 @@ conf_encode(const struct conf *c, bool secrets, struct wbuf *w)
 		wbuf_str(w, c->links[i].name);
 		wbuf_u8(w, c->links[i].priority);
 	}
+	wbuf_u8(w, c->dscp);
 	wbuf_u16(w, c->mtu);
 	wbuf_u8(w, (uint8_t)c->detect);
 	wbuf_u64(w, c->heartbeat_us);
@@ -275,6 +276,7 @@ decode(struct conf *c, struct rbuf *r)
 		rbuf_str(r, c->links[i].name, sizeof(c->links[i].name));
 		c->links[i].priority = rbuf_u8(r);
 	}
+	c->dscp = rbuf_u8(r);
 	c->mtu = rbuf_u16(r);
 	c->detect = (enum conf_detect)rbuf_u8(r);
 	c->heartbeat_us = rbuf_u64(r);

@@ -182,6 +182,10 @@ print_timers(const struct conf *c, struct wbuf *w)
 	put(w, "}\n");
 	put(w, "  mode: %s\n", conf_mode_name(c->mode));
 	print_links(c, w);
+	if (conf_dscp_name(c->dscp) != NULL)
+		put(w, "  dscp: %s\n", conf_dscp_name(c->dscp));
+	else
+		put(w, "  dscp: %u\n", c->dscp);
 	if (c->mtu == 0)
 		put(w, "  mtu: auto\n");
 	else

@@ -9,6 +9,8 @@ static const char *const mode_words[] = { "duplicate-on-loss", "passive",
 	"active", NULL };
 _Static_assert(MODE_DUPLICATE == 0 && MODE_ACTIVE == 2, "order of mode_words");
 
+static void set_dscp(struct walk *, const struct key *, const struct ynode *,
+    void *);
 static void set_mtu(struct walk *, const struct key *, const struct ynode *,
     void *);
 static void set_linkinfo(struct walk *, const struct key *,
@@ -40,6 +42,10 @@ const struct key transport_keys[] = {
 	    MEMBER(conf, mode),
 	    .words = mode_words },
 	{ .name = "links", .set = set_linkinfo },
+	{ .name = "dscp",
+	    .set = set_dscp,
+	    MEMBER(conf, dscp),
+	    .max = CONF_DSCP_MAX },
 	{ .name = "mtu",
 	    .set = set_mtu,
 	    MEMBER(conf, mtu),
@@ -60,6 +66,33 @@ set_mtu(struct walk *w, const struct key *k, const struct ynode *y, void *obj)
 		w->c->mtu = 0;
 	else
 		set_uint(w, k, y, obj);
+}
+
+/* Names as the RFCs have them, in small letters, or a number. */
+static void
+set_dscp(struct walk *w, const struct key *k, const struct ynode *y, void *obj)
+{
+	const char *s = walk_scalar(w, y, "a name such as cs6, or a number");
+	const char *name;
+	char path[YPATH_LEN];
+	unsigned i;
+
+	if (s == NULL)
+		return;
+	for (i = 0; i <= CONF_DSCP_MAX; i++) {
+		name = conf_dscp_name((uint8_t)i);
+		if (name != NULL && strcmp(s, name) == 0) {
+			w->c->dscp = (uint8_t)i;
+			return;
+		}
+	}
+	if (s[0] == '-' || (s[0] >= '0' && s[0] <= '9')) {
+		set_uint(w, k, y, obj);
+		return;
+	}
+	report_hint(report_add(w->r, "E008", y->at, "%s is \"%.60s\", no DSCP",
+			ynode_path(y, path, sizeof(path)), s),
+	    "write cs0 to cs7, af11 to af43, va, ef, or 0 to 63");
 }
 
 /* The same order as the addresses of a node. */

@@ -181,7 +181,7 @@ valid_transport(const struct conf *c)
 		    !conf_name_ok(c->links[i].name))
 			return false;
 	return c->port != 0 && conf_path_ok(c->keyfile) &&
-	    conf_mode_name(c->mode) != NULL &&
+	    conf_mode_name(c->mode) != NULL && c->dscp <= CONF_DSCP_MAX &&
 	    (c->nlinkinfo == 0 || c->nlinkinfo == c->nlinks) &&
 	    (c->mtu == 0 || within(c->mtu, CONF_MTU_MIN, CONF_MTU_MAX));
 }

@@ -10,6 +10,7 @@
 #include <netinet/udp.h>
 #include <unistd.h>
 
+#include "log.h"
 #include "net.h"
 #include "sockets.h"
 
@@ -48,8 +49,22 @@ whole(int fd, int family)
 		    sizeof(v4));
 }
 
+/* The two bits below are for ECN, which is not ours. */
+static bool
+mark(int fd, int family, uint8_t dscp)
+{
+	int tos = dscp << 2;
+
+	if (dscp == 0)
+		return true;
+	if (family == AF_INET6)
+		return setsockopt(fd, IPPROTO_IPV6, IPV6_TCLASS, &tos,
+			   sizeof(tos)) == 0;
+	return setsockopt(fd, IPPROTO_IP, IP_TOS, &tos, sizeof(tos)) == 0;
+}
+
 int
-sock_link(const char *addr, uint16_t port)
+sock_link(const char *addr, uint16_t port, uint8_t dscp)
 {
 	struct sockaddr_storage ss;
 	socklen_t len;
@@ -64,6 +79,8 @@ sock_link(const char *addr, uint16_t port)
 		return -1;
 	buffers(fd);
 	whole(fd, ss.ss_family);
+	if (!mark(fd, ss.ss_family, dscp))
+		log_warn("%s: packets leave without DSCP %u", addr, dscp);
 	/* Datagrams that come together may come in one piece; see net.c. */
 	(void)setsockopt(fd, IPPROTO_UDP, UDP_GRO, &on, sizeof(on));
 	/* ... and say when they came, which may be long before we read them. */
@@ -86,7 +103,7 @@ sock_is_local(const char *addr)
 	int fd;
 
 	/* Port 0 is any free one: only the address decides. */
-	fd = sock_link(addr, 0);
+	fd = sock_link(addr, 0, 0);
 	if (fd == -1)
 		return false;
 	close(fd);

@@ -3,7 +3,7 @@
 # Copyright (c) 2026 The clusterd authors
 #
 # Links under a running cluster: networks that carry shorter packets from one
-# moment to the next.  Nobody may be lost over it, and somebody must say it.
+# moment to the next, of both families, one of which dies.  Nobody may be lost over it, and somebody must say it.
 
 SRC=@SRC@
 O=@O@
@@ -28,7 +28,7 @@ up() {
 
 head() {
 	atf_set require.user root
-	atf_set require.progs "ip nsenter unshare jq"
+	atf_set require.progs "ip nsenter unshare jq${1:+ $1}"
 	atf_set timeout 300
 }
 cleanup() {
@@ -106,6 +106,86 @@ shrinks_body() {
 }
 shrinks_cleanup() { cleanup; }
 
+# counted NODE COUNTER: how many packets it has counted.
+counted() {
+	lab sh $1 -- nft -j list counters | jq --arg n $2 \
+	    '[.nftables[] | select(.counter.name == $n) | .counter.packets] | add'
+}
+
+# some NODE COUNTER: any?
+some() {
+	[ "$(counted $1 $2)" -gt 0 ]
+}
+
+# Link 0 is IPv4 and link 1 IPv6; both are up, marked, and enough alone.
+atf_test_case families cleanup
+families_head() {
+	head nft
+}
+families_body() {
+	cat >c.yaml <<-EOF
+	cluster: demo
+	nodes:
+	  alpha: {id: 1, links: [10.99.0.1, "fd00:99::1"]}
+	  beta: {id: 2, links: [10.99.0.2, "fd00:99::2"]}
+	  gamma: {id: 3, links: [10.99.0.3, "fd00:99::3"]}
+	transport:
+	  dscp: af41
+	  links: [{name: four}, {name: six, priority: 1}]
+	fencing: manual
+	EOF
+	LAB=l-families
+	export LAB
+	echo $LAB >lab
+	atf_check -o ignore -e ignore $L up -n 3 --no-fs --no-start -f c.yaml
+	i=0
+	for n in alpha beta gamma; do
+		i=$((i + 1))
+		lab sh $n -- ip addr add fd00:99::$i/64 dev eth1 nodad
+		lab sh $n -- nft -f - <<-EOF
+		table inet t {
+			counter four { }
+			counter six { }
+			counter other { }
+			chain in {
+				type filter hook input priority 0;
+				udp dport 5600 ip dscp af41 counter name four accept
+				udp dport 5600 ip6 dscp af41 counter name six accept
+				udp dport 5600 counter name other
+			}
+		}
+		EOF
+	done
+	for n in alpha beta gamma; do
+		atf_check -o ignore -e ignore $L boot $n
+	done
+	for n in alpha beta gamma; do
+		atf_check -o ignore $L sh $n -- $CS -c "wait quorum 30"
+		eventually 20 all_links_up $n || { cs $n links; atf_fail "not all links are up"; }
+	done
+	eventually 20 links alpha 'all(.[]; .datagram_max == 1452)' ||
+	    { cs alpha links; atf_fail "alpha does not find what passes"; }
+	links alpha 'all(.[]; .carries == (.name == "six"))' >/dev/null ||
+	    { cs alpha links; atf_fail "the link of the higher priority does not carry"; }
+	traffic 1
+	for n in alpha beta gamma; do
+		some $n four && some $n six || atf_fail "$n: nothing is marked"
+		[ "$(counted $n other)" = 0 ] || atf_fail "$n: not all is marked"
+	done
+	epoch=$(epoch)
+	for l in 0 1; do
+		lab cut beta $l
+		eventually 10 links alpha "any(.[]; .peer == \"beta\" and .link == $l and .state == \"down\")" ||
+		    atf_fail "a dead link is not noticed"
+		traffic 1
+		lab heal beta $l
+		eventually 20 all_links_up alpha || atf_fail "a healed link stays down"
+	done
+	same_view $epoch
+}
+families_cleanup() { cleanup; }
+
 atf_init_test_cases() {
+	atf_add_test_case families
 	atf_add_test_case shrinks
 }
