@@ -3,7 +3,8 @@
 # Copyright (c) 2026 The clusterd authors
 #
 # Links under a running cluster: networks that carry shorter packets from one
-# moment to the next, of both families, one of which dies.  Nobody may be lost over it, and somebody must say it.
+# moment to the next, of both families, one of which dies, addresses that
+# vanish, interfaces that go down.  Nobody may be lost over it, and somebody must say it.
 
 SRC=@SRC@
 O=@O@
@@ -185,7 +186,48 @@ families_body() {
 }
 families_cleanup() { cleanup; }
 
+# logged NODE N PATTERN: the node's log has that many such lines.
+logged() {
+	[ $(lab log $1 | grep -c -- "$3") -eq $2 ]
+}
+
+# link_is NODE PEER LINK STATE
+link_is() {
+	links $1 "any(.[]; .peer == \"$2\" and .link == $3 and .state == \"$4\")"
+}
+
+# outage LINK PATTERN BREAK MEND: both commands are run in beta.
+outage() {
+	lab sh beta -- $3
+	eventually 10 logged beta 1 "link $1: cannot send to node [13]: $2" ||
+	    { lab log beta | tail; atf_fail "beta does not say why link $1 is down"; }
+	eventually 10 link_is beta alpha $1 down || atf_fail "beta sees link $1 up"
+	eventually 10 link_is alpha beta $1 down || atf_fail "alpha sees link $1 up"
+	traffic 1
+	# Some hundred datagrams later it is still said once.
+	logged beta 1 "link $1: cannot send" || atf_fail "it is said again and again"
+	lab sh beta -- $4
+	eventually 20 link_is beta alpha $1 up || { lab log beta | tail; atf_fail "link $1 stays down"; }
+	eventually 20 link_is alpha beta $1 up || atf_fail "link $1 stays down"
+	logged beta 1 "link $1: can send again, after [1-9][0-9]* datagrams were lost" ||
+	    { lab log beta | tail; atf_fail "beta does not say that all is well"; }
+}
+
+atf_test_case vanishes cleanup
+vanishes_head() { head; }
+vanishes_body() {
+	up l-vanishes -n 3 --no-fs
+	epoch=$(epoch)
+	outage 0 "Network is unreachable; are our address" \
+	    "ip addr del 10.99.0.2/24 dev eth0" "ip addr add 10.99.0.2/24 dev eth0"
+	outage 1 "Network is unreachable; are our address" \
+	    "ip link set eth1 down" "ip link set eth1 up"
+	same_view $epoch
+}
+vanishes_cleanup() { cleanup; }
+
 atf_init_test_cases() {
+	atf_add_test_case vanishes
 	atf_add_test_case families
 	atf_add_test_case shrinks
 }
