@@ -44,7 +44,7 @@ inv_name(enum invariant inv)
 		"live-view", "live-locks", "live-groups", "view-change",
 		"group-state", "service-order", "levels", "barrier", "kv",
 		"dgram", "live-services", "refused", "group-member", "bound",
-		"nap", "length" };
+		"nap" };
 
 	return names[inv];
 }

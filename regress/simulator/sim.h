@@ -61,7 +61,6 @@ enum invariant {
 	INV_GROUP_MEMBER,	/* senders are members; members are in the view */
 	INV_BOUND,		/* queues have bounds */
 	INV_NAP,		/* calm: a short pause of a node changes no view */
-	INV_LENGTH,		/* calm: what a link does not carry is not sent on */
 	INV_MAX
 };
 
@@ -249,7 +248,6 @@ struct net {
 		bool	 cut;
 		unsigned loss;		/* permille */
 		unsigned mtu;		/* longer ones are dropped; 0: none */
-		unsigned dropped;	/* for that, in calm times */
 		uint64_t slow;		/* us more */
 	}		 dir[SIM_NODES_MAX][SIM_NODES_MAX][SIM_LINKS];
 	unsigned	 carries[2][SIM_LINKS];	/* bytes; before, in calm; 0: any */
