@@ -179,7 +179,8 @@ links_open(void)
 
 	for (link = 0; link < self->nlinks; link++) {
 		if (!parent.linked[link]) {
-			fd = sock_link(self->links[link], conf->port);
+			fd = sock_link(self->links[link], conf->port,
+			    conf->dscp);
 			if (fd == -1) {
 				log_warn("link %u: %s port %u", link,
 				    self->links[link], conf->port);

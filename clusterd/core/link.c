@@ -29,7 +29,11 @@
  * L7	The beat process of a peer can end its session and put off its end, up
  *	to the stall limit, and nothing else.
  *
+ * L8	No liveness hangs on a large datagram: above the safe size only what is
+ *	sent for the first time, and only as large as an answer has proven.
+ *
  * This file: datagrams in and out, time.  link_path.c: one link of one peer.
+ * link_mtu.c: how long a datagram may be on it.
  * link_session.c: handshake, sessions and what they carry.  link_beat.c: what
  * a peer's beat process says.
  *
@@ -67,6 +71,7 @@ link_new(const struct conf *conf, uint16_t self, uint64_t inc,
 	l->inc = inc;
 	ring_set(l, ring);
 	l->cluster = wire_cluster(conf->cluster);
+	policy_init(l);
 	wbuf_init(&l->plain, WIRE_PLAIN_MAX);
 	wbuf_init(&l->out, WIRE_DATAGRAM_MAX);
 	l->peers = calloc(CONF_NODES_MAX, sizeof(*l->peers));
@@ -481,6 +486,7 @@ link_packet(struct link_layer *l, unsigned link, uint64_t at,
 	if (l->leaving)
 		return;
 	l->at = credible(at, bus->now);
+	l->len = len;
 	if (len < WIRE_HEADER_LEN + WIRE_TAG_LEN) {
 		link_refuse(l, NULL, LR_SHORT, bus, NULL);
 		return;
@@ -581,7 +587,10 @@ link_get(const struct link_layer *l, uint16_t node, unsigned link,
 	info->loss_permille = path->loss * 1000 / 65536;
 	info->last_heard = path->last_heard;
 	info->flaps = path->flaps;
-	info->carries = p->up && path_best(l, p) == link;
+	info->datagram = mtu_limit(p, link);
+	info->carries = p->up &&
+	    (path_best(l, p) == link ||
+		(l->conf->mode == MODE_ACTIVE && path->up));
 }
 
 bool

@@ -57,6 +57,7 @@ struct link_info {
 	uint64_t	 last_heard;	/* us; 0: never */
 	uint64_t	 flaps;
 	bool		 carries;	/* data goes this way */
+	size_t		 datagram;	/* longest that is sent, bytes */
 };
 void	 link_get(const struct link_layer *, uint16_t node, unsigned link,
 	    struct link_info *);

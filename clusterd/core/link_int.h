@@ -17,6 +17,18 @@
 #define LINK_LOSSY	655	/* in 1/65536: data may go over two links */
 #define LINK_QUIET_US	UINT64_C(20000)	/* an answer was due by then */
 
+/* How long a datagram may be on a path; link_mtu.c. */
+struct path_mtu {
+	size_t		 size;		/* proven to pass; 0: the safe one */
+	bool		 doubt;		/* something got lost since */
+	size_t		 probe;		/* asked about now; 0: nothing */
+	uint32_t	 number;	/* of the last probe */
+	unsigned	 tries;		/* of it */
+	uint64_t	 next_at;	/* next search; 0: at once */
+	uint64_t	 wait;		/* between the last two */
+	bool		 told;		/* that it shrank */
+};
+
 /* One link to one peer. */
 struct path {
 	bool		 up;		/* heard of late */
@@ -31,6 +43,7 @@ struct path {
 	uint64_t	 echo_read;	/* ours, as we read it */
 	uint64_t	 rtt;		/* smoothed; 0: unknown */
 	unsigned	 loss;		/* smoothed, in 1/65536 */
+	struct path_mtu	 mtu;
 };
 
 /* An incarnation of a peer, as we know it. */
@@ -85,6 +98,7 @@ struct link_layer {
 	uint64_t	 cluster;	/* tag */
 	unsigned	 npeers;
 	struct peer	*peers;		/* in the order of the configuration */
+	uint8_t		 order[CONF_LINKS_MAX];	/* links, best first */
 	bool		 started, leaving;
 	uint64_t	 vouch;		/* for this view, in our beats; 0: none */
 	bool		 ask;		/* for an answer to them at once */
@@ -94,6 +108,7 @@ struct link_layer {
 	uint64_t	 late_since;
 	uint64_t	 gap_from, gap_to;	/* we did not run; see link_counts */
 	uint64_t	 at;		/* the datagram at hand came then */
+	size_t		 len;		/* and has so many bytes */
 	uint64_t	 rejects[LR_MAX];	/* of unknown senders */
 	uint64_t	 told_at[LR_MAX];
 	struct wbuf	 plain, out;	/* the datagram being written */
@@ -157,6 +172,34 @@ void	 ring_refuse(struct link_layer *, struct peer *, uint8_t gen,
 void	 ring_forget(struct life *);
 void	 ring_word(struct link_layer *, const struct keys_word *);
 void	 ring_set(struct link_layer *, const struct keyring *);
+
+/* link_mtu.c */
+/* Bytes of a datagram that the link may be trusted with. */
+size_t	 mtu_limit(const struct peer *, unsigned link);
+/* The path or the session is a new one. */
+void	 mtu_forget(struct peer *, unsigned link);
+/* Time for a probe, once a heartbeat while a session stands. */
+void	 mtu_beat(struct link_layer *, struct peer *, unsigned link,
+	    struct bus *);
+/* Something that may have gone over the link was lost. */
+void	 mtu_doubt(struct link_layer *, struct peer *, unsigned link,
+	    struct bus *);
+/* A frame of either kind.  False: malformed. */
+bool	 mtu_frame(struct link_layer *, struct peer *, unsigned link,
+	    uint8_t type, struct rbuf *, struct bus *);
+
+/* link_policy.c */
+void	 policy_init(struct link_layer *);
+/* A bit for each link that data goes over now. */
+unsigned policy_links(const struct link_layer *, const struct peer *,
+	    uint64_t now);
+/* Bytes of a datagram that passes on all of these. */
+size_t	 policy_limit(const struct link_layer *, const struct peer *,
+	    uint64_t now);
+/* Sends what l->plain holds. */
+void	 policy_send(struct link_layer *, struct peer *, struct bus *);
+/* Something has to be sent again. */
+void	 policy_lost(struct link_layer *, struct peer *, struct bus *);
 
 /* link_beat.c: a datagram of the peer's beat process, header checked. */
 void	 link_beat(struct link_layer *, struct peer *, const struct wire_header *,

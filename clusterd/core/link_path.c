@@ -60,6 +60,7 @@ path_expire(struct link_layer *l, struct peer *p, struct bus *bus)
 		path->lost_since = MAX(bus->now, UINT64_C(1));
 		path->flaps++;
 		path->rtt = 0;
+		mtu_forget(p, i);
 		bus_event(bus, EVK_LINK, EVL_WARN,
 		    "node %u: link %u down, because nothing came over it for "
 		    "%llu ms",
@@ -165,16 +166,22 @@ path_put_beat(struct link_layer *l, struct peer *p, unsigned link, uint64_t now)
 unsigned
 path_best(const struct link_layer *l, const struct peer *p)
 {
-	unsigned i;
+	unsigned i, link;
 
-	for (i = 0; i < l->conf->nlinks; i++)
-		if (p->paths[i].up && p->paths[i].heard_there)
-			return i;
+	for (i = 0; i < l->conf->nlinks; i++) {
+		link = l->order[i];
+#if MUTANT == 124
+		if (i == 0)
+			return link;
+#endif
+		if (p->paths[link].up && p->paths[link].heard_there)
+			return link;
+	}
 	/* No path works both ways: the one we hear is the better guess. */
 	for (i = 0; i < l->conf->nlinks; i++)
-		if (p->paths[i].up)
-			return i;
-	return 0;
+		if (p->paths[l->order[i]].up)
+			return l->order[i];
+	return l->order[0];
 }
 
 bool
@@ -194,7 +201,7 @@ path_second(const struct link_layer *l, const struct peer *p)
 	unsigned i, best = path_best(l, p);
 
 	for (i = 0; i < l->conf->nlinks; i++)
-		if (i != best && p->paths[i].up)
-			return (int)i;
+		if (l->order[i] != best && p->paths[l->order[i]].up)
+			return l->order[i];
 	return -1;
 }

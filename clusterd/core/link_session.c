@@ -99,6 +99,7 @@ session_beat(struct link_layer *l, struct peer *p, struct bus *bus)
 			link_begin(l, p, p->cur.nonce);
 			path_put_beat(l, p, i, bus->now);
 			link_send(l, p, i, bus);
+			mtu_beat(l, p, i, bus);
 		} else if (p->cand.nonce == 0)
 			send_hello(l, p, &p->cur, i, bus);
 	}
@@ -108,10 +109,13 @@ static void
 session_up(struct link_layer *l, struct peer *p, struct bus *bus)
 {
 	struct note *n;
+	unsigned i;
 
 	p->up = p->was_up = true;
 	p->stalled = false;
 	p->double_until = 0;
+	for (i = 0; i < l->conf->nlinks; i++)
+		mtu_forget(p, i);
 	/* What it is owed begins with the session, not with the datagram. */
 	p->fail_at = bus->now + l->conf->failure_timeout_us;
 	stream_reset(p->stream);
@@ -231,7 +235,7 @@ deliver(struct link_layer *l, struct peer *p, struct bus *bus)
 
 /* A frame of the standing session.  False: malformed, or the session ended. */
 static bool
-session_frame(struct link_layer *l, struct peer *p, uint8_t type,
+session_frame(struct link_layer *l, struct peer *p, unsigned link, uint8_t type,
     struct rbuf *body, struct bus *bus)
 {
 	struct wire_data d;
@@ -261,6 +265,9 @@ session_frame(struct link_layer *l, struct peer *p, uint8_t type,
 		p->cur.bye = true;
 		session_drop(l, p, "", bus);
 		return false;
+	case WF_PROBE:
+	case WF_PROBED:
+		return mtu_frame(l, p, link, type, body, bus);
 	default:
 		return true; /* a later version's; skipped by rule */
 	}
@@ -316,7 +323,7 @@ frames(struct link_layer *l, struct peer *p, struct life *life, bool proven,
 			    path_doubtful(l, p, bus->now, LINK_QUIET_US))
 				p->double_until =
 				    bus->now + 2 * l->conf->heartbeat_us;
-			ok = session_frame(l, p, type, &body, bus);
+			ok = session_frame(l, p, link, type, &body, bus);
 			if (!p->up)
 				return;
 		}
@@ -380,6 +387,8 @@ session_datagram(struct link_layer *l, struct peer *p, struct life *life,
 	frames(l, p, life, proven, link, r, bus);
 }
 
+#define SAFE_PLAIN (WIRE_DATAGRAM_SAFE - WIRE_HEADER_LEN - WIRE_TAG_LEN)
+
 /* ---- out --------------------------------------------------------------- */
 
 static void
@@ -392,60 +401,57 @@ put_ack(struct link_layer *l, struct peer *p)
 	wire_put_ack(&l->plain, &a);
 }
 
-/*
- * Sends what l->plain holds.  In times of loss it goes over a second link as
- * well: the first one may be dead and not yet known to be.
- */
-static void
-send_data(struct link_layer *l, struct peer *p, struct bus *bus)
+static bool
+room_for(const struct link_layer *l, size_t body, size_t max)
 {
-	int second = -1;
-
-	if (bus->now < p->double_until)
-		second = path_second(l, p);
-	link_send(l, p, path_best(l, p), bus);
-	if (second >= 0)
-		link_send(l, p, (unsigned)second, bus);
+	return l->plain.len + WIRE_FRAME_LEN + body <= max;
 }
 
-static bool
-room_for(const struct link_layer *l, size_t body)
+/* Makes room for a frame with this body; a new datagram where need be. */
+static void
+make_room(struct link_layer *l, struct peer *p, bool *open, size_t body,
+    size_t max, struct bus *bus)
 {
-	return l->plain.len + WIRE_FRAME_LEN + body <= WIRE_PLAIN_MAX;
+	if (*open && !room_for(l, body, max)) {
+		policy_send(l, p, bus);
+		*open = false;
+	}
+	if (!*open)
+		link_begin(l, p, p->cur.nonce);
+	*open = true;
 }
 
 void
 session_flush(struct link_layer *l, struct peer *p, struct bus *bus)
 {
+	size_t max =
+	    policy_limit(l, p, bus->now) - WIRE_HEADER_LEN - WIRE_TAG_LEN;
+	bool open = false, again = false;
 	struct wire_data d;
-	bool open = false;
 
 	while (stream_pick(p->stream, bus->now, &d)) {
-		if (open && !room_for(l, 8 + d.len)) {
-			send_data(l, p, bus);
-			open = false;
+		/* What is sent again may have been too long before (L8). */
+		if (stream_again(p->stream)) {
+#if MUTANT != 123
+			max = SAFE_PLAIN;
+#endif
+			again = true;
 		}
-		if (!open)
-			link_begin(l, p, p->cur.nonce);
-		open = true;
+		make_room(l, p, &open, 8 + d.len, max, bus);
 		wire_put_data(&l->plain, &d);
 		/* An acknowledgement that is owed rides along. */
 		if (stream_ack_at(p->stream) != UINT64_MAX &&
-		    room_for(l, 9 + WIRE_SACK_MAX))
+		    room_for(l, 9 + WIRE_SACK_MAX, max))
 			put_ack(l, p);
 	}
 	if (stream_ack_at(p->stream) <= bus->now) {
-		if (open && !room_for(l, 9 + WIRE_SACK_MAX)) {
-			send_data(l, p, bus);
-			open = false;
-		}
-		if (!open)
-			link_begin(l, p, p->cur.nonce);
+		make_room(l, p, &open, 9 + WIRE_SACK_MAX, max, bus);
 		put_ack(l, p);
-		open = true;
 	}
 	if (open)
-		send_data(l, p, bus);
+		policy_send(l, p, bus);
+	if (again)
+		policy_lost(l, p, bus);
 }
 
 void

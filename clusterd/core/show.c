@@ -162,6 +162,10 @@ show_link(struct show *s, const struct conf_node *peer, unsigned l)
 	row_begin(s);
 	row_str(s, "peer", peer->name);
 	row_u64(s, "link", l);
+	if (nd->conf->links[l].name[0] == '\0')
+		row_null(s, "name");
+	else
+		row_str(s, "name", nd->conf->links[l].name);
 	row_str(s, "address", peer->links[l]);
 	row_str(s, "state", info.up ? "up" : "down");
 	if (info.rtt_us == 0)
@@ -172,6 +176,8 @@ show_link(struct show *s, const struct conf_node *peer, unsigned l)
 	row_ago(s, "heard_us", info.last_heard);
 	row_u64(s, "flaps", info.flaps);
 	row_bool(s, "carries", info.carries);
+	row_str(s, "mode", conf_mode_name(nd->conf->mode));
+	row_u64(s, "datagram_max", info.datagram);
 	row_str(s, "rejected", rejects);
 	row_end(s);
 }
@@ -195,6 +201,7 @@ show_links(struct show *s)
 	row_begin(s);
 	row_str(s, "peer", "(unknown)");
 	row_null(s, "link");
+	row_null(s, "name");
 	row_null(s, "address");
 	row_null(s, "state");
 	row_null(s, "rtt_us");
@@ -202,6 +209,8 @@ show_links(struct show *s)
 	row_null(s, "heard_us");
 	row_null(s, "flaps");
 	row_null(s, "carries");
+	row_null(s, "mode");
+	row_null(s, "datagram_max");
 	row_str(s, "rejected", rejects);
 	row_end(s);
 }

@@ -55,6 +55,7 @@ struct stream {
 	uint64_t progress_at;	/* something was acknowledged, or begun */
 	unsigned flying;	/* sent, neither arrived nor lost */
 	unsigned lost;
+	bool again; /* the last one picked had been sent before */
 	unsigned cwnd, ssthresh, credit;
 	uint64_t cut_at; /* last time the window was cut */
 	uint64_t srtt, rttvar;
@@ -216,6 +217,7 @@ stream_pick(struct stream *s, uint64_t now, struct wire_data *d)
 			return false;
 		s->unsent = TAILQ_NEXT(seg, entry);
 	}
+	s->again = seg->tries > 0;
 	seg->tries++;
 	seg->sent_at = now;
 	s->flying++;
@@ -223,6 +225,12 @@ stream_pick(struct stream *s, uint64_t now, struct wire_data *d)
 	d->data = seg->data;
 	d->len = seg->len;
 	return true;
+}
+
+bool
+stream_again(const struct stream *s)
+{
+	return s->again;
 }
 
 /* Smoothed round trip and its variation, as RFC 6298 has them. */

@@ -133,6 +133,26 @@ wire_put_bye(struct wbuf *w)
 }
 
 void
+wire_put_probe(struct wbuf *w, uint32_t probe, size_t fill)
+{
+	static const uint8_t zeros[WIRE_PLAIN_MAX];
+	size_t head = w->len + WIRE_FRAME_LEN + 4;
+
+	ASSERT(fill >= head && fill <= sizeof(zeros));
+	put_frame(w, WF_PROBE, 4 + fill - head);
+	wbuf_u32(w, probe);
+	wbuf_bytes(w, zeros, fill - head);
+}
+
+void
+wire_put_probed(struct wbuf *w, const struct wire_probed *p)
+{
+	put_frame(w, WF_PROBED, 4 + 2);
+	wbuf_u32(w, p->probe);
+	wbuf_u16(w, p->came);
+}
+
+void
 wire_put_stall(struct wbuf *w, const struct wire_stall *s)
 {
 	put_frame(w, WF_STALL, 8);
@@ -207,6 +227,21 @@ wire_get_ack(struct rbuf *r, struct wire_ack *a)
 	a->nsack = rbuf_u8(r);
 	a->sack = rbuf_take(r, a->nsack);
 	return !r->err && a->next != 0 && a->nsack <= WIRE_SACK_MAX;
+}
+
+bool
+wire_get_probe(struct rbuf *r, uint32_t *probe)
+{
+	*probe = rbuf_u32(r);
+	return !r->err;
+}
+
+bool
+wire_get_probed(struct rbuf *r, struct wire_probed *p)
+{
+	p->probe = rbuf_u32(r);
+	p->came = rbuf_u16(r);
+	return !r->err;
 }
 
 bool

@@ -26,10 +26,15 @@
 #define WIRE_PREAMBLE_LEN 20
 #define WIRE_FRAME_LEN	3		/* type and length of a frame */
 /*
- * Fits the smallest IPv6 MTU with room for its headers, so that no path needs
- * discovery.  Larger datagrams are refused unread.
+ * Fits the smallest IPv6 MTU with room for its headers: passes everywhere
+ * without discovery.
  */
-#define WIRE_DATAGRAM_MAX 1200
+#define WIRE_DATAGRAM_SAFE 1200
+/*
+ * What a packet of 9000 bytes holds.  Above the safe size only where the path
+ * has shown that it passes (link_mtu.c).  Larger ones are refused unread.
+ */
+#define WIRE_DATAGRAM_MAX 8952
 /* Plain bytes of one datagram: preamble and frames. */
 #define WIRE_PLAIN_MAX	(WIRE_DATAGRAM_MAX - WIRE_HEADER_LEN - WIRE_TAG_LEN)
 #define WIRE_SEGMENT_MAX 1024		/* bytes of the stream in one frame */
@@ -54,7 +59,8 @@ struct wire_header {
 
 enum wire_frame {
 	WF_HELLO = 1, WF_BEAT, WF_DATA, WF_ACK, WF_BYE,
-	WF_STALL, WF_DEAD	/* WV_BEAT only */
+	WF_STALL, WF_DEAD,	/* WV_BEAT only */
+	WF_PROBE = 10, WF_PROBED
 };
 
 /*
@@ -101,6 +107,12 @@ struct wire_ack {
 	const uint8_t	*sack;		/* bit i: segment next + 1 + i has come */
 };
 
+/* The answer to a PROBE, which is a number and bytes to fill the datagram. */
+struct wire_probed {
+	uint32_t	 probe;		/* the number */
+	uint16_t	 came;		/* bytes of the datagram that it came in */
+};
+
 /* The engine does not run, but its machine does. */
 struct wire_stall {
 	uint64_t	 age;		/* us since it was last seen to run */
@@ -132,6 +144,9 @@ void	 wire_put_beat(struct wbuf *, const struct wire_beat *);
 void	 wire_put_data(struct wbuf *, const struct wire_data *);
 void	 wire_put_ack(struct wbuf *, const struct wire_ack *);
 void	 wire_put_bye(struct wbuf *);
+/* Fills the plain bytes up to `fill`. */
+void	 wire_put_probe(struct wbuf *, uint32_t probe, size_t fill);
+void	 wire_put_probed(struct wbuf *, const struct wire_probed *);
 void	 wire_put_stall(struct wbuf *, const struct wire_stall *);
 void	 wire_put_dead(struct wbuf *, const struct wire_dead *);
 /*
@@ -144,6 +159,8 @@ bool	 wire_get_hello(struct rbuf *, struct wire_hello *);
 bool	 wire_get_beat(struct rbuf *, struct wire_beat *);
 bool	 wire_get_data(struct rbuf *, struct wire_data *);
 bool	 wire_get_ack(struct rbuf *, struct wire_ack *);
+bool	 wire_get_probe(struct rbuf *, uint32_t *);
+bool	 wire_get_probed(struct rbuf *, struct wire_probed *);
 bool	 wire_get_stall(struct rbuf *, struct wire_stall *);
 bool	 wire_get_dead(struct rbuf *, struct wire_dead *);
 

@@ -84,6 +84,7 @@ profile_draw(struct sim *s)
 	p->stranger = sim_chance(s, 200);
 	/* Drawn without a number of the run's: other seeds stay as they were. */
 	p->weight[F_DEVICE] = s->conf->qdevice.votes > 0 ? 3 : 0;
+	net_draw_lengths(s);
 	leave_out(s);
 	for (k = 0; k < NITEMS(named); k++)
 		if (s->want_profile != NULL &&
@@ -181,12 +182,12 @@ garbage(struct sim *s, unsigned a)
 {
 	struct net *net = &s->net;
 	unsigned i, n = (unsigned)draw(s, 1, 30);
-	uint8_t data[1500];
+	uint8_t data[sizeof(net->sample)];
 	size_t k, len;
 
 	sim_trace(s, "garbage for n%u", s->nodes[a].id);
 	for (i = 0; i < n; i++) {
-		len = draw(s, 0, sizeof(data));
+		len = draw(s, 0, 1500);
 		for (k = 0; k < len; k++)
 			data[k] = (uint8_t)rng_u64(&s->frng);
 		if (net->samplelen > 0 && draw(s, 0, 2) > 0) {
@@ -266,7 +267,8 @@ network_faults(struct sim *s, enum fault what, unsigned a, unsigned b)
 	case F_MTU:
 		l = (unsigned)draw(s, 0, SIM_LINKS - 1);
 		s->net.dir[a][b][l].mtu = s->net.dir[b][a][l].mtu =
-		    (unsigned)draw(s, 100, 1150);
+		    (unsigned)(draw(s, 0, 1) == 0 ? draw(s, 100, 1150) :
+						    draw(s, 1200, 9000));
 		sim_trace(s, "link %u between n%u and n%u takes %u bytes", l,
 		    s->nodes[a].id, s->nodes[b].id, s->net.dir[a][b][l].mtu);
 		until(s, F_MTU, a, b, l, len);

@@ -164,6 +164,23 @@ make_device(struct conf *c, unsigned i, uint16_t node)
 	    (uint16_t)c->ndevices++;
 }
 
+/* Which links data goes over; it has a generator of its own. */
+static void
+draw_links(struct sim *s, struct conf *c)
+{
+	uint64_t seed[4] = { s->seed, 6, 2, 3 };
+	struct rng rng;
+	unsigned i;
+
+	rng_seed(&rng, seed);
+	for (i = 0; i < 64; i++)
+		rng_u64(&rng);
+	c->mode = (enum conf_mode)rng_below(&rng, MODE_ACTIVE + 1);
+	c->nlinkinfo = c->nlinks;
+	for (i = 0; i < c->nlinks; i++)
+		c->links[i].priority = (uint8_t)rng_below(&rng, 2);
+}
+
 static struct conf *
 make_conf(struct sim *s)
 {
@@ -196,6 +213,7 @@ make_conf(struct sim *s)
 		if (sim_chance(s, 300))
 			make_device(c, i, cn->id);
 	}
+	draw_links(s, c);
 	chk_quorum_draw(s, c);
 	disk_draw(s, c);
 	conf_hash(c);

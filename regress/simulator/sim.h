@@ -264,6 +264,7 @@ struct net {
 		unsigned mtu;		/* longer ones are dropped; 0: none */
 		uint64_t slow;		/* us more */
 	}		 dir[SIM_NODES_MAX][SIM_NODES_MAX][SIM_LINKS];
+	unsigned	 carries[2][SIM_LINKS];	/* bytes; before, in calm; 0: any */
 	unsigned	 loss, dup, flip;	/* permille, everywhere */
 	uint64_t	 lat_min, lat_max;	/* us */
 	unsigned	 spike;			/* permille; up to 50 ms more */
@@ -277,7 +278,7 @@ struct net {
 	}		 record[128];
 	unsigned	 nrecord;
 	/* A late datagram, for forgers. */
-	uint8_t		 sample[1500];
+	uint8_t		 sample[9000];
 	size_t		 samplelen;
 };
 
@@ -297,7 +298,7 @@ enum fault {
 enum standing {
 	ST_LOSS = 1, ST_DUP, ST_FLIP, ST_SPIKE, ST_REPLAY, ST_FENCE,
 	ST_COMMANDS, ST_DRIFT, ST_STRANGER, ST_WAIT_FOR_ALL, ST_ROTATE,
-	ST_DEVICE, ST_MAX
+	ST_DEVICE, ST_LENGTH, ST_MAX
 };
 
 #define FAULT_FIRST	20
@@ -415,6 +416,7 @@ void	 net_send(struct sim *, unsigned from, unsigned to, unsigned link,
 void	 net_forge(struct sim *, unsigned to, unsigned link, const uint8_t *,
 	    size_t);
 void	 net_heal(struct sim *);
+void	 net_draw_lengths(struct sim *);
 void	 net_replay(struct sim *);
 void	 net_clear(struct sim *);
 
