@@ -23,7 +23,7 @@ CORE_SRCS += clusterd/core/dlm.c clusterd/core/dlm_dir.c \
 CORE_SRCS += clusterd/core/wire.c clusterd/core/seal.c clusterd/core/stream.c \
 	     clusterd/core/link.c clusterd/core/link_path.c \
 	     clusterd/core/link_session.c clusterd/core/link_beat.c \
-	     clusterd/core/beat.c
+	     clusterd/core/link_due.c clusterd/core/beat.c
 CORE_SRCS += clusterd/core/lspace.c clusterd/core/lspace_client.c \
 	     clusterd/core/lspace_snap.c clusterd/core/lspace_view.c
 CORE_SRCS += clusterd/core/show.c clusterd/core/names.c

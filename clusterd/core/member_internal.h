@@ -210,6 +210,9 @@ struct member {
 	uint64_t		 need_since;	/* UINT64_MAX: content */
 	uint64_t		 act_at;	/* UINT64_MAX: nothing to do */
 	uint64_t		 retry_at;
+	bool			 looked;	/* and told; since the last change */
+	uint64_t		 look_at;	/* no need to before; member.c M7 */
+	unsigned		 nheld;		/* held back now */
 	char			 cause[CAUSE_LEN];
 
 	struct round		 round;
@@ -251,6 +254,7 @@ void	 hold_lost(const struct member *, struct peer *, bool clean);
 void	 hold_heard(struct member *, struct peer *, struct bus *);
 /* It has a session, and yet we do not want it in our view for a while. */
 bool	 member_held(const struct member *, const struct peer *, uint64_t now);
+unsigned hold_count(const struct member *);
 
 /* member.c: what is stored of the last primary view, as a set. */
 void	 member_base(const struct member *, struct node_set *);

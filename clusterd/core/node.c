@@ -768,9 +768,7 @@ fill_view(const struct node *n, const struct view *v, struct node_view *nv)
 	nv->synced = v->primary && member_synced(n->member);
 	nv->n = v->n;
 	nv->elect = v->elect;
-	for (i = 0; i < n->conf->nnodes; i++)
-		nv->held +=
-		    member_held_until(n->member, n->conf->nodes[i].id) != 0;
+	nv->held = member_nheld(n->member);
 	for (i = 0; i < v->n; i++) {
 		nv->members[i] = v->members[i].node;
 		nv->incs[i] = v->members[i].inc;
@@ -787,6 +785,19 @@ node_get_view(const struct node *n, struct node_view *nv)
 		nv->left = member_left(n->member);
 	if (v != NULL && n->state != NODE_DEAD && n->state != NODE_STOPPED)
 		fill_view(n, v, nv);
+}
+
+bool
+node_view_is(const struct node *n, const struct node_view *nv)
+{
+	const struct view *v = member_view(n->member);
+
+	if (v == NULL || node_over(n))
+		return nv->epoch == 0 && v == NULL;
+	return nv->epoch == v->epoch && nv->leader == v->leader &&
+	    nv->primary == v->primary &&
+	    nv->synced == (v->primary && member_synced(n->member)) &&
+	    nv->held == member_nheld(n->member);
 }
 
 void

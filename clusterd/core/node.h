@@ -64,6 +64,8 @@ struct node_view {
 					   in the view of this epoch; 0: no */
 };
 void	 node_get_view(const struct node *, struct node_view *);
+/* Would it fill in the same?  Cheap: a view is known by its epoch and leader. */
+bool	 node_view_is(const struct node *, const struct node_view *);
 /* The same, also of one that is over: the last view it was in. */
 void	 node_get_last_view(const struct node *, struct node_view *);
 uint64_t node_incarnation(const struct node *);
