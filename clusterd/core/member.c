@@ -32,8 +32,8 @@
  *   M5  a node that was in a primary view is never in a later one after
  *       missing one in between;
  *   M6  no epoch is used that is not reserved on disk;
- *   M7  what is kept of the last look, its next moment and how many are held
- *	 back, is what looking again would find.
+ *   M7  what is kept of the last look, its next moment, how many are held
+ *	 back and who hears whom, is what looking again would find.
  *
  * clusterd-protocol(7), section 6.
  */
@@ -349,6 +349,9 @@ peer_up(struct member *m, struct peer *p, const struct note *note,
 	p->known = p->told = p->hears_us = false;
 	p->inc = note->inc;
 	memset(&p->st, 0, sizeof(p->st));
+#if MUTANT != 807
+	member_heard(m);
+#endif
 	member_set_cause(m, "node %u was heard", p->node);
 	bus_event(bus, EVK_NODE, EVL_INFO,
 	    "node %u: heard, a session with incarnation %llu stands", p->node,
@@ -763,6 +766,7 @@ member_check(const struct member *m)
 {
 	ASSERT(m->look_at == next_look(m)); /* M7 */
 	ASSERT(m->nheld == hold_count(m));  /* M7 */
+	graph_check(m);			    /* M7 */
 	if (!m->have_view)
 		return;
 	ASSERT(view_has(&m->view, m->self, m->inc)); /* M2 */

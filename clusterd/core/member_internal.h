@@ -204,6 +204,8 @@ struct member {
 
 	/* What we would like, as last evaluated. */
 	struct survey		 seen;
+	uint64_t		 hears[CONF_NODES_MAX];	/* peers whom each one
+						   hears, by index; M7 */
 	struct node_set		 want;		/* with ourselves */
 	uint16_t		 want_coord;
 	uint32_t		 want_votes;
@@ -245,6 +247,9 @@ void	 install_free(struct install *);
 void	 member_survey(struct member *, uint64_t now);
 /* Takes the peer's status: the next survey looks at what it changes. */
 void	 member_learn(struct member *, struct peer *, const struct status *);
+/* Another incarnation, or none, of a peer is known: who hears whom changes. */
+void	 member_heard(struct member *);
+void	 graph_check(const struct member *);
 /* Has a session within the primary view we are in broken? */
 bool	 member_torn(const struct member *);
 bool	 member_needs(const struct member *, uint64_t now);

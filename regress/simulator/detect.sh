@@ -23,14 +23,15 @@ measure() {
 	    awk -v what="$1" -v n="$2" -v runs="$3" -v limit="$limit" '
 		{ v[NR] = $1 }
 		END {
-			if (NR != runs || v[1] <= 0) {
+			if (NR != runs || v[1] + 0 <= 0) {
 				print "detect: not every run was measured"
 				exit 1
 			}
-			printf "%-6s %5d %5d %9.1f %9.1f %9.1f%s\n", what, n,
+			late = v[NR] + 0 > limit + 0
+			printf("%-6s %5d %5d %9.1f %9.1f %9.1f%s\n", what, n,
 			    NR, v[1], v[int((NR + 1) / 2)], v[NR],
-			    v[NR] > limit ? "  more than " limit " ms" : ""
-			exit v[NR] > limit
+			    late ? "  more than " limit " ms" : "")
+			exit late
 		}'
 }
 
