@@ -504,7 +504,7 @@ link_note(struct link_layer *l, const struct note *n, struct bus *bus)
 	enter(l, bus);
 	if (p == NULL || !p->up || l->leaving)
 		return;
-#if MUTANT != 107
+#if MUTANT != 151
 	due_touch(l, p);
 #endif
 	if (n->type == NOTE_PEER_RESET) {

@@ -120,6 +120,7 @@ member_free(struct member *m)
 		return;
 	free_installs(&m->chain);
 	free_installs(&m->todo);
+	install_free(m->next);
 	for (i = 0; i < CONF_NODES_MAX; i++)
 		free(m->round.blobs[i]);
 	wbuf_free(&m->said);
@@ -349,7 +350,7 @@ peer_up(struct member *m, struct peer *p, const struct note *note,
 	p->known = p->told = p->hears_us = false;
 	p->inc = note->inc;
 	memset(&p->st, 0, sizeof(p->st));
-#if MUTANT != 807
+#if MUTANT != 852
 	member_heard(m);
 #endif
 	member_set_cause(m, "node %u was heard", p->node);
@@ -626,7 +627,7 @@ member_note(struct member *m, const struct note *note, struct bus *bus)
 		evaluate(m, bus);
 	if (ours && m->started)
 		publish(m, bus);
-#if MUTANT == 806
+#if MUTANT == 851
 	if (note->type == NOTE_PEER_DOWN)
 		return;
 #endif

@@ -192,6 +192,7 @@ struct member {
 						   what PH_READY waits for */
 	unsigned		 nchain;
 	struct install_list	 todo;		/* being applied */
+	struct install		*next;		/* NULL, or to be READY for then */
 	bool			 have_view;
 	struct view		 view;
 	uint64_t		 stored_floor;	/* epochs up to here are used */

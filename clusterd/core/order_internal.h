@@ -89,6 +89,7 @@ struct order {
 	uint16_t		 leader;
 	bool			 primary;
 	bool			 installing; /* its quorum is not known yet */
+	bool			 passing; /* it ends at once: nothing is said in it */
 	bool			 open;	/* it is primary, and not wedged */
 	bool			 hold;	/* a program here is slow */
 	bool			 fresh;	/* we wait for snapshots */
