@@ -25,7 +25,7 @@ CORE_SRCS += clusterd/core/wire.c clusterd/core/seal.c clusterd/core/stream.c \
 	     clusterd/core/link.c clusterd/core/link_path.c \
 	     clusterd/core/link_session.c clusterd/core/link_beat.c \
 	     clusterd/core/link_keys.c clusterd/core/link_mtu.c \
-	     clusterd/core/link_policy.c \
+	     clusterd/core/link_policy.c clusterd/core/link_due.c \
 	     clusterd/core/keys.c clusterd/core/keys_cmd.c clusterd/core/beat.c
 CORE_SRCS += clusterd/core/lspace.c clusterd/core/lspace_client.c \
 	     clusterd/core/lspace_snap.c clusterd/core/lspace_view.c

@@ -35,7 +35,7 @@
  * This file: datagrams in and out, time.  link_path.c: one link of one peer.
  * link_mtu.c: how long a datagram may be on it.
  * link_session.c: handshake, sessions and what they carry.  link_beat.c: what
- * a peer's beat process says.
+ * a peer's beat process says.  link_due.c: what is due to whom.
  *
  * clusterd-protocol(7), sections 2.7 and 4.
  */
@@ -87,6 +87,7 @@ link_new(const struct conf *conf, uint16_t self, uint64_t inc,
 			link_free(l);
 			return NULL;
 		}
+		l->due.id[l->npeers] = conf->nodes[i].id;
 		l->peers[l->npeers++].id = conf->nodes[i].id;
 	}
 	return l;
@@ -118,7 +119,7 @@ link_peer(const struct link_layer *l, uint16_t node)
 	unsigned i;
 
 	for (i = 0; i < l->npeers; i++)
-		if (l->peers[i].id == node)
+		if (l->due.id[i] == node)
 			return &l->peers[i];
 	return NULL;
 }
@@ -190,6 +191,7 @@ enter(struct link_layer *l, struct bus *bus)
 			l->peers[i].seq = 1;
 			l->peers[i].beat_at = bus->now;
 		}
+		due_touch_all(l);
 	}
 	from = MAX(l->deadline, l->last_step);
 	l->last_step = bus->now;
@@ -208,6 +210,7 @@ enter(struct link_layer *l, struct bus *bus)
 		for (j = 0; j < l->conf->nlinks; j++)
 			l->peers[i].paths[j].down_at += d;
 	}
+	due_late(l, d);
 }
 
 void
@@ -283,39 +286,20 @@ link_timer(struct link_layer *l, struct bus *bus)
 	enter(l, bus);
 	if (l->leaving)
 		return;
-	for (i = 0; i < l->npeers; i++)
+	for (i = 0; i < l->npeers; i++) {
+		if (!due_now(l, i, bus->now))
+			continue;
+		due_touch(l, &l->peers[i]);
 		peer_timer(l, &l->peers[i], bus);
-}
-
-static uint64_t
-peer_deadline(const struct link_layer *l, const struct peer *p)
-{
-	uint64_t t = p->beat_at;
-	unsigned i;
-
-	for (i = 0; i < l->conf->nlinks; i++)
-		if (p->paths[i].up)
-			t = MIN(t, p->paths[i].down_at);
-	if (p->up) {
-		t = MIN(t, p->fail_at);
-		t = MIN(t, stream_deadline(p->stream));
 	}
-	return t;
 }
 
 static uint64_t
 earliest(const struct link_layer *l)
 {
-	uint64_t t = UINT64_MAX;
-	unsigned i;
-
 	if (!l->started)
 		return 0;
-	if (l->leaving)
-		return UINT64_MAX;
-	for (i = 0; i < l->npeers; i++)
-		t = MIN(t, peer_deadline(l, &l->peers[i]));
-	return t;
+	return l->leaving ? UINT64_MAX : due_next(l);
 }
 
 uint64_t
@@ -500,6 +484,7 @@ link_packet(struct link_layer *l, unsigned link, uint64_t at,
 	p = check_header(l, &h, ours, link, bus);
 	if (p == NULL)
 		return;
+	due_touch(l, p);
 	if (h.voice != WV_ENGINE) {
 		link_beat(l, p, &h, link, data, len, bus);
 		return;
@@ -531,6 +516,9 @@ link_note(struct link_layer *l, const struct note *n, struct bus *bus)
 		ring_word(l, n->ref);
 	if (p == NULL || !p->up || l->leaving)
 		return;
+#if MUTANT != 151
+	due_touch(l, p);
+#endif
 	if (n->type == NOTE_PEER_RESET) {
 		snprintf(why, sizeof(why), "%.*s", (int)n->len,
 		    (const char *)n->data);
@@ -551,9 +539,14 @@ link_flush(struct link_layer *l, struct bus *bus)
 	unsigned i;
 
 	enter(l, bus);
-	for (i = 0; i < l->npeers && !l->leaving; i++)
+	for (i = 0; i < l->npeers && !l->leaving; i++) {
+		if (!due_now(l, i, bus->now))
+			continue;
+		due_touch(l, &l->peers[i]);
 		if (l->peers[i].up)
 			session_flush(l, &l->peers[i], bus);
+	}
+	due_note(l);
 	l->deadline = earliest(l);
 }
 
@@ -621,9 +614,12 @@ link_vouch(struct link_layer *l, uint64_t epoch, bool ask, uint64_t now)
 
 	l->vouch = epoch;
 	l->ask = ask;
-	for (i = 0; news && i < l->npeers; i++)
-		if (l->peers[i].up)
-			l->peers[i].beat_at = MIN(l->peers[i].beat_at, now);
+	for (i = 0; news && i < l->npeers; i++) {
+		if (!l->peers[i].up)
+			continue;
+		due_touch(l, &l->peers[i]);
+		l->peers[i].beat_at = MIN(l->peers[i].beat_at, now);
+	}
 }
 
 uint64_t
@@ -659,21 +655,17 @@ link_promised(const struct link_layer *l, uint16_t node, uint64_t *inc)
 size_t
 link_queued(const struct link_layer *l)
 {
-	size_t most = 0;
-	unsigned i;
-
-	for (i = 0; i < l->npeers; i++)
-		most = MAX(most, stream_queued(l->peers[i].stream));
-	return most;
+	return due_queued(l);
 }
 
 uint64_t
 link_rejects(const struct link_layer *l, uint16_t node, enum link_reject why)
 {
-	const struct peer *p = link_peer(l, node);
+	const struct peer *p;
 
 	if (node == 0)
 		return l->rejects[why];
+	p = link_peer(l, node);
 	return p == NULL ? 0 : p->rejects[why];
 }
 
@@ -693,4 +685,5 @@ link_check(const struct link_layer *l)
 		ASSERT(p->up || stream_queued(p->stream) == 0); /* L4 */
 		stream_check(p->stream);
 	}
+	due_check(l);
 }

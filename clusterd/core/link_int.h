@@ -87,6 +87,15 @@ struct peer {
 	uint64_t	 told_at[LR_MAX];	/* last event about it; 0: never */
 };
 
+/* By index of the peer, and close together; link_due.c. */
+struct due {
+	uint64_t	 touched;	/* a bit for each; for those nothing holds */
+	uint64_t	 quiet[CONF_NODES_MAX];
+	uint64_t	 own[CONF_NODES_MAX];
+	size_t		 queued[CONF_NODES_MAX];
+	uint16_t	 id[CONF_NODES_MAX];
+};
+
 struct link_layer {
 	const struct conf *conf;
 	uint16_t	 self;
@@ -112,6 +121,7 @@ struct link_layer {
 	uint64_t	 rejects[LR_MAX];	/* of unknown senders */
 	uint64_t	 told_at[LR_MAX];
 	struct wbuf	 plain, out;	/* the datagram being written */
+	struct due	 due;
 };
 
 struct peer *link_peer(const struct link_layer *, uint16_t node);
@@ -132,6 +142,20 @@ uint64_t link_counts(const struct link_layer *, uint64_t at);
 /* The life that proved itself spoke, in the datagram at hand. */
 void	 link_heard(struct link_layer *, struct peer *, unsigned link,
 	    struct bus *);
+
+/* link_due.c */
+/* Something of the peer may change in this step: its stream, a deadline. */
+void	 due_touch(struct link_layer *, const struct peer *);
+void	 due_touch_all(struct link_layer *);
+/* We did not run for so long, and silence in it is forgiven. */
+void	 due_late(struct link_layer *, uint64_t us);
+/* Is there a reason to look at the peer with this index? */
+bool	 due_now(const struct link_layer *, unsigned i, uint64_t now);
+/* All that could be sent was: notes what is due to the peers touched. */
+void	 due_note(struct link_layer *);
+uint64_t due_next(const struct link_layer *);
+size_t	 due_queued(const struct link_layer *);
+void	 due_check(const struct link_layer *);
 
 /* link_path.c */
 /* Something authentic of the peer came this way. */

@@ -117,6 +117,7 @@ struct member *member_new(const struct conf *, uint16_t self, uint64_t inc,
 void	 member_free(struct member *);
 /* When a node that comes and goes is let in again; 0: it is not held back. */
 uint64_t member_held_until(const struct member *, uint16_t node);
+unsigned member_nheld(const struct member *);
 /* NOTE_PEER_*, NOTE_MESSAGE on CHAN_MEMBER, NOTE_FLUSHED, NOTE_TRIMMED,
    NOTE_CLEAR (which answers NOTE_VOUCH), NOTE_DEVICE_DONE,
    NOTE_QUORUM, NOTE_SYNCED, NOTE_VOTE_WISH, NOTE_REQUEST (M_COMMAND

@@ -223,12 +223,17 @@ struct member {
 
 	/* What we would like, as last evaluated. */
 	struct survey		 seen;
+	uint64_t		 hears[CONF_NODES_MAX];	/* peers whom each one
+						   hears, by index; M7 */
 	struct node_set		 want;		/* with ourselves */
 	uint16_t		 want_coord;
 	uint32_t		 want_votes;
 	uint64_t		 need_since;	/* UINT64_MAX: content */
 	uint64_t		 act_at;	/* UINT64_MAX: nothing to do */
 	uint64_t		 retry_at;
+	bool			 looked;	/* and told; since the last change */
+	uint64_t		 look_at;	/* no need to before; member.c M7 */
+	unsigned		 nheld;		/* held back now */
 	char			 cause[CAUSE_LEN];
 
 	struct round		 round;
@@ -268,6 +273,9 @@ void	 install_free(struct install *);
 void	 member_survey(struct member *, uint64_t now);
 /* Takes the peer's status: the next survey looks at what it changes. */
 void	 member_learn(struct member *, struct peer *, const struct status *);
+/* Another incarnation, or none, of a peer is known: who hears whom changes. */
+void	 member_heard(struct member *);
+void	 graph_check(const struct member *);
 /* Has a session within the primary view we are in broken? */
 bool	 member_torn(const struct member *);
 bool	 member_needs(const struct member *, uint64_t now);
@@ -277,6 +285,7 @@ void	 hold_lost(const struct member *, struct peer *, bool clean);
 void	 hold_heard(struct member *, struct peer *, struct bus *);
 /* It has a session, and yet we do not want it in our view for a while. */
 bool	 member_held(const struct member *, const struct peer *, uint64_t now);
+unsigned hold_count(const struct member *);
 
 /* member.c: what is stored of the last primary view, as a set. */
 void	 member_base(const struct member *, struct node_set *);

@@ -453,6 +453,32 @@ device_done(struct node *n, const struct event *ev)
 	note->ok = ev->ok;
 }
 
+static void
+handle_synced(struct node *n, const struct note *note)
+{
+	struct bus *b = &n->bus;
+
+	quorum_note(n->quorum, note, b);
+	fencing_note(n->fencing, note, b);
+	lspace_note(n->lspace, note, b);
+	group_note(n->group, note, b);
+	services_note(n, note);
+	member_note(n->member, note, b);
+}
+
+static void
+handle_client_gone(struct node *n, const struct note *note)
+{
+	struct bus *b = &n->bus;
+
+	dlm_note(n->dlm, note, b);
+	lspace_note(n->lspace, note, b);
+	group_note(n->group, note, b);
+	services_note(n, note);
+	fencing_note(n->fencing, note, b);
+	quorum_note(n->quorum, note, b);
+}
+
 /* The table of who receives what. */
 static void
 route(struct node *n, const struct note *note)
@@ -511,12 +537,7 @@ route(struct node *n, const struct note *note)
 		break;
 	case NOTE_SNAP_WANT:
 	case NOTE_SYNCED:
-		quorum_note(n->quorum, note, b);
-		fencing_note(n->fencing, note, b);
-		lspace_note(n->lspace, note, b);
-		group_note(n->group, note, b);
-		services_note(n, note);
-		member_note(n->member, note, b);
+		handle_synced(n, note);
 		break;
 	case NOTE_FENCED:
 		lspace_note(n->lspace, note, b);
@@ -531,12 +552,7 @@ route(struct node *n, const struct note *note)
 		handle_request(n, note);
 		break;
 	case NOTE_CLIENT_GONE:
-		dlm_note(n->dlm, note, b);
-		lspace_note(n->lspace, note, b);
-		group_note(n->group, note, b);
-		services_note(n, note);
-		fencing_note(n->fencing, note, b);
-		quorum_note(n->quorum, note, b);
+		handle_client_gone(n, note);
 		break;
 	case NOTE_VOTE_WISH:
 		member_note(n->member, note, b);
@@ -864,9 +880,7 @@ fill_view(const struct node *n, const struct view *v, struct node_view *nv)
 	nv->n = v->n;
 	nv->elect = v->elect;
 	nv->device = v->device;
-	for (i = 0; i < n->conf->nnodes; i++)
-		nv->held +=
-		    member_held_until(n->member, n->conf->nodes[i].id) != 0;
+	nv->held = member_nheld(n->member);
 	for (i = 0; i < v->n; i++) {
 		nv->members[i] = v->members[i].node;
 		nv->incs[i] = v->members[i].inc;
@@ -883,6 +897,25 @@ node_get_view(const struct node *n, struct node_view *nv)
 		nv->left = member_left(n->member);
 	if (v != NULL && n->state != NODE_DEAD && n->state != NODE_STOPPED)
 		fill_view(n, v, nv);
+}
+
+uint64_t
+node_lease(const struct node *n)
+{
+	return node_over(n) ? 0 : lease_until(n->lease);
+}
+
+bool
+node_view_is(const struct node *n, const struct node_view *nv)
+{
+	const struct view *v = member_view(n->member);
+
+	if (v == NULL || node_over(n))
+		return nv->epoch == 0 && v == NULL;
+	return nv->epoch == v->epoch && nv->leader == v->leader &&
+	    nv->primary == v->primary &&
+	    nv->synced == (v->primary && member_synced(n->member)) &&
+	    nv->held == member_nheld(n->member);
 }
 
 void

@@ -69,6 +69,10 @@ struct node_view {
 					   in the view of this epoch; 0: no */
 };
 void	 node_get_view(const struct node *, struct node_view *);
+/* Only its lease, which changes more often than the rest; local time, us. */
+uint64_t node_lease(const struct node *);
+/* Would it fill in the same, but for that?  Cheap: a view is known by its epoch and leader. */
+bool	 node_view_is(const struct node *, const struct node_view *);
 /* The same, also of one that is over: the last view it was in. */
 void	 node_get_last_view(const struct node *, struct node_view *);
 uint64_t node_incarnation(const struct node *);

@@ -308,6 +308,12 @@ drain(struct sim *s, unsigned i)
 	return on;
 }
 
+bool
+node_look(const struct sim *s)
+{
+	return s->n <= 16 || s->steps % s->n == 0;
+}
+
 static bool
 step(struct sim *s, unsigned i, struct event *ev)
 {
@@ -325,9 +331,7 @@ step(struct sim *s, unsigned i, struct event *ev)
 		ev->more = sim_chance(s, 400);
 	actions_init(&acts);
 	node_step(n->core, ev, &acts);
-	/* Large clusters are looked at now and then: it costs as much as they
-	   do. */
-	if (s->n <= 16 || s->steps % 16 == 0)
+	if (node_look(s))
 		node_check(n->core);
 	while ((act = actions_take(&acts)) != NULL) {
 		chk_lease_act(s, i, act);

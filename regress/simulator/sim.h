@@ -408,6 +408,11 @@ bool	 node_on(const struct sim *, unsigned);
 int	 node_index(const struct sim *, uint16_t id);
 uint64_t node_local(const struct sim *, unsigned);
 void	 node_lose_disk(struct sim *, unsigned, bool all);
+/*
+ * Is this step followed by a look at all of its node?  That costs as much as
+ * the cluster is large: of more than 16 nodes every n-th step is.
+ */
+bool	 node_look(const struct sim *);
 
 /* net.c */
 void	 net_send(struct sim *, unsigned from, unsigned to, unsigned link,
