@@ -56,7 +56,7 @@ static void
 say_to(struct beat *b, unsigned node, unsigned link, const struct wbuf *frames,
     struct actions *out)
 {
-	struct wire_header h = { .version = WIRE_VERSION,
+	struct wire_header h = { .version = WIRE_HEADER_VERSION,
 		.voice = WV_BEAT,
 		.link = (uint8_t)link,
 		.cluster = b->cluster,

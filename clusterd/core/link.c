@@ -330,7 +330,7 @@ link_begin(struct link_layer *l, const struct peer *p, uint64_t echo)
 void
 link_send(struct link_layer *l, struct peer *p, unsigned link, struct bus *bus)
 {
-	struct wire_header h = { .version = WIRE_VERSION,
+	struct wire_header h = { .version = WIRE_HEADER_VERSION,
 		.link = (uint8_t)link,
 		.cluster = l->cluster,
 		.from = l->self,
@@ -385,11 +385,11 @@ check_header(struct link_layer *l, const struct wire_header *h, bool ours,
 {
 	struct peer *p;
 
-	if (!ours || h->version != WIRE_VERSION) {
+	if (!ours || h->version != WIRE_HEADER_VERSION) {
 		link_refuse(l, NULL, LR_VERSION, bus,
 		    "link %u: datagrams refused, because they are not of our "
 		    "protocol version %u",
-		    link, WIRE_VERSION);
+		    link, WIRE_HEADER_VERSION);
 		return NULL;
 	}
 	if (h->cluster != l->cluster) {
@@ -588,6 +588,25 @@ link_session(const struct link_layer *l, uint16_t node, uint64_t *inc)
 	if (inc != NULL)
 		*inc = p->cur.inc;
 	return true;
+}
+
+bool
+link_speaks(const struct link_layer *l, uint16_t node, unsigned *version,
+    uint64_t *features)
+{
+	const struct peer *p = link_peer(l, node);
+
+	if (p == NULL || !p->up)
+		return false;
+	*version = p->cur.version;
+	*features = p->cur.features;
+	return true;
+}
+
+uint64_t
+link_skipped(const struct link_layer *l)
+{
+	return l->skipped;
 }
 
 bool

@@ -38,6 +38,8 @@ struct life {
 	struct seal_window window;
 	uint32_t	 seq;		/* newest of its sessions with us */
 	uint64_t	 nonce;		/* of that one, told by a good HELLO; or 0 */
+	unsigned	 version;	/* the highest that both speak, and */
+	uint64_t	 features;	/* what both have; of that HELLO */
 	bool		 bye;		/* it left: never again */
 	/* Its beat process: derived when first needed. */
 	bool		 has_beat;
@@ -84,6 +86,7 @@ struct link_layer {
 	uint64_t	 at;		/* the datagram at hand came then */
 	uint64_t	 rejects[LR_MAX];	/* of unknown senders */
 	uint64_t	 told_at[LR_MAX];
+	uint64_t	 skipped;	/* frames of types that we do not know */
 	struct wbuf	 plain, out;	/* the datagram being written */
 };
 

@@ -31,7 +31,8 @@
  *   M4  consecutive primary views share a member that had the state;
  *   M5  a node that was in a primary view is never in a later one after
  *       missing one in between;
- *   M6  no epoch is used that is not reserved on disk.
+ *   M6  no epoch is used that is not reserved on disk;
+ *   M7  a view has exactly the features that all of its members have.
  *
  * clusterd-protocol(7), section 6.
  */
@@ -719,4 +720,5 @@ member_check(const struct member *m)
 	ASSERT(m->promised <= m->stored.epoch);	     /* M6 */
 	ASSERT(m->prim.epoch <= m->view.epoch);
 	ASSERT(!m->view.primary || m->prim.epoch == m->view.epoch);
+	ASSERT((m->view.features & ~WIRE_FEATURES) == 0); /* M7 */
 }

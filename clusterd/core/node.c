@@ -769,6 +769,7 @@ node_get_view(const struct node *n, struct node_view *nv)
 		return;
 	nv->epoch = v->epoch;
 	nv->leader = v->leader;
+	nv->features = v->features;
 	nv->primary = v->primary;
 	nv->synced = v->primary && member_synced(n->member);
 	nv->n = v->n;
@@ -814,4 +815,10 @@ uint64_t
 node_incarnation(const struct node *n)
 {
 	return n->inc;
+}
+
+uint64_t
+node_skipped(const struct node *n)
+{
+	return link_skipped(n->link);
 }

@@ -53,6 +53,7 @@ void	 node_check(const struct node *);
 struct node_view {
 	uint64_t	 epoch;		/* 0: none yet */
 	uint16_t	 leader;
+	uint64_t	 features;	/* of the view */
 	bool		 primary;	/* quorate in this view */
 	bool		 synced;
 	unsigned	 n;
@@ -76,5 +77,7 @@ struct node_load {
 void	 node_get_load(const struct node *, struct node_load *);
 /* Datagrams refused since the start, for whatever reason. */
 uint64_t node_refused(const struct node *);
+/* Frames of versions that it does not speak, passed over since the start. */
+uint64_t node_skipped(const struct node *);
 
 #endif /* CORE_NODE_H */

@@ -67,6 +67,7 @@ static bool
 same(const struct node_view *a, const struct node_view *b)
 {
 	return a->n == b->n && a->primary == b->primary &&
+	    a->features == b->features &&
 	    memcmp(a->members, b->members, a->n * sizeof(a->members[0])) == 0 &&
 	    memcmp(a->incs, b->incs, a->n * sizeof(a->incs[0])) == 0 &&
 	    electorate_eq(&a->elect, &b->elect);
@@ -240,7 +241,7 @@ chk_view_step(struct sim *s, unsigned i)
 	struct sim_node *n = &s->nodes[i];
 	struct node_view v, was;
 
-	node_get_view(n->core, &v);
+	n->build->get_view(n->core, &v);
 	if (v.epoch != 0 &&
 	    (v.epoch != n->view.epoch || v.leader != n->view.leader)) {
 		if (v.epoch <= n->last_epoch)
@@ -253,6 +254,7 @@ chk_view_step(struct sim *s, unsigned i)
 	}
 	was = n->view;
 	n->view = v;
+	chk_wire(s, i, &v);
 	/* It has ended; the goodbye goes out before the daemon does. */
 	if (was.epoch != 0 && v.epoch == 0)
 		chk_quorum_left(s, i);
