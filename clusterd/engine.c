@@ -99,7 +99,7 @@ to_parent(uint32_t type, const void *data, size_t len)
 		fatal("parent");
 }
 
-/* A message with one string, as M_DYING and M_STOPPED have. */
+/* A message with one string, as M_LEAVE and M_STOPPED have. */
 static void
 to_parent_text(uint32_t type, const char *text, size_t len)
 {
@@ -110,6 +110,21 @@ to_parent_text(uint32_t type, const char *text, size_t len)
 	wbuf_init(&w, 2048);
 	wbuf_str(&w, copy);
 	to_parent(type, w.data, w.len);
+	wbuf_free(&w);
+}
+
+static void
+dying(const struct action *act)
+{
+	char why[1024];
+	struct wbuf w;
+
+	snprintf(why, sizeof(why), "%.*s", (int)MIN(act->len, sizeof(why)),
+	    (const char *)act->data);
+	wbuf_init(&w, 2048);
+	wbuf_str(&w, why);
+	wbuf_u64(&w, act->life);
+	to_parent(M_DYING, w.data, w.len);
 	wbuf_free(&w);
 }
 
@@ -351,7 +366,7 @@ act_on(const struct action *act)
 		break;
 	case ACT_DIE:
 		net_flush(engine.net);
-		to_parent_text(M_DYING, (const char *)act->data, act->len);
+		dying(act);
 		leave(EXIT_EVICTED);
 	case ACT_SEND:
 		break;

@@ -268,9 +268,10 @@ engine_word(const struct msg *m)
 
 	rbuf_init(&r, m->data, m->len);
 	rbuf_str(&r, parent.why, sizeof(parent.why));
-	if (m->type == M_DYING)
+	if (m->type == M_DYING) {
 		parent.evicted = true;
-	else
+		store_outlived(parent.set->store, rbuf_u64(&r));
+	} else
 		parent.left = true;
 }
 

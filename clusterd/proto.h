@@ -40,7 +40,8 @@ enum msg_type {
 	/* engine -> parent */
 	M_READY = 100,		/* - */
 	M_STOPPED,		/* str why: left cleanly, will exit */
-	M_DYING,		/* str why: evicted; tear down, start me anew */
+	M_DYING,		/* str why; u64 incarnation: evicted; tear down,
+				   start me anew as a later one than that */
 	M_LEAVE,		/* str why: stop everything, as when asked to end */
 	M_MOUNT_PID,		/* u32 pid; u64 client; str fs; str dir: stop it
 				   with us, or M_MOUNT_REFUSED */

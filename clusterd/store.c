@@ -193,6 +193,13 @@ store_write(struct store *s, uint64_t incarnation, const void *blob, size_t len)
 	return 0;
 }
 
+void
+store_outlived(struct store *s, uint64_t incarnation)
+{
+	if (incarnation <= STORE_LIFE_MAX)
+		s->incarnation = MAX(s->incarnation, incarnation);
+}
+
 uint64_t
 store_next(const struct store *s, uint64_t wall_ms, uint16_t random)
 {

@@ -15,6 +15,7 @@
 
 #define STORE_BLOB_MAX	61440	/* bytes; fits one local message */
 #define STORE_SLOT_LEN	65536
+#define STORE_LIFE_MAX	(UINT64_C(1) << 62)
 
 struct store {
 	int		 fd;
@@ -37,6 +38,9 @@ void	 store_close(struct store *);
  */
 int	 store_write(struct store *, uint64_t incarnation, const void *blob,
 	    size_t len);
+/* Others have met this incarnation of the node: the next one is above it.
+   What is beyond STORE_LIFE_MAX is not believed. */
+void	 store_outlived(struct store *, uint64_t incarnation);
 /*
  * The incarnation of the next life: above the stored one, and above what any
  * life before wall_ms (ms since 1970) had, should the file have been lost.

@@ -89,7 +89,8 @@ enum note_type {
 	   The shell stops the mounts first: whoever uses a lock has to be
 	   gone before the lock is given up. */
 	NOTE_LEAVE,
-	/* any -> node: we cannot go on as this incarnation; data = why */
+	/* any -> node: we cannot go on as this incarnation; data = why; inc:
+	   the next one must be later than this */
 	NOTE_DIE,
 	/* quorum -> member: ref = const struct vote_wish, in the total order */
 	NOTE_VOTE_WISH,

@@ -69,7 +69,8 @@ enum action_type {
 	ACT_MOUNT_PID,	/* pid, data = fs NUL dir NUL */
 	ACT_STOPPED,	/* left cleanly: the process may end */
 	ACT_LEAVE,	/* data = why: stop the mounts, then give EV_STOP */
-	ACT_DIE		/* evicted or worse: data = why; start me anew */
+	ACT_DIE		/* evicted or worse: data = why; start me anew, as an
+			   incarnation later than life */
 };
 
 enum ev_level { EVL_DEBUG = 0, EVL_INFO, EVL_WARN };
@@ -86,6 +87,7 @@ struct action {
 	uint32_t		 pid;
 	int			 code;
 	uint64_t		 timeout_us;
+	uint64_t		 life;		/* 0: any */
 	size_t			 len;
 	uint8_t			 data[];
 };

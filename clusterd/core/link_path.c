@@ -112,7 +112,9 @@ void
 path_put_beat(struct link_layer *l, struct peer *p, unsigned link, uint64_t now)
 {
 	struct path *path = &p->paths[link];
-	struct wire_beat b = { .seq = ++path->sent_seq, .sent = now };
+	struct wire_beat b = { .seq = ++path->sent_seq,
+		.sent = now,
+		.life = p->cur.inc };
 	unsigned i;
 
 	for (i = 0; i < l->conf->nlinks; i++)

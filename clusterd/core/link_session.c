@@ -286,6 +286,32 @@ session_frame(struct link_layer *l, struct peer *p, uint8_t type,
 	}
 }
 
+/*
+ * Somebody has proven to it to be this node, in a later life than ours: another
+ * machine runs with our number, or ours has forgotten its past while the clock
+ * was behind.  That stays true however old the datagram is.
+ */
+static void
+outlived(struct link_layer *l, const struct peer *p, uint64_t life,
+    struct bus *bus)
+{
+	char why[200];
+	struct note *n;
+
+	if (life <= l->inc || life > WIRE_LIFE_MAX)
+		return;
+#if MUTANT == 106
+	return;
+#endif
+	snprintf(why, sizeof(why),
+	    "node %u has met a later incarnation of it, %llu: another machine "
+	    "runs as this node, or its state was lost while the clock was "
+	    "behind",
+	    p->id, (unsigned long long)life);
+	n = bus_note(bus, NOTE_DIE, why, strlen(why) + 1);
+	n->inc = life;
+}
+
 /* Frames behind the HELLO. */
 static void
 frames(struct link_layer *l, struct peer *p, struct life *life, bool proven,
@@ -301,6 +327,8 @@ frames(struct link_layer *l, struct peer *p, struct life *life, bool proven,
 			ok = wire_get_beat(&body, &b);
 			if (ok && life == &p->cur)
 				path_beat(l, p, link, &b);
+			if (ok)
+				outlived(l, p, b.life, bus);
 		} else if (proven) {
 			/* It avoids our best link, so that one may be dead;
 			   a copy of what came over that one says nothing. */

@@ -119,6 +119,7 @@ member_free(struct member *m)
 		return;
 	free_installs(&m->chain);
 	free_installs(&m->todo);
+	install_free(m->next);
 	for (i = 0; i < CONF_NODES_MAX; i++)
 		free(m->round.blobs[i]);
 	wbuf_free(&m->said);

@@ -52,6 +52,8 @@ struct view {
 	bool		 waits;		/* for every voter to be seen once */
 	bool		 contested;	/* a later primary view may exist */
 	bool		 recorded;	/* on disk before anybody is ready */
+	/* Here only: it is entered late, and the next one follows at once. */
+	bool		 passing;
 };
 
 const struct view_member *view_find(const struct view *, uint16_t node);

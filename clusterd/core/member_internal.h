@@ -106,6 +106,8 @@ struct flush {
 	struct attempt_list attempts;	/* later than base */
 	struct prim_id	 since;		/* its memory begins with this view */
 	uint64_t	 features;	/* of its build */
+	struct prim_id	 log;		/* whose log held and blob are of: prim,
+					   or what it is fresh to (kept_log) */
 	const uint8_t	*blob;		/* of the order; into the message */
 	size_t		 bloblen;
 };
@@ -192,6 +194,7 @@ struct member {
 						   what PH_READY waits for */
 	unsigned		 nchain;
 	struct install_list	 todo;		/* being applied */
+	struct install		*next;		/* NULL, or to be READY for then */
 	bool			 have_view;
 	struct view		 view;
 	uint64_t		 stored_floor;	/* epochs up to here are used */

@@ -8,12 +8,14 @@
  *   WEDGED -INSTALL->       READY   (kept, READY answered)
  *   READY  -COMMIT->        APPLY   (trim, then the view, then its quorum)
  *   APPLY  -last quorum->   STEADY
+ *   WEDGED -INSTALL on a missed view-> APPLY -its quorum-> WEDGED -> READY
  *   WEDGED, READY -another PROPOSE-> WEDGED
  *
  * An install that was READY is not forgotten at another PROPOSE: if it turns
  * out that somebody has made it (the coordinator died between two COMMITs),
- * the next INSTALL builds on it, and it is applied first.  If nobody in the
- * next view has, it never happened.
+ * the next INSTALL builds on it, and it is applied first: before READY, so
+ * that what was given a position in it is held like anything else.  If nobody
+ * in the next view has, it never happened.
  *
  * clusterd-protocol(7), sections 6.4 to 6.6.
  */
@@ -128,10 +130,34 @@ fill_flush(const struct member *m, struct flush *f)
 	f->features = WIRE_FEATURES;
 }
 
+/*
+ * Who joins with a view needs nothing of the past.  But once it is READY, a
+ * member of that view may have delivered up to the cut and die, and then it is
+ * the only one to know so far: it keeps the log of the INSTALL for whoever had
+ * a part in that past.
+ */
+static const struct install *
+kept_log(const struct member *m)
+{
+	const struct install *in, *kept = NULL;
+
+	if (m->prim.epoch != 0)
+		return NULL;
+#if MUTANT == 805
+	return NULL;
+#endif
+	STAILQ_FOREACH(in, &m->chain, entry) {
+		if (in->view.primary && in->prev.epoch != 0)
+			kept = in;
+	}
+	return kept;
+}
+
 /* The order has stopped: tell the coordinator what we hold. */
 void
 part_flushed(struct member *m, const struct note *note, struct bus *bus)
 {
+	const struct install *kept = kept_log(m);
 	struct flush f;
 	struct rbuf r;
 	struct wbuf w;
@@ -140,12 +166,13 @@ part_flushed(struct member *m, const struct note *note, struct bus *bus)
 	if (m->phase != PH_WEDGED || m->coord == 0)
 		return;
 	fill_flush(m, &f);
-	rbuf_init(&r, note->data, note->len);
+	f.log = kept != NULL ? kept->prev : m->prim;
+	f.blob = kept != NULL ? kept->blob : note->data;
+	f.bloblen = kept != NULL ? kept->bloblen : note->len;
+	rbuf_init(&r, f.blob, f.bloblen);
 	f.held = rbuf_u64(&r);
 	f.has_sync = rbuf_u8(&r) != 0;
-	ASSERT(!r.err && f.held == note->seq);
-	f.blob = note->data;
-	f.bloblen = note->len;
+	ASSERT(!r.err);
 	wbuf_init(&w, MEMBER_MSG_MAX);
 	wbuf_u8(&w, MM_FLUSH);
 	wbuf_u64(&w, m->promised);
@@ -198,20 +225,59 @@ trim(const struct install *in, enum trim how, bool shares, struct bus *bus)
 }
 
 static void enter(struct member *, struct bus *);
+static void apply_next(struct member *, struct bus *);
 
-void
-part_install(struct member *m, const struct note *note, struct rbuf *r,
-    struct bus *bus)
+static struct install *
+take_from_chain(struct member *m, const struct prim_id *id)
 {
-	struct install *in = get_install(r);
+	struct install *in;
 
-	if (in == NULL)
-		return;
-	if (in->view.epoch != m->promised || note->node != m->coord ||
-	    m->phase != PH_WEDGED || !view_has(&in->view, m->self, m->inc)) {
-		install_free(in);
-		return;
+	STAILQ_FOREACH(in, &m->chain, entry) {
+		if (in->view.primary && in->view.epoch == id->epoch &&
+		    in->view.leader == id->leader) {
+			STAILQ_REMOVE(&m->chain, in, install, entry);
+			m->nchain--;
+			return in;
+		}
 	}
+	return NULL;
+}
+
+/*
+ * Once it was READY for a later one, it must not enter that view but together
+ * with one that is later still: others may have entered the one in between.
+ */
+static bool
+was_ready_last(const struct member *m, const struct prim_id *id)
+{
+	struct prim_list l;
+
+	part_pends(m, &l);
+	return l.n > 0 && prim_eq(&l.v[l.n - 1], id);
+}
+
+/* This one, and before it those whose COMMIT we missed, back to where we are. */
+static void
+to_be_entered(struct member *m, struct install *in)
+{
+	bool primary = in->view.primary;
+	struct prim_id prev;
+
+	while (in != NULL) {
+		STAILQ_INSERT_HEAD(&m->todo, in, entry);
+		prev = in->prev;
+		if (!in->view.primary || prev.epoch == 0 ||
+		    prim_eq(&prev, &m->prim))
+			break;
+		in = take_from_chain(m, &prev);
+	}
+	forget_chain(m, primary);
+}
+
+/* We do what it asks for, and say READY. */
+static void
+prepare(struct member *m, struct install *in, struct bus *bus)
+{
 	forget_chain(m, false);
 	/* To forget one is safe: at worst we turn out stale, and start anew. */
 	if (m->nchain == CHAIN_MAX) {
@@ -228,6 +294,32 @@ part_install(struct member *m, const struct note *note, struct rbuf *r,
 		trim(in, TRIM_HOLD, true, bus);
 	else
 		ready(m, bus);
+}
+
+void
+part_install(struct member *m, const struct note *note, struct rbuf *r,
+    struct bus *bus)
+{
+	struct install *in = get_install(r), *missed = NULL;
+
+	if (in == NULL)
+		return;
+	if (in->view.epoch != m->promised || note->node != m->coord ||
+	    m->phase != PH_WEDGED || !view_has(&in->view, m->self, m->inc)) {
+		install_free(in);
+		return;
+	}
+#if MUTANT != 806
+	if (in->view.primary && was_ready_last(m, &in->prev))
+		missed = take_from_chain(m, &in->prev);
+#endif
+	if (missed == NULL) {
+		prepare(m, in, bus);
+		return;
+	}
+	m->next = in;
+	to_be_entered(m, missed);
+	apply_next(m, bus);
 }
 
 /* The order has answered: what we miss is held, or delivered. */
@@ -266,30 +358,12 @@ apply_next(struct member *m, struct bus *bus)
 	trim(in, TRIM_DELIVER, shares, bus);
 }
 
-static struct install *
-take_from_chain(struct member *m, const struct prim_id *id)
-{
-	struct install *in;
-
-	STAILQ_FOREACH(in, &m->chain, entry) {
-		if (in->view.primary && in->view.epoch == id->epoch &&
-		    in->view.leader == id->leader) {
-			STAILQ_REMOVE(&m->chain, in, install, entry);
-			m->nchain--;
-			return in;
-		}
-	}
-	return NULL;
-}
-
 void
 part_commit(struct member *m, const struct note *note, struct rbuf *r,
     struct bus *bus)
 {
 	uint64_t epoch = rbuf_u64(r);
-	struct prim_id prev;
 	struct install *in;
-	bool primary;
 
 	if (!rbuf_done(r) || m->phase != PH_READY || epoch != m->promised ||
 	    note->node != m->coord)
@@ -298,17 +372,7 @@ part_commit(struct member *m, const struct note *note, struct rbuf *r,
 	ASSERT(in != NULL && in->view.epoch == epoch);
 	STAILQ_REMOVE(&m->chain, in, install, entry);
 	m->nchain--;
-	primary = in->view.primary;
-	/* Back to where we stand, over installs whose COMMIT we missed. */
-	while (in != NULL) {
-		STAILQ_INSERT_HEAD(&m->todo, in, entry);
-		prev = in->prev;
-		if (!in->view.primary || prev.epoch == 0 ||
-		    prim_eq(&prev, &m->prim))
-			break;
-		in = take_from_chain(m, &prev);
-	}
-	forget_chain(m, primary);
+	to_be_entered(m, in);
 	apply_next(m, bus);
 }
 
@@ -413,6 +477,7 @@ enter(struct member *m, struct bus *bus)
 	ASSERT(in->view.epoch > m->view.epoch || !m->have_view); /* M1 */
 	m->view = in->view;
 	strlcpy(m->view.cause, in->cause, sizeof(m->view.cause));
+	m->view.passing = STAILQ_NEXT(in, entry) != NULL || m->next != NULL;
 	m->have_view = true;
 	m->reelect = false;
 	m->force = FORCE_NONE;
@@ -450,6 +515,15 @@ part_quorum(struct member *m, const struct note *note, struct bus *bus)
 		apply_next(m, bus);
 		return;
 	}
-	m->phase = PH_STEADY;
-	m->cause[0] = '\0';
+	in = m->next;
+	m->next = NULL;
+	if (in == NULL) {
+		m->phase = PH_STEADY;
+		m->cause[0] = '\0';
+		return;
+	}
+	/* As if we had entered it in time, and been asked for the next since. */
+	m->phase = PH_WEDGED;
+	bus_note(bus, NOTE_WEDGE, NULL, 0);
+	prepare(m, in, bus);
 }

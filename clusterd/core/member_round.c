@@ -12,7 +12,8 @@
  * What is decided depends on the answers only:
  *   - the state comes from the newest primary view that an answer names; who
  *     has no part in it joins fresh;
- *   - the cut is the last position of that view's order that anybody holds;
+ *   - the cut is the last position of that view's order that anybody holds,
+ *     be it one who has no part in it;
  *   - the view is primary if the votes are there (member_vote.c), and
  *     wait_for_all is over once any member has been in a primary view.
  *
@@ -243,6 +244,39 @@ decide_scratch(const struct round *rd, struct install *in)
 	in->cut = v->epoch << SCRATCH_SHIFT;
 }
 
+/* Who holds most of the order of prim; CONF_NODES_MAX: nobody. */
+static unsigned
+longest_log(const struct round *rd, const struct prim_id *prim)
+{
+	unsigned i, longest = CONF_NODES_MAX;
+
+	for (i = 0; i < rd->members.n; i++) {
+		if (prim_eq(&rd->flush[i].log, prim) &&
+		    (longest == CONF_NODES_MAX ||
+			rd->flush[i].held > rd->flush[longest].held))
+			longest = i;
+	}
+	return longest;
+}
+
+/* Any of those who are in prim: they have the same base. */
+static const struct flush *
+one_of(const struct round *rd, const struct prim_id *prim)
+{
+	unsigned i = 0;
+
+	while (!prim_eq(&rd->flush[i].prim, prim))
+		i++;
+	return &rd->flush[i];
+}
+
+/* The SYNC of its prim is in its own log. */
+static bool
+holds_sync(const struct flush *f)
+{
+	return f->has_sync && prim_eq(&f->log, &f->prim);
+}
+
 /*
  * State goes on from prim.  The longest log is everybody's: streams are in
  * order, so what one member holds is a prefix of what another does.
@@ -253,17 +287,9 @@ decide_state(const struct round *rd, const struct prim_id *prim,
 {
 	struct view *v = &in->view;
 	const struct flush *f;
-	unsigned i, longest = CONF_NODES_MAX, leader = CONF_NODES_MAX;
-	bool all_sync;
+	unsigned i, longest = longest_log(rd, prim), leader = CONF_NODES_MAX;
+	bool all_sync = rd->flush[longest].has_sync;
 
-	for (i = 0; i < v->n; i++) {
-		f = &rd->flush[i];
-		if (prim_eq(&f->prim, prim) &&
-		    (longest == CONF_NODES_MAX ||
-			f->held > rd->flush[longest].held))
-			longest = i;
-	}
-	all_sync = rd->flush[longest].has_sync;
 	in->prev = *prim;
 	in->cut = rd->flush[longest].held;
 	in->blob = rd->blobs[longest];
@@ -271,7 +297,7 @@ decide_state(const struct round *rd, const struct prim_id *prim,
 	for (i = 0; i < v->n; i++) {
 		f = &rd->flush[i];
 		v->members[i].fresh = !follows(f, prim) ||
-		    !(f->synced || f->has_sync || all_sync);
+		    !(f->synced || holds_sync(f) || all_sync);
 		v->members[i].joined =
 		    prim_eq(&f->prim, prim) ? f->joined : v->epoch;
 		if (!v->members[i].fresh &&
@@ -280,10 +306,10 @@ decide_state(const struct round *rd, const struct prim_id *prim,
 			leader = i;
 	}
 	v->leader = v->members[leader].node;
-	list_lost(rd, &rd->flush[longest].basemembers, v);
+	list_lost(rd, &one_of(rd, prim)->basemembers, v);
 }
 
-/* Somebody who has the state of prim, or will by its log. */
+/* Somebody who has the state of prim, or will by the longest log. */
 static bool
 has_state(const struct round *rd, const struct prim_id *prim)
 {
@@ -291,10 +317,11 @@ has_state(const struct round *rd, const struct prim_id *prim)
 
 	for (i = 0; i < rd->members.n; i++) {
 		if (prim_eq(&rd->flush[i].prim, prim) &&
-		    (rd->flush[i].synced || rd->flush[i].has_sync))
+		    (rd->flush[i].synced || holds_sync(&rd->flush[i])))
 			return true;
 	}
-	return false;
+	i = longest_log(rd, prim);
+	return i < rd->members.n && rd->flush[i].has_sync;
 }
 
 static void

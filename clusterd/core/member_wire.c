@@ -247,7 +247,21 @@ put_flush(struct wbuf *w, const struct flush *f)
 	put_attempts(w, &f->attempts);
 	put_prim(w, &f->since);
 	wbuf_u64(w, f->features);
+	put_prim(w, &f->log);
 	wbuf_blob(w, f->blob, f->bloblen);
+}
+
+/* A log says itself how far it goes, and whether it holds the SYNC. */
+static bool
+log_ends(const void *log, size_t len, uint64_t held)
+{
+	struct rbuf r;
+	bool ends;
+
+	rbuf_init(&r, log, len);
+	ends = rbuf_u64(&r) == held;
+	(void)rbuf_u8(&r);
+	return !r.err && ends;
 }
 
 bool
@@ -270,8 +284,12 @@ get_flush(struct rbuf *r, struct flush *f)
 	get_attempts(r, &f->attempts);
 	get_prim(r, &f->since);
 	f->features = rbuf_u64(r);
+	get_prim(r, &f->log);
 	f->blob = rbuf_blob(r, &f->bloblen, MEMBER_BLOB_MAX);
-	return rbuf_done(r);
+	/* Who has a past brings the log of that, and of no other. */
+	if (f->prim.epoch != 0 && !prim_eq(&f->log, &f->prim))
+		r->err = true;
+	return rbuf_done(r) && log_ends(f->blob, f->bloblen, f->held);
 }
 
 static void
@@ -387,7 +405,9 @@ get_install(struct rbuf *r)
 	in->cut = rbuf_u64(r);
 	rbuf_str(r, in->cause, sizeof(in->cause));
 	p = rbuf_blob(r, &in->bloblen, MEMBER_BLOB_MAX);
-	if (!rbuf_done(r)) {
+	if (!rbuf_done(r) ||
+	    (in->view.primary && in->prev.epoch != 0 &&
+		!log_ends(p, in->bloblen, in->cut))) {
 		free(in);
 		return NULL;
 	}

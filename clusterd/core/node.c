@@ -387,7 +387,8 @@ die(struct node *n, const struct note *note)
 	trace(n, text);
 	act = actions_add(n->bus.out, ACT_EVENT, text, strlen(text) + 1);
 	act->code = EVL_WARN;
-	actions_add(n->bus.out, ACT_DIE, note->data, note->len);
+	act = actions_add(n->bus.out, ACT_DIE, note->data, note->len);
+	act->life = note->inc;
 	n->state = NODE_DEAD;
 }
 
@@ -756,17 +757,11 @@ node_check(const struct node *n)
 	client_check(n->client);
 }
 
-void
-node_get_view(const struct node *n, struct node_view *nv)
+static void
+fill_view(const struct node *n, const struct view *v, struct node_view *nv)
 {
-	const struct view *v = member_view(n->member);
 	unsigned i;
 
-	memset(nv, 0, sizeof(*nv));
-	if (v != NULL && n->state == NODE_STOPPED)
-		nv->left = member_left(n->member);
-	if (v == NULL || n->state == NODE_DEAD || n->state == NODE_STOPPED)
-		return;
 	nv->epoch = v->epoch;
 	nv->leader = v->leader;
 	nv->features = v->features;
@@ -781,6 +776,28 @@ node_get_view(const struct node *n, struct node_view *nv)
 		nv->members[i] = v->members[i].node;
 		nv->incs[i] = v->members[i].inc;
 	}
+}
+
+void
+node_get_view(const struct node *n, struct node_view *nv)
+{
+	const struct view *v = member_view(n->member);
+
+	memset(nv, 0, sizeof(*nv));
+	if (v != NULL && n->state == NODE_STOPPED)
+		nv->left = member_left(n->member);
+	if (v != NULL && n->state != NODE_DEAD && n->state != NODE_STOPPED)
+		fill_view(n, v, nv);
+}
+
+void
+node_get_last_view(const struct node *n, struct node_view *nv)
+{
+	const struct view *v = member_view(n->member);
+
+	memset(nv, 0, sizeof(*nv));
+	if (v != NULL)
+		fill_view(n, v, nv);
 }
 
 void

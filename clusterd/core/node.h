@@ -65,6 +65,8 @@ struct node_view {
 					   in the view of this epoch; 0: no */
 };
 void	 node_get_view(const struct node *, struct node_view *);
+/* The same, also of one that is over: the last view it was in. */
+void	 node_get_last_view(const struct node *, struct node_view *);
 uint64_t node_incarnation(const struct node *);
 /* It is evicted or has left: every event is ignored. */
 bool	 node_over(const struct node *);

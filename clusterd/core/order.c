@@ -657,7 +657,7 @@ order_note(struct order *o, const struct note *note, struct bus *bus)
 		break;
 	case NOTE_QUORUM:
 		o->installing = false;
-		if (note->ok && note->seq == o->epoch)
+		if (note->ok && note->seq == o->epoch && !o->passing)
 			opened(o, bus);
 		break;
 	default:

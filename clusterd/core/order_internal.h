@@ -95,6 +95,7 @@ struct order {
 	uint64_t		 features;
 	bool			 primary;
 	bool			 installing; /* its quorum is not known yet */
+	bool			 passing; /* it ends at once: nothing is said in it */
 	bool			 open;	/* it is primary, and not wedged */
 	bool			 hold;	/* a program here is slow */
 	bool			 fresh;	/* we wait for snapshots */

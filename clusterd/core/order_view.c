@@ -112,7 +112,8 @@ order_view(struct order *o, const struct view *v)
 	o->epoch = v->epoch;
 	o->primary = v->primary;
 	o->open = false;
-	o->installing = v->primary;
+	o->installing = v->primary && !v->passing;
+	o->passing = v->passing;
 	if (!v->primary)
 		return;
 	o->leader = v->leader;

@@ -96,12 +96,13 @@ wire_put_hello(struct wbuf *w, const struct wire_hello *h)
 void
 wire_put_beat(struct wbuf *w, const struct wire_beat *b)
 {
-	put_frame(w, WF_BEAT, 4 + 1 + 8 + 8 + 4);
+	put_frame(w, WF_BEAT, 4 + 1 + 8 + 8 + 4 + 8);
 	wbuf_u32(w, b->seq);
 	wbuf_u8(w, b->heard);
 	wbuf_u64(w, b->sent);
 	wbuf_u64(w, b->echo);
 	wbuf_u32(w, b->echo_age);
+	wbuf_u64(w, b->life);
 }
 
 void
@@ -180,6 +181,7 @@ wire_get_beat(struct rbuf *r, struct wire_beat *b)
 	b->sent = rbuf_u64(r);
 	b->echo = rbuf_u64(r);
 	b->echo_age = rbuf_u32(r);
+	b->life = rbuf_u64(r);
 	return !r->err;
 }
 

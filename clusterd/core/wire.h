@@ -74,12 +74,16 @@ struct wire_hello {
 	uint8_t		 conf[32];	/* hash of the configuration */
 };
 
+/* An incarnation beyond it is not believed: there must be others after it. */
+#define WIRE_LIFE_MAX	(UINT64_C(1) << 62)
+
 struct wire_beat {
 	uint32_t	 seq;		/* of this link */
 	uint8_t		 heard;		/* mask of links we hear you on */
 	uint64_t	 sent;		/* the sender's clock, opaque to others */
 	uint64_t	 echo;		/* last sent received on it; 0: none */
 	uint32_t	 echo_age;	/* us since that one came */
+	uint64_t	 life;		/* the receiver's newest that is proven */
 };
 
 struct wire_data {

@@ -115,11 +115,19 @@ byte s, e, p, i_, best, stale, down;
 #define BORN(f, l) assert(!(e == l && EFFECTIVE(f)) || HAS(v[l].above, f))
 /*
  * I10: what all members of a view held, so that any of them may have delivered
- * it as safe, is in the past of each view that goes on from there.  STRICT asks
- * the same of what somebody delivered up to the cut when he entered the next
- * view.  That does not hold: the others of that view may have joined it fresh,
- * or restart before they enter it, and then it never took effect.
+ * it as safe, is in the past of each view that goes on from there.
+ * KEPT: what somebody may have delivered up to the cut when he entered a view is
+ * in the past of each that goes on with state from where that one did, and to
+ * which one of its members comes who was READY for it and has not restarted.
+ * (It can only come about if all of its members in the later one were READY.)
+ * STRICT asks the same without him.  That does not hold: all others may restart
+ * before they enter the view, and then it never took effect.
  */
+#define COMES(k, l) (e == l && v[k].prev != 0 && !v[l].scratch && \
+	(s & v[k].members & ~v[k].ready) == 0 && \
+	(s & v[k].ready & v[k].alive) != 0)
+#define KEPT(k, l) assert(!COMES(k, l) || v[l].prev != v[k].prev || \
+	v[l].cut >= v[k].cut)
 #define SAFE(f, l) assert(!(FORMED(l) && v[l].prev == f) || \
 	v[l].cut >= v[f].safe)
 #define ONE(a, b) assert(!(STANDS(a) && STANDS(b)))
@@ -172,7 +180,17 @@ inline promise(i) {
 	!(n[i].synced || n[i].held >= 1 || best >= 1)))
 #define PRIM(i) (HAS(s, i) -> n[i].prim : 0)
 #define BASE(i) (HAS(s, i) -> n[i].base : 0)
-#define HELD(i) (OF_PRIM(i) -> n[i].held : 0)
+/* The last view that a new one was READY for, if that has a past: its log. */
+#if EMAX == 4
+#define SHOWN4(i) HAS(n[i].chain, 4) && v[4].prev != 0 -> 4 :
+#else
+#define SHOWN4(i)
+#endif
+#define SHOWN(i) (SHOWN4(i) (HAS(n[i].chain, 3) && v[3].prev != 0 -> 3 : \
+	(HAS(n[i].chain, 2) && v[2].prev != 0 -> 2 : 0)))
+#define KEEPS(i) (BUG != 9 && HAS(s, i) && n[i].prim == 0 && SHOWN(i) != 0 && \
+	v[SHOWN(i)].prev == p)
+#define HELD(i) (OF_PRIM(i) -> n[i].held : (KEEPS(i) -> v[SHOWN(i)].cut : 0))
 
 /* The coordinator has all answers: those of m, to a proposal of x. */
 inline decide(x, m) {
@@ -184,12 +202,13 @@ inline decide(x, m) {
 		assert(UNDECIDED(e)); /* I3 */
 		v[e].members = s;
 		v[e].alive = s;
+		best = MAX(MAX(HELD(0), HELD(1)), HELD(2));
 		promise(0);
 		promise(1);
 		promise(2);
 		if
-		:: p != 0 && (HAS_STATE(0) || HAS_STATE(1) || HAS_STATE(2)) ->
-			best = MAX(MAX(HELD(0), HELD(1)), HELD(2));
+		:: p != 0 && (HAS_STATE(0) || HAS_STATE(1) || HAS_STATE(2) ||
+		    best >= 1) ->
 			v[e].prev = p;
 			v[e].cut = (BUG == 1 -> HELD(LOWEST(s)) : best);
 			v[e].fresh = FRESH(0) | FRESH(1) << 1 | FRESH(2) << 2;
@@ -204,7 +223,8 @@ inline decide(x, m) {
 		fi;
 		printf("view %d: members %d fresh %d prev %d cut %d\n",
 		    e, s, v[e].fresh, v[e].prev, v[e].cut);
-		PAIRS(BORN)
+		PAIRS(BORN);
+		PAIRS(KEPT)
 	:: else /* no primary view: it is as if nobody had answered */
 	fi;
 	s = 0; e = 0; p = 0; best = 0
@@ -212,22 +232,6 @@ inline decide(x, m) {
 
 #define INSTALLS(i) (n[i].phase == WEDGED && \
 	HAS(v[n[i].promised].members & v[n[i].promised].alive, i))
-
-/* It takes what it misses and says READY; nothing is delivered yet. */
-inline install(i) {
-	e = n[i].promised;
-	if
-	:: BUG != 8 && v[e].prev != 0 && v[e].prev == n[i].prim ->
-		n[i].held = MAX(n[i].held, v[e].cut)
-	:: else
-	fi;
-	n[i].chain = n[i].chain | BIT(e);
-	n[i].phase = READY;
-	v[e].ready = v[e].ready | BIT(i);
-	printf("%d is READY for %d\n", i, e);
-	e = 0;
-	check()
-}
 
 inline restart(i) {
 	printf("%d restarts\n", i);
@@ -276,14 +280,10 @@ inline enter(i, x) {
 	fi
 }
 
-#define ENTERS(i) (n[i].phase == READY && (FORMED(n[i].promised) || EARLY))
-
-/* COMMIT: first the views of which it was missed, then the one it names. */
-inline go(i) {
-	e = n[i].promised;
-	/* s: those to be entered, back to where it stands. */
-	s = BIT(e);
-	p = v[e].prev;
+/* Views up to x whose COMMIT it missed, back to where it stands. */
+inline enter_to(i, x) {
+	s = BIT(x);
+	p = v[x].prev;
 	do
 	:: p != 0 && p != n[i].prim && HAS(n[i].chain, p) ->
 		s = s | BIT(p);
@@ -298,12 +298,50 @@ inline go(i) {
 		fi
 	}
 	n[i].chain = 0;
+	i_ = 0; s = 0
+}
+
+inline prepare(i) {
+	if
+	:: BUG != 8 && v[e].prev != 0 && v[e].prev == n[i].prim ->
+		n[i].held = MAX(n[i].held, v[e].cut)
+	:: else
+	fi;
+	n[i].chain = n[i].chain | BIT(e);
+	n[i].phase = READY;
+	v[e].ready = v[e].ready | BIT(i);
+	printf("%d is READY for %d\n", i, e)
+}
+
+/* It takes what it misses and says READY; nothing of that is delivered yet. */
+inline install(i) {
+	e = n[i].promised;
+	if
+	:: v[e].prev != 0 && HAS(n[i].chain, v[e].prev) &&
+	    (BUG == 10 || n[i].chain >> (v[e].prev + 1) == 0) ->
+		enter_to(i, v[e].prev)
+	:: else
+	fi;
+	if
+	:: down -> restart(i)
+	:: else -> prepare(i)
+	fi;
+	e = 0; down = 0;
+	check()
+}
+
+#define ENTERS(i) (n[i].phase == READY && (FORMED(n[i].promised) || EARLY))
+
+/* COMMIT: first the views of which it was missed, then the one it names. */
+inline go(i) {
+	e = n[i].promised;
+	enter_to(i, e);
 	n[i].phase = STEADY;
 	if
 	:: down -> restart(i)
 	:: else
 	fi;
-	i_ = 0; s = 0; e = 0; down = 0;
+	e = 0; down = 0;
 	check()
 }
 

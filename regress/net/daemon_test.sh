@@ -305,6 +305,34 @@ incarnation_body() {
 }
 incarnation_cleanup() { stop_all; }
 
+atf_test_case outlived cleanup
+outlived_head() {
+	head
+	atf_set descr "a node that has lost its state, and its clock, is told how late it is"
+}
+outlived_body() {
+	setup 3
+	for how in ahead lost; do
+		kill -TERM $(cat pid2)
+		wait $(cat pid2)
+		members 1 2
+		case $how in
+		ahead) atf_check $O/regress/net/setlife s2 0x2000000000000000 ;;
+		lost) rm s2/state ;;
+		esac
+		lines=$(wc -l <log2)
+		start 2
+		members 2 3
+	done
+	atf_check -o match:"out of service: node [13] has met a later incarnation" \
+	    grep "engine: out of service" log2
+	seen 2 "engine: in service" $lines
+	# It is above what the others knew, for good.
+	incarnation 2 >inc
+	atf_check -o match:"2000000000000" cat inc
+}
+outlived_cleanup() { stop_all; }
+
 atf_init_test_cases() {
 	atf_add_test_case confined
 	atf_add_test_case engine_killed
@@ -318,4 +346,5 @@ atf_init_test_cases() {
 	atf_add_test_case settings
 	atf_add_test_case late_address
 	atf_add_test_case incarnation
+	atf_add_test_case outlived
 }

@@ -235,6 +235,34 @@ check_stale(struct sim *s, unsigned i)
 		    (unsigned long long)newest->epoch);
 }
 
+static void
+entered(struct sim *s, unsigned i, const struct node_view *v)
+{
+	struct sim_node *n = &s->nodes[i];
+
+	if (v->epoch <= n->last_epoch)
+		sim_fail(s, INV_VIEW_ORDER, "n%u goes from epoch %llu to %llu",
+		    n->id, (unsigned long long)n->last_epoch,
+		    (unsigned long long)v->epoch);
+	n->last_epoch = v->epoch;
+	installed(s, i, v);
+}
+
+/*
+ * It is over, and may have entered a view in the very step that ended it: its
+ * disk knows, and others will go on from there.
+ */
+void
+chk_view_over(struct sim *s, unsigned i)
+{
+	struct sim_node *n = &s->nodes[i];
+	struct node_view v;
+
+	node_get_last_view(n->core, &v);
+	if (v.epoch != 0 && v.epoch != n->last_epoch)
+		entered(s, i, &v);
+}
+
 void
 chk_view_step(struct sim *s, unsigned i)
 {
@@ -243,15 +271,10 @@ chk_view_step(struct sim *s, unsigned i)
 
 	n->build->get_view(n->core, &v);
 	if (v.epoch != 0 &&
-	    (v.epoch != n->view.epoch || v.leader != n->view.leader)) {
-		if (v.epoch <= n->last_epoch)
-			sim_fail(s, INV_VIEW_ORDER,
-			    "n%u goes from epoch %llu to %llu", n->id,
-			    (unsigned long long)n->last_epoch,
-			    (unsigned long long)v.epoch);
-		n->last_epoch = v.epoch;
-		installed(s, i, &v);
-	}
+	    (v.epoch != n->view.epoch || v.leader != n->view.leader))
+		entered(s, i, &v);
+	if (node_over(n->core))
+		chk_view_over(s, i);
 	was = n->view;
 	n->view = v;
 	chk_wire(s, i, &v);

@@ -121,6 +121,7 @@ node_lose_disk(struct sim *s, unsigned i, bool all)
 	n->older = NULL;
 	n->last_epoch = 0;
 	n->forgot = true;
+	n->behind = all && n->life % 2 == 0;
 }
 
 /* What was on its way is durable. */
@@ -261,11 +262,14 @@ act_on(struct sim *s, unsigned i, const struct action *act)
 		off(s, i, sim_between(s, 100 * MS, 3 * SEC));
 		return false;
 	case ACT_DIE:
+		if (act->life != 0)
+			s->nodes[i].behind = false;
 		if (s->phase > PH_SETTLE)
 			sim_fail(s, INV_LIVE_VIEW,
 			    "n%u ends itself although nothing is wrong: %.*s",
 			    s->nodes[i].id, (int)act->len,
 			    (const char *)act->data);
+		chk_view_over(s, i);
 		sim_trace(s, "n%u ends itself: %.*s", s->nodes[i].id,
 		    (int)act->len, (const char *)act->data);
 		off(s, i, sim_between(s, 20 * MS, 300 * MS));
@@ -468,7 +472,9 @@ node_boot(struct sim *s, unsigned i)
 	n->life++;
 	n->leaving = false;
 	n->sim = s;
-	n->inc = nc.incarnation = 1700000000 * SEC + s->now + n->life;
+	/* Without its state, and with its clock behind, it seems an old one. */
+	n->inc = n->life + (n->behind ? 0 : 1700000000 * SEC + s->now);
+	nc.incarnation = n->inc;
 	n->offset = (int64_t)sim_between(s, 1, 1000 * SEC);
 	n->ppm = (int)sim_between(s, 0, 2 * (unsigned)s->profile.ppm) -
 	    s->profile.ppm;

@@ -236,6 +236,8 @@ struct sim_node {
 	bool		 paused;
 	bool		 leaving;	/* it was asked to stop */
 	bool		 forgot;	/* its disk was lost, ever */
+	bool		 behind;	/* ... and its clock with it, until it is
+					   told what it was before */
 	uint64_t	 run_since;	/* true time of the last resume or start */
 	int64_t		 offset;	/* of its clock */
 	int		 ppm;		/* its clock's rate */
@@ -496,6 +498,7 @@ bool	 service_done(struct sim *, unsigned node, const struct sim_client *,
 void	 chk_view_init(struct sim *);
 void	 chk_view_free(struct sim *);
 void	 chk_view_step(struct sim *, unsigned node);
+void	 chk_view_over(struct sim *, unsigned node);
 bool	 chk_view_settled(const struct sim *);
 /* Do all survivors have a view without the dead one? */
 bool	 chk_view_without(const struct sim *);

@@ -57,15 +57,16 @@ sim-detect: $(O)/regress/sim
 	sh regress/simulator/detect.sh $(O)/regress/sim
 
 VOTE_MODEL_OBJS := $(addprefix $(O)/,regress/unit/vote_model_test.o clusterd/log.o)
-MEMBER_STORY_OBJS := $(addprefix $(O)/,$(addprefix regress/unit/,member_test.o fixture.o \
-		     fixture_chaos.o fixture_fakes.o) clusterd/log.o)
+FIXTURE_OBJS := $(addprefix $(O)/,$(addprefix regress/unit/,fixture.o fixture_chaos.o \
+		fixture_fakes.o) clusterd/log.o)
 MUTANT_LIBS := $(O)/clusterd/libcore.a -lsodium -lbsd
 
 # mutants: all of MUTANTS, or those named in ONLY.
-mutants: $(O)/regress/sim $(O)/regress/unit/vote_model_test $(O)/regress/unit/member_test
+mutants: $(O)/regress/sim $(addprefix $(O)/regress/unit/,vote_model_test member_test order_test)
 	@CC_CORE='$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS)' \
 	    LD_SIM='$(CC) $(ALL_CFLAGS) -pie $(ALL_LDFLAGS)' \
 	    SIM_OBJS='$(SIM_OBJS) $(NEXT_LIB) $(MUTANT_LIBS)' \
-	    member_OBJS='$(MEMBER_STORY_OBJS) $(MUTANT_LIBS) -latf-c' \
+	    member_OBJS='$(O)/regress/unit/member_test.o $(FIXTURE_OBJS) $(MUTANT_LIBS) -latf-c' \
+	    order_OBJS='$(O)/regress/unit/order_test.o $(FIXTURE_OBJS) $(MUTANT_LIBS) -latf-c' \
 	    vote_OBJS='$(VOTE_MODEL_OBJS) $(MUTANT_LIBS) -latf-c' \
 	    sh regress/simulator/mutants.sh $(O) $(ONLY)

@@ -402,6 +402,37 @@ ATF_TC_BODY(new_incarnation_replaces_old, tc)
 	world_free(w);
 }
 
+/*
+ * A node that has forgotten its past, with a clock that is behind, seems an old
+ * one to who knew it later.  It is told so, and so is the older one of two
+ * machines that run as the same node; the newer one is not.
+ */
+ATF_TC_WITHOUT_HEAD(outlived_by_oneself);
+ATF_TC_BODY(outlived_by_oneself, tc)
+{
+	struct world *w = world_connected();
+	uint64_t later = w->inc[1];
+	unsigned old = w->nkept, i;
+
+	ATF_CHECK_EQ(0, w->told[1].outlived);
+	world_start(w, 1, later - 1, world_key);
+	world_settle(w, 1);
+	world_run(w, 500000);
+	ATF_CHECK_EQ(later, w->told[1].outlived);
+	ATF_CHECK_EQ(0, w->told[0].outlived);
+	w->told[1].outlived = 0;
+	world_start(w, 1, later + 1, world_key);
+	world_settle(w, 1);
+	world_run(w, 500000);
+	for (i = 0; i < old; i++)
+		if (w->kept[i].to == 1)
+			world_packet(w, 1, w->kept[i].link, w->kept[i].data,
+			    w->kept[i].len);
+	ATF_CHECK_EQ(later + 1, w->told[0].inc);
+	ATF_CHECK_EQ(0, w->told[1].outlived);
+	world_free(w);
+}
+
 ATF_TC_WITHOUT_HEAD(goodbye_is_final);
 ATF_TC_BODY(goodbye_is_final, tc)
 {
@@ -688,6 +719,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, copies_feed_nothing);
 	ATF_TP_ADD_TC(tp, reset_breaks_both_sides);
 	ATF_TP_ADD_TC(tp, new_incarnation_replaces_old);
+	ATF_TP_ADD_TC(tp, outlived_by_oneself);
 	ATF_TP_ADD_TC(tp, goodbye_is_final);
 	ATF_TP_ADD_TC(tp, slow_peer_is_dropped);
 	ATF_TP_ADD_TC(tp, altered_datagrams);

@@ -114,6 +114,9 @@ take_note(struct told *t, const struct note *n)
 		t->next[n->chan]++;
 		t->messages++;
 		break;
+	case NOTE_DIE:
+		t->outlived = n->inc;
+		break;
 	case NOTE_EVENT:
 		if (n->msgtype == EVK_REJECT)
 			strlcpy(t->event, (const char *)n->data,

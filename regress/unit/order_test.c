@@ -13,6 +13,7 @@
 
 #include <atf-c.h>
 
+#include "core/member_internal.h"
 #include "core/order_internal.h"
 #include "fixture.h"
 
@@ -336,6 +337,105 @@ ATF_TC_BODY(leader_dies_while_joining, tc)
 	}
 }
 
+/* Until node 1 waits for all to be READY for the view that it coordinates. */
+static void
+until_ready(struct fix *fx)
+{
+	const struct round *rd = &fixture_node(fx, 1)->node->member->round;
+	uint64_t until = fixture_now(fx) + 5 * SECOND;
+
+	while (rd->state != ROUND_READY && fixture_step(fx, until))
+		;
+	ATF_REQUIRE(rd->state == ROUND_READY);
+}
+
+/*
+ * Node 1 dies after so many messages more, and node 3, which was cut off,
+ * meets node 2.  Did node 1 read message 1?  Then node 3 must, unless it has
+ * to start anew, because node 2 had entered what node 1 has formed.
+ */
+static void
+dies_after(struct fix *fx, unsigned k, unsigned *went_on, unsigned *delivered)
+{
+	uint64_t base = fixture_messages(fx) + k;
+	uint64_t until = fixture_now(fx) + 5 * MS;
+	unsigned read;
+
+	while (fixture_messages(fx) < base && fixture_step(fx, until))
+		;
+	read = count(fx, 1, 1);
+	*delivered += read;
+	fixture_node(fx, 1)->norestart = true;
+	fixture_crash(fx, 1);
+	fixture_heal(fx, 2, 3);
+	fixture_settle(fx, BIT(2) | BIT(3));
+	fixture_send(fx, 2, 100);
+	fixture_run(fx, SECOND);
+	ATF_CHECK_EQ(0, fixture_node(fx, 2)->deaths);
+	if (fixture_node(fx, 3)->deaths > 0)
+		return;
+	*went_on += 1;
+	ATF_CHECK_MSG(count(fx, 3, 1) >= read,
+	    "read on node 1, lost on node 3, after %u messages", k);
+}
+
+/*
+ * Node 1 alone holds a message when a view is formed of it and of node 2,
+ * which has just been restarted.  Whatever it delivered on entering that view
+ * node 2, which was ready for it, brings to node 3.
+ */
+ATF_TC_WITHOUT_HEAD(fresh_member_keeps_the_past);
+ATF_TC_BODY(fresh_member_keeps_the_past, tc)
+{
+	unsigned k, went_on = 0, delivered = 0;
+	struct fix *fx;
+
+	for (k = 0; k < 20; k++) {
+		fx = joined(3);
+		fixture_split(fx, BIT(3));
+		fixture_crash(fx, 2);
+		fixture_send(fx, 1, 1);
+		fixture_start(fx, 2);
+		until_ready(fx);
+		dies_after(fx, k, &went_on, &delivered);
+		fixture_free(fx);
+	}
+	ATF_CHECK(delivered > 0 && delivered < k);
+	ATF_CHECK(went_on > k - delivered && went_on < k);
+}
+
+/*
+ * The same with a node 2 that was there all the time, but missed the COMMIT of
+ * one view, in which the message was given its position, and then perhaps that
+ * of the next.
+ */
+ATF_TC_WITHOUT_HEAD(missed_view_is_entered);
+ATF_TC_BODY(missed_view_is_entered, tc)
+{
+	unsigned k, went_on = 0, delivered = 0;
+	uint64_t until;
+	struct fix *fx;
+
+	for (k = 0; k < 20; k++) {
+		fx = joined(3);
+		fixture_split(fx, BIT(3));
+		until_ready(fx);
+		until = fixture_now(fx) + SECOND;
+		while (member_view(fixture_node(fx, 1)->node->member)->n == 3 &&
+		    fixture_step(fx, until))
+			;
+		fixture_cut(fx, 1, 2);
+		fixture_send(fx, 1, 1);
+		fixture_heal(fx, 1, 2);
+		until_ready(fx);
+		ATF_CHECK_EQ(0, count(fx, 1, 1));
+		dies_after(fx, k, &went_on, &delivered);
+		fixture_free(fx);
+	}
+	ATF_CHECK(delivered > 0 && delivered < k);
+	printf("%u %u\n", went_on, delivered);
+}
+
 static void
 stories(bool agreed)
 {
@@ -444,6 +544,8 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, waits_for_quorum);
 	ATF_TP_ADD_TC(tp, joiner_reads_on);
 	ATF_TP_ADD_TC(tp, leader_dies_while_joining);
+	ATF_TP_ADD_TC(tp, fresh_member_keeps_the_past);
+	ATF_TP_ADD_TC(tp, missed_view_is_entered);
 	ATF_TP_ADD_TC(tp, chaos);
 	ATF_TP_ADD_TC(tp, chaos_agreed);
 	ATF_TP_ADD_TC(tp, agreed_waits_for_nobody);

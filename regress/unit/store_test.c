@@ -178,6 +178,22 @@ ATF_TC_BODY(truncated, tc)
 	store_close(&s);
 }
 
+/* What others have met counts like what the file says, within reason. */
+ATF_TC_WITHOUT_HEAD(outlived);
+ATF_TC_BODY(outlived, tc)
+{
+	ATF_REQUIRE_EQ(0, store_open(&s, "."));
+	ATF_REQUIRE_EQ(0, store_write(&s, 70, "", 0));
+	store_outlived(&s, 60);
+	ATF_CHECK_EQ(71, store_next(&s, 0, 0));
+	store_outlived(&s, 90);
+	ATF_CHECK_EQ(91, store_next(&s, 0, 0));
+	store_outlived(&s, STORE_LIFE_MAX + 1);
+	store_outlived(&s, UINT64_MAX);
+	ATF_CHECK_EQ(91, store_next(&s, 0, 0));
+	store_close(&s);
+}
+
 ATF_TC_WITHOUT_HEAD(garbage);
 ATF_TC_BODY(garbage, tc)
 {
@@ -236,6 +252,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, torn_front);
 	ATF_TP_ADD_TC(tp, torn_back);
 	ATF_TP_ADD_TC(tp, truncated);
+	ATF_TP_ADD_TC(tp, outlived);
 	ATF_TP_ADD_TC(tp, garbage);
 	ATF_TP_ADD_TC(tp, no_folder);
 	ATF_TP_ADD_TC(tp, incarnations_grow);

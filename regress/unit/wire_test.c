@@ -58,7 +58,7 @@ static void
 write_all(struct wbuf *w)
 {
 	struct wire_hello h = { 1, 3, 0x8000000000000001, { 9, 8, 7 } };
-	struct wire_beat b = { 77, 0x81, 123456789, 987654321, 55 };
+	struct wire_beat b = { 77, 0x81, 123456789, 987654321, 55, 42 };
 	struct wire_data d = { 12, (const uint8_t *)"segment", 7 };
 	struct wire_ack a = { 34, 2, (const uint8_t *)"\x05\x80" };
 
@@ -132,6 +132,7 @@ ATF_TC_BODY(frames_round_trip, tc)
 	ATF_CHECK_EQ(123456789, b.sent);
 	ATF_CHECK_EQ(987654321, b.echo);
 	ATF_CHECK_EQ(55, b.echo_age);
+	ATF_CHECK_EQ(42, b.life);
 	ATF_REQUIRE(wire_next(&r, &type, &body));
 	ATF_CHECK_EQ(200, type);
 	ATF_REQUIRE(wire_next(&r, &type, &body) && type == WF_DATA);
