@@ -27,7 +27,7 @@ features() {
 # upgrade NODE OTHER OTHER: the others work meanwhile.
 upgrade() {
 	from=$(wc -l <log$1)
-	bench="timeout 90 $O/bin/clusterbench -j -l 256 -m 2 -d 8 -g up$1"
+	bench="timeout 90 $O/bin/clusterbench -j -l 256 -m 2 -d 8 -x -g up$1"
 	for i in $2 $3; do
 		timeout 90 $O/bin/clusterbench -s r$i/control.sock -d 60 \
 		    -g seen$1 watch >watch$1.$i 2>/dev/null &
