@@ -37,7 +37,7 @@ upgrade() {
 	s=$!
 	$bench -s r$3/control.sock flood >also$1 &
 	a=$!
-	eventually 20 grep -q 'group n=1' watch$1.$3 || atf_fail "no watch"
+	eventually 20 grep -q " group n=" watch$1.$3 || atf_fail "no watch"
 	kill -TERM $(cat pid$1)
 	wait $(cat pid$1)
 	C=$O/regress/next/sbin/clusterd
@@ -49,6 +49,9 @@ upgrade() {
 	done
 	wait $s && wait $a || atf_fail "the load has failed"
 	kill $(cat w$2) $(cat w$3)
+	for i in $2 $3; do
+		atf_check -o ignore grep 'view q=1 .* n=2 ' watch$1.$i
+	done
 	atf_check -s exit:1 grep 'view q=0' watch$1.$2 watch$1.$3
 	# Nothing is lost, for either sender, and the order is one.
 	for f in send$1 also$1; do
