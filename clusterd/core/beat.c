@@ -60,7 +60,7 @@ static void
 say_to(struct beat *b, unsigned node, unsigned link, const struct seal_gen *g,
     const struct wbuf *frames, struct actions *out)
 {
-	struct wire_header h = { .version = WIRE_VERSION,
+	struct wire_header h = { .version = WIRE_HEADER_VERSION,
 		.keyid = g->gen,
 		.voice = WV_BEAT,
 		.link = (uint8_t)link,

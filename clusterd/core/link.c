@@ -323,7 +323,7 @@ void
 link_send(struct link_layer *l, struct peer *p, unsigned link, struct bus *bus)
 {
 	const struct seal_gen *key = ring_towards(l, p);
-	struct wire_header h = { .version = WIRE_VERSION,
+	struct wire_header h = { .version = WIRE_HEADER_VERSION,
 		.keyid = key->gen,
 		.link = (uint8_t)link,
 		.cluster = l->cluster,
@@ -378,11 +378,11 @@ check_header(struct link_layer *l, const struct wire_header *h, bool ours,
 {
 	struct peer *p;
 
-	if (!ours || h->version != WIRE_VERSION) {
+	if (!ours || h->version != WIRE_HEADER_VERSION) {
 		link_refuse(l, NULL, LR_VERSION, bus,
 		    "link %u: datagrams refused, because they are not of our "
 		    "protocol version %u",
-		    link, WIRE_VERSION);
+		    link, WIRE_HEADER_VERSION);
 		return NULL;
 	}
 	if (h->cluster != l->cluster) {
@@ -596,6 +596,25 @@ link_session(const struct link_layer *l, uint16_t node, uint64_t *inc)
 	if (inc != NULL)
 		*inc = p->cur.inc;
 	return true;
+}
+
+bool
+link_speaks(const struct link_layer *l, uint16_t node, unsigned *version,
+    uint64_t *features)
+{
+	const struct peer *p = link_peer(l, node);
+
+	if (p == NULL || !p->up)
+		return false;
+	*version = p->cur.version;
+	*features = p->cur.features;
+	return true;
+}
+
+uint64_t
+link_skipped(const struct link_layer *l)
+{
+	return l->skipped;
 }
 
 bool

@@ -62,6 +62,11 @@ struct link_info {
 void	 link_get(const struct link_layer *, uint16_t node, unsigned link,
 	    struct link_info *);
 bool	 link_session(const struct link_layer *, uint16_t node, uint64_t *inc);
+/* What both ends speak in that session; false: there is none. */
+bool	 link_speaks(const struct link_layer *, uint16_t node,
+	    unsigned *version, uint64_t *features);
+/* Frames that were passed over because a later version has sent them. */
+uint64_t link_skipped(const struct link_layer *);
 /* Its engine does not run, says its beat process. */
 bool	 link_stalled(const struct link_layer *, uint16_t node);
 /* The longest queue towards a peer, bytes. */

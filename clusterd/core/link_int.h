@@ -54,6 +54,8 @@ struct life {
 	struct seal_window window;
 	uint32_t	 seq;		/* newest of its sessions with us */
 	uint64_t	 nonce;		/* of that one, told by a good HELLO; or 0 */
+	unsigned	 version;	/* the highest that both speak, and */
+	uint64_t	 features;	/* what both have; of that HELLO */
 	bool		 bye;		/* it left: never again */
 	struct seal_gen	 beat_keys[KEYRING_MAX];	/* of its beat process */
 	struct seal_window beat_window;
@@ -120,6 +122,7 @@ struct link_layer {
 	size_t		 len;		/* and has so many bytes */
 	uint64_t	 rejects[LR_MAX];	/* of unknown senders */
 	uint64_t	 told_at[LR_MAX];
+	uint64_t	 skipped;	/* frames of types that we do not know */
 	struct wbuf	 plain, out;	/* the datagram being written */
 	struct due	 due;
 };

@@ -86,6 +86,20 @@ send_hello(struct link_layer *l, struct peer *p, const struct life *life,
 	link_send(l, p, link, bus);
 }
 
+/* WIRE_NEXT: what a session of version 2 has more. */
+static void
+put_pad(struct link_layer *l, const struct peer *p)
+{
+#ifdef WIRE_NEXT
+#if MUTANT != 971
+	if (p->cur.version < 2)
+		return;
+#endif
+	wbuf_u8(&l->plain, WF_PAD);
+	wbuf_u16(&l->plain, 0);
+#endif
+}
+
 void
 session_beat(struct link_layer *l, struct peer *p, struct bus *bus)
 {
@@ -98,6 +112,7 @@ session_beat(struct link_layer *l, struct peer *p, struct bus *bus)
 		if (p->up) {
 			link_begin(l, p, p->cur.nonce);
 			path_put_beat(l, p, i, bus->now);
+			put_pad(l, p);
 			link_send(l, p, i, bus);
 			mtu_beat(l, p, i, bus);
 		} else if (p->cand.nonce == 0)
@@ -194,6 +209,8 @@ hello(struct link_layer *l, struct peer *p, struct life *life,
 	}
 	life->seq = pre->seq;
 	life->nonce = pre->nonce;
+	life->version = MIN(h.vmax, WIRE_VERSION);
+	life->features = h.features & WIRE_FEATURES;
 	return true;
 }
 
@@ -268,7 +285,12 @@ session_frame(struct link_layer *l, struct peer *p, unsigned link, uint8_t type,
 	case WF_PROBE:
 	case WF_PROBED:
 		return mtu_frame(l, p, link, type, body, bus);
+#ifdef WIRE_NEXT
+	case WF_PAD:
+		return p->cur.version >= 2;
+#endif
 	default:
+		l->skipped++;
 		return true; /* a later version's; skipped by rule */
 	}
 }

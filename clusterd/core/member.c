@@ -33,7 +33,8 @@
  *       missing one in between;
  *   M6  no epoch is used that is not reserved on disk;
  *   M7  what is kept of the last look, its next moment, how many are held
- *	 back and who hears whom, is what looking again would find.
+ *	 back and who hears whom, is what looking again would find;
+ *   M8  a view has exactly the features that all of its members have.
  *
  * clusterd-protocol(7), section 6.
  */
@@ -784,4 +785,5 @@ member_check(const struct member *m)
 	ASSERT(m->promised <= m->stored.epoch);	     /* M6 */
 	ASSERT(m->prim.epoch <= m->view.epoch);
 	ASSERT(!m->view.primary || m->prim.epoch == m->view.epoch);
+	ASSERT((m->view.features & ~WIRE_FEATURES) == 0); /* M8 */
 }

@@ -41,6 +41,7 @@ struct view {
 		uint64_t inc;
 		bool	 clean;		/* it left with goodbye */
 	}		 lost[CONF_NODES_MAX];
+	uint64_t	 features;	/* that all members have; version.h */
 	char		 cause[160];	/* why it was formed, for people */
 	/*
 	 * A primary view has its own electorate.  Another one shows that of

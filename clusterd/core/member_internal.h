@@ -9,6 +9,7 @@
 #include "device.h"
 #include "member.h"
 #include "rng.h"
+#include "version.h"
 
 #define MEMBER_BLOB_MAX	(896 * 1024)	/* of the order, in one message */
 #define MEMBER_MSG_MAX	(1000 * 1024)
@@ -105,6 +106,7 @@ struct flush {
 	struct electorate elect;	/* of base; n 0: not recorded */
 	struct attempt_list attempts;	/* later than base */
 	struct prim_id	 since;		/* its memory begins with this view */
+	uint64_t	 features;	/* of its build */
 	struct prim_id	 log;		/* whose log held and blob are of: prim,
 					   or what it is fresh to (kept_log) */
 	const uint8_t	*blob;		/* of the order; into the message */

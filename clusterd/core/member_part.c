@@ -127,6 +127,7 @@ fill_flush(const struct member *m, struct flush *f)
 	f->elect = m->stored.elect;
 	f->attempts = m->stored.attempts;
 	f->since = m->stored.since;
+	f->features = WIRE_FEATURES;
 }
 
 /*

@@ -352,7 +352,9 @@ decide(struct member *m, struct bus *bus)
 	memset(&in, 0, sizeof(in));
 	in.view.epoch = rd->epoch;
 	in.view.n = rd->members.n;
+	in.view.features = UINT64_MAX;
 	for (i = 0; i < rd->members.n; i++) {
+		in.view.features &= rd->flush[i].features; /* M8 */
 		in.view.members[i].node = rd->members.v[i].node;
 		in.view.members[i].inc = rd->members.v[i].inc;
 	}

@@ -246,6 +246,7 @@ put_flush(struct wbuf *w, const struct flush *f)
 	electorate_put(w, &f->elect);
 	put_attempts(w, &f->attempts);
 	put_prim(w, &f->since);
+	wbuf_u64(w, f->features);
 	put_prim(w, &f->log);
 	wbuf_blob(w, f->blob, f->bloblen);
 }
@@ -282,6 +283,7 @@ get_flush(struct rbuf *r, struct flush *f)
 	electorate_get(r, &f->elect);
 	get_attempts(r, &f->attempts);
 	get_prim(r, &f->since);
+	f->features = rbuf_u64(r);
 	get_prim(r, &f->log);
 	f->blob = rbuf_blob(r, &f->bloblen, MEMBER_BLOB_MAX);
 	/* Who has a past brings the log of that, and of no other. */
@@ -382,6 +384,7 @@ put_install(struct wbuf *w, const struct install *in)
 		wbuf_u64(w, v->lost[i].inc);
 		wbuf_u8(w, v->lost[i].clean);
 	}
+	wbuf_u64(w, v->features);
 	put_verdict(w, v);
 	put_prim(w, &in->prev);
 	wbuf_u64(w, in->cut);
@@ -416,7 +419,10 @@ get_view(struct rbuf *r, struct view *v)
 		v->lost[i].inc = rbuf_u64(r);
 		v->lost[i].clean = rbuf_u8(r) != 0;
 	}
-	if (view_find(v, v->leader) == NULL)
+	v->features = rbuf_u64(r);
+	/* M7: a coordinator that errs must not switch on what we lack. */
+	if (view_find(v, v->leader) == NULL ||
+	    (v->features & ~WIRE_FEATURES) != 0)
 		r->err = true;
 	get_verdict(r, v);
 }

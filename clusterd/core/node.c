@@ -874,6 +874,7 @@ fill_view(const struct node *n, const struct view *v, struct node_view *nv)
 
 	nv->epoch = v->epoch;
 	nv->leader = v->leader;
+	nv->features = v->features;
 	nv->primary = v->primary;
 	nv->synced = v->primary && member_synced(n->member);
 	nv->lease = lease_until(n->lease);
@@ -978,4 +979,10 @@ uint64_t
 node_incarnation(const struct node *n)
 {
 	return n->inc;
+}
+
+uint64_t
+node_skipped(const struct node *n)
+{
+	return link_skipped(n->link);
 }

@@ -55,6 +55,7 @@ void	 node_check(const struct node *);
 struct node_view {
 	uint64_t	 epoch;		/* 0: none yet */
 	uint16_t	 leader;
+	uint64_t	 features;	/* of the view */
 	bool		 primary;	/* quorate in this view */
 	bool		 synced;
 	uint64_t	 lease;		/* it may be acted in until then, by the
@@ -91,5 +92,7 @@ uint64_t node_refused_key(const struct node *);
 /* The keys in force here, and those that all have agreed on. */
 const struct keyring *node_ring(const struct node *);
 const struct keyring *node_agreed(const struct node *);
+/* Frames of versions that it does not speak, passed over since the start. */
+uint64_t node_skipped(const struct node *);
 
 #endif /* CORE_NODE_H */

@@ -12,6 +12,7 @@
 #include "../proto.h"
 #include "names.h"
 #include "node_internal.h"
+#include "version.h"
 
 #define SHOW_ROWS_MAX 2000 /* of one answer */
 
@@ -257,6 +258,23 @@ node_state(const struct node *nd, uint16_t id)
 	return "absent";
 }
 
+/* What the session with it speaks; of ourselves, what this build does. */
+static void
+row_speaks(struct show *s, uint16_t id)
+{
+	unsigned version = WIRE_VERSION;
+	uint64_t features = WIRE_FEATURES;
+
+	if (id == s->nd->self ||
+	    link_speaks(s->nd->link, id, &version, &features)) {
+		row_u64(s, "protocol", version);
+		row_u64(s, "features", features);
+	} else {
+		row_null(s, "protocol");
+		row_null(s, "features");
+	}
+}
+
 static void
 show_node(struct show *s, const struct conf_node *cn)
 {
@@ -284,6 +302,7 @@ show_node(struct show *s, const struct conf_node *cn)
 		row_str(s, "fence", fencing_state_name(info.state));
 	else
 		row_null(s, "fence");
+	row_speaks(s, cn->id);
 	row_end(s);
 }
 
@@ -835,6 +854,7 @@ show_status(struct show *s)
 	row_u64(s, "epoch", v == NULL ? 0 : v->epoch);
 	row_str(s, "leader", v == NULL ? "" : node_name(nd, v->leader));
 	status_members(s);
+	row_u64(s, "features", v == NULL ? 0 : v->features);
 	row_bool(s, "quorate", quorate);
 	row_u64(s, "votes", q.votes);
 	row_u64(s, "votes_total", q.expected);

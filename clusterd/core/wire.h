@@ -15,11 +15,9 @@
 #define CORE_WIRE_H
 
 #include "../buf.h"
+#include "version.h"
 
 #define WIRE_MAGIC	0x636c7344	/* "clsD" */
-#define WIRE_VERSION	1		/* of header and frames */
-#define WIRE_VERSION_MIN 1		/* oldest we still speak */
-#define WIRE_FEATURES	UINT64_C(0)	/* feature bits we offer */
 
 #define WIRE_HEADER_LEN	36
 #define WIRE_TAG_LEN	16
@@ -60,7 +58,10 @@ struct wire_header {
 enum wire_frame {
 	WF_HELLO = 1, WF_BEAT, WF_DATA, WF_ACK, WF_BYE,
 	WF_STALL, WF_DEAD,	/* WV_BEAT only */
-	WF_PROBE = 10, WF_PROBED
+	WF_PROBE = 10, WF_PROBED,
+#ifdef WIRE_NEXT
+	WF_PAD = 200	/* no body; version 2 */
+#endif
 };
 
 /*

@@ -197,7 +197,7 @@ static void
 sealed(struct rig *r, const struct rig_op *op, uint64_t counter)
 {
 	bool beat = (op->op & 7) == 4;
-	struct wire_header h = { .version = WIRE_VERSION,
+	struct wire_header h = { .version = WIRE_HEADER_VERSION,
 		.link = op->arg & 1,
 		.voice = beat ? WV_BEAT : WV_ENGINE,
 		.cluster = r->node[r->victim]->link->cluster,

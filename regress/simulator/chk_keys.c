@@ -186,9 +186,10 @@ keys_rotate(struct sim *s)
 		return;
 	/* Mostly what comes next, as far as this node knows. */
 	if (draw(s, 0, 9) < 6)
-		what = node_agreed(s->nodes[at].core)->n == 1 ? 0 :
-		    is_used(node_agreed(s->nodes[at].core))   ? 2 :
-								1;
+		what = s->nodes[at].build->agreed(s->nodes[at].core)->n == 1 ?
+		    0 :
+		    is_used(s->nodes[at].build->agreed(s->nodes[at].core)) ? 2 :
+									     1;
 	operator_orders(s, at, orders[what],
 	    what == 2 && absent ? "absent" : "");
 }
@@ -232,7 +233,7 @@ chk_keys_packet(struct sim *s, const struct sim_event *e, uint64_t before)
 	/* Forged, recorded, of a life that is over, or to a stranger. */
 	if (!e->ok || e->bad || e->record != 0 || from->life != e->gen ||
 	    !node_on(s, e->node) || !node_on(s, e->other) ||
-	    node_refused_key(to->core) == before)
+	    to->build->refused_key(to->core) == before)
 		return;
 	if (together(to, from) && settled_in(s, to, e->what != 0))
 		sim_fail(s, INV_KEYS,
@@ -268,7 +269,7 @@ dropped(struct sim *s, const struct sim_node *n, const struct keyring *now)
 	for (i = 0; i < s->n; i++) {
 		m = &s->nodes[i];
 		if (node_on(s, i) && in_view(&n->view, m->id, m->inc) &&
-		    node_ring(m->core)->use != now->use)
+		    m->build->ring(m->core)->use != now->use)
 			sim_fail(s, INV_KEYS,
 			    "n%u has the old key dropped, with which n%u "
 			    "sends",
@@ -282,14 +283,14 @@ bool
 chk_keys_caught_up(const struct sim_node *n)
 {
 	return n->keys_seen.caught_up &&
-	    keyring_same(node_ring(n->core), node_agreed(n->core));
+	    keyring_same(n->build->ring(n->core), n->build->agreed(n->core));
 }
 
 void
 chk_keys_step(struct sim *s, unsigned i)
 {
 	struct sim_node *n = &s->nodes[i];
-	const struct keyring *now = node_agreed(n->core);
+	const struct keyring *now = n->build->agreed(n->core);
 	const struct keyring *was = &n->keys_seen.agreed;
 	bool member = n->view.primary && n->view.synced;
 
@@ -300,7 +301,7 @@ chk_keys_step(struct sim *s, unsigned i)
 	if (member && !n->keys_seen.synced)
 		n->keys_seen.since = s->now;
 	n->keys_seen.caught_up =
-	    member && keyring_same(node_ring(n->core), now);
+	    member && keyring_same(n->build->ring(n->core), now);
 	n->keys_seen.agreed = *now;
 	n->keys_seen.synced = member;
 }

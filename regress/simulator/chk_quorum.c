@@ -75,6 +75,25 @@ chk_quorum_draw(struct sim *s, struct conf *c)
 		c->nodes[i].votes = 1;
 }
 
+/* The file was drawn elsewhere. */
+void
+chk_quorum_generated(struct sim *s, const struct conf *c)
+{
+	s->chk_quorum->options =
+	    c->last_man_standing || c->downscale || c->tie != TIE_NONE;
+}
+
+/* Can all but one go on, by the votes of the file and without options? */
+bool
+chk_quorum_spares(const struct sim *s, unsigned node)
+{
+	unsigned i, total = 0;
+
+	for (i = 0; i < s->n; i++)
+		total += s->conf->nodes[i].votes;
+	return 2 * (total - s->conf->nodes[node].votes) > total;
+}
+
 void
 chk_quorum_free(struct sim *s)
 {
@@ -116,7 +135,7 @@ chk_quorum_left(struct sim *s, unsigned node)
 	struct node_view v;
 	size_t k;
 
-	node_get_view(s->nodes[node].core, &v);
+	s->nodes[node].build->get_view(s->nodes[node].core, &v);
 	if (v.left == 0)
 		return;
 	cq->left[node].inc = s->nodes[node].inc;

@@ -72,6 +72,7 @@ static bool
 same(const struct node_view *a, const struct node_view *b)
 {
 	return a->n == b->n && a->primary == b->primary &&
+	    a->features == b->features &&
 	    memcmp(a->members, b->members, a->n * sizeof(a->members[0])) == 0 &&
 	    memcmp(a->incs, b->incs, a->n * sizeof(a->incs[0])) == 0 &&
 	    electorate_eq(&a->elect, &b->elect);
@@ -272,7 +273,7 @@ chk_view_over(struct sim *s, unsigned i)
 	struct sim_node *n = &s->nodes[i];
 	struct node_view v;
 
-	node_get_last_view(n->core, &v);
+	n->build->get_last_view(n->core, &v);
 	if (v.epoch != 0 && v.epoch != n->last_epoch)
 		entered(s, i, &v);
 }
@@ -341,7 +342,7 @@ chk_lease_act(struct sim *s, unsigned i, const struct action *act)
 
 	if (!grant && act->type != ACT_FENCE_START)
 		return;
-	node_get_view(s->nodes[i].core, &v);
+	s->nodes[i].build->get_view(s->nodes[i].core, &v);
 	if (v.lease <= node_local(s, i) && !believes(s, i))
 		sim_fail(s, INV_LEASE, "n%u %s without a lease", s->nodes[i].id,
 		    grant ? "grants a lock" : "fences");
@@ -351,18 +352,19 @@ static void
 look_at(struct sim *s, unsigned i)
 {
 	struct sim_node *n = &s->nodes[i];
-	bool same_name = node_view_is(n->core, &n->view);
+	bool same_name = n->build->view_is(n->core, &n->view);
 	struct node_view v, was;
 
-	node_get_view(n->core, &v);
+	n->build->get_view(n->core, &v);
 	ASSERT(!same_name || same(&v, &n->view));
 	if (v.epoch != 0 &&
 	    (v.epoch != n->view.epoch || v.leader != n->view.leader))
 		entered(s, i, &v);
-	if (node_over(n->core))
+	if (n->build->over(n->core))
 		chk_view_over(s, i);
 	was = n->view;
 	n->view = v;
+	chk_wire(s, i, &v);
 	/* It has ended; the goodbye goes out before the daemon does. */
 	if (was.epoch != 0 && v.epoch == 0)
 		chk_quorum_left(s, i);
@@ -380,9 +382,9 @@ chk_view_step(struct sim *s, unsigned i)
 {
 	struct sim_node *n = &s->nodes[i];
 
-	if (node_look(s) || !node_view_is(n->core, &n->view))
+	if (node_look(s) || !n->build->view_is(n->core, &n->view))
 		look_at(s, i);
-	n->view.lease = node_lease(n->core);
+	n->view.lease = n->build->lease(n->core);
 	check_lease(s, i);
 	if (n->view.primary && n->view.synced)
 		chk_group_effective(s, i);

@@ -125,7 +125,7 @@ split(struct sim *s, uint64_t mask, bool on)
 
 	for (a = 0; a < s->n; a++)
 		for (b = 0; b < s->n; b++)
-			for (l = 0; l < SIM_LINKS; l++)
+			for (l = 0; l < s->conf->nlinks; l++)
 				if ((mask >> a & 1) != (mask >> b & 1))
 					cut(s, a, b, l, on);
 }
@@ -201,7 +201,8 @@ garbage(struct sim *s, unsigned a)
 				data[draw(s, 0, len - 1)] ^=
 				    (uint8_t)(1U << draw(s, 0, 7));
 		}
-		net_forge(s, a, (unsigned)draw(s, 0, SIM_LINKS - 1), data, len);
+		net_forge(s, a, (unsigned)draw(s, 0, s->conf->nlinks - 1), data,
+		    len);
 	}
 }
 
@@ -243,13 +244,13 @@ network_faults(struct sim *s, enum fault what, unsigned a, unsigned b)
 	case F_ONE_WAY:
 		sim_trace(s, "n%u no longer reaches n%u", s->nodes[a].id,
 		    s->nodes[b].id);
-		for (l = 0; l < SIM_LINKS; l++) {
+		for (l = 0; l < s->conf->nlinks; l++) {
 			cut(s, a, b, l, true);
 			until(s, F_ONE_WAY, a, b, l, len);
 		}
 		break;
 	case F_LINK:
-		l = (unsigned)draw(s, 0, SIM_LINKS - 1);
+		l = (unsigned)draw(s, 0, s->conf->nlinks - 1);
 		sim_trace(s, "link %u between n%u and n%u is cut", l,
 		    s->nodes[a].id, s->nodes[b].id);
 		cut(s, a, b, l, true);
@@ -258,14 +259,14 @@ network_faults(struct sim *s, enum fault what, unsigned a, unsigned b)
 		until(s, F_ONE_WAY, b, a, l, len);
 		break;
 	case F_SLOW:
-		l = (unsigned)draw(s, 0, SIM_LINKS - 1);
+		l = (unsigned)draw(s, 0, s->conf->nlinks - 1);
 		s->net.dir[a][b][l].slow = draw(s, 5 * MS, 250 * MS);
 		sim_trace(s, "link %u from n%u to n%u is slow", l,
 		    s->nodes[a].id, s->nodes[b].id);
 		until(s, F_SLOW, a, b, l, len);
 		break;
 	case F_MTU:
-		l = (unsigned)draw(s, 0, SIM_LINKS - 1);
+		l = (unsigned)draw(s, 0, s->conf->nlinks - 1);
 		s->net.dir[a][b][l].mtu = s->net.dir[b][a][l].mtu =
 		    (unsigned)(draw(s, 0, 1) == 0 ? draw(s, 100, 1150) :
 						    draw(s, 1200, 9000));
@@ -274,7 +275,7 @@ network_faults(struct sim *s, enum fault what, unsigned a, unsigned b)
 		until(s, F_MTU, a, b, l, len);
 		break;
 	default:
-		l = (unsigned)draw(s, 0, SIM_LINKS - 1);
+		l = (unsigned)draw(s, 0, s->conf->nlinks - 1);
 		sim_trace(s, "link %u from n%u to n%u loses much", l,
 		    s->nodes[a].id, s->nodes[b].id);
 		s->net.dir[a][b][l].loss = (unsigned)draw(s, 50, 700);

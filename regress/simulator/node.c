@@ -70,7 +70,7 @@ arm(struct sim *s, unsigned i)
 
 	if (n->core == NULL || n->paused)
 		return;
-	at = node_deadline(n->core);
+	at = n->build->deadline(n->core);
 	/* An earlier event looks again when it fires. */
 	if (at >= n->timer_at)
 		return;
@@ -165,7 +165,7 @@ node_shut(struct sim *s, unsigned i)
 
 	disk_dead(s, i);
 	clients_dead(s, i);
-	node_free(n->core);
+	n->build->destroy(n->core);
 	n->core = NULL;
 	n->paused = false;
 	while ((h = STAILQ_FIRST(&n->held)) != NULL) {
@@ -235,7 +235,7 @@ act_on(struct sim *s, unsigned i, const struct action *act)
 	switch (act->type) {
 	case ACT_SEND:
 		to = node_index(s, act->node);
-		ASSERT(to >= 0 && act->link < SIM_LINKS);
+		ASSERT(to >= 0 && act->link < s->conf->nlinks);
 		chk_nonce(s, i, (unsigned)to, act->data, act->len);
 		sim_hash(s, act->data, act->len);
 		net_send(s, i, (unsigned)to, act->link, act->data, act->len);
@@ -330,9 +330,9 @@ step(struct sim *s, unsigned i, struct event *ev)
 	if (ev->type == EV_PACKET || ev->type == EV_CLIENT_DATA)
 		ev->more = sim_chance(s, 400);
 	actions_init(&acts);
-	node_step(n->core, ev, &acts);
+	n->build->step(n->core, ev, &acts);
 	if (node_look(s))
-		node_check(n->core);
+		n->build->check(n->core);
 	while ((act = actions_take(&acts)) != NULL) {
 		chk_lease_act(s, i, act);
 		if (act->type == ACT_FENCE_START)
@@ -422,7 +422,7 @@ node_timer(struct sim *s, unsigned i, uint64_t gen)
 	if (n->core == NULL || n->paused || gen != n->gen)
 		return;
 	n->timer_at = UINT64_MAX;
-	if (node_deadline(n->core) > node_local(s, i)) {
+	if (n->build->deadline(n->core) > node_local(s, i)) {
 		arm(s, i);
 		return;
 	}
@@ -504,7 +504,8 @@ node_boot(struct sim *s, unsigned i)
 	keys_boot(s, i, &nc);
 	for (k = 0; k < 4; k++)
 		nc.seed[k] = rng_u64(&s->rng);
-	n->core = node_new(&nc);
+	build_pick(s, i);
+	n->core = n->build->create(&nc);
 	ASSERT(n->core != NULL);
 	sim_trace(s, "n%u starts as incarnation %llu", n->id,
 	    (unsigned long long)n->inc);

@@ -17,7 +17,7 @@
 #include "core/rng.h"
 
 #define SIM_NODES_MAX	64
-#define SIM_LINKS	2
+#define SIM_LINKS	2	/* unless the configuration is generated */
 #define SIM_CLIENTS	2	/* of one node */
 #define SIM_LOCKS	3	/* of one client */
 #define SIM_RESOURCES	4
@@ -63,6 +63,7 @@ enum invariant {
 	INV_KEYS,		/* members can open what members send; chk_keys.c */
 	INV_NAP,		/* calm: a short pause of a node changes no view */
 	INV_LEASE,		/* no two primary views are believed in at once */
+	INV_WIRE,		/* views and sessions speak what all there know */
 	INV_MAX
 };
 
@@ -212,10 +213,36 @@ struct waiting {	/* an input that came while the node was paused */
 /* Moments at which a pause hurts more than at others. */
 enum unlucky { UN_NONE = 0, UN_BEFORE_STORE, UN_AFTER_STORE, UN_VIEW };
 
+/* build.c: one build of the core, as the simulator uses it. */
+struct build {
+	const char	*name;
+	uint64_t	 features;
+	struct node	*(*create)(const struct node_config *);
+	void		(*destroy)(struct node *);
+	void		(*step)(struct node *, const struct event *,
+			    struct actions *);
+	uint64_t	(*deadline)(const struct node *);
+	void		(*check)(const struct node *);
+	void		(*get_view)(const struct node *, struct node_view *);
+	bool		(*over)(const struct node *);
+	void		(*get_load)(const struct node *, struct node_load *);
+	uint64_t	(*refused)(const struct node *);
+	uint64_t	(*skipped)(const struct node *);
+	void		(*get_last_view)(const struct node *, struct node_view *);
+	bool		(*view_is)(const struct node *, const struct node_view *);
+	uint64_t	(*lease)(const struct node *);
+	uint64_t	(*refused_key)(const struct node *);
+	const struct keyring *(*ring)(const struct node *);
+	const struct keyring *(*agreed)(const struct node *);
+};
+
+extern const struct build build_this, build_next;
+
 struct sim_node {
 	struct sim	*sim;
 	uint16_t	 id;
 	struct node	*core;		/* NULL: off */
+	const struct build *build;	/* whose code that is */
 	uint64_t	 life;		/* counts starts; its incarnation */
 	uint64_t	 inc;
 	bool		 paused;
@@ -263,8 +290,8 @@ struct net {
 		unsigned loss;		/* permille */
 		unsigned mtu;		/* longer ones are dropped; 0: none */
 		uint64_t slow;		/* us more */
-	}		 dir[SIM_NODES_MAX][SIM_NODES_MAX][SIM_LINKS];
-	unsigned	 carries[2][SIM_LINKS];	/* bytes; before, in calm; 0: any */
+	}		 dir[SIM_NODES_MAX][SIM_NODES_MAX][CONF_LINKS_MAX];
+	unsigned	 carries[2][CONF_LINKS_MAX];	/* bytes; before, in calm; 0: any */
 	unsigned	 loss, dup, flip;	/* permille, everywhere */
 	uint64_t	 lat_min, lat_max;	/* us */
 	unsigned	 spike;			/* permille; up to 50 ms more */
@@ -337,6 +364,11 @@ struct sim {
 	struct rng	 rng;		/* network and faults */
 	struct rng	 crng;		/* clients */
 	struct rng	 frng;		/* the fault at hand */
+	struct rng	 grng;		/* builds and generated configurations */
+	uint64_t	 upgraded;	/* steps in a view with its features */
+	bool		 mixed;		/* -w: nodes of two builds */
+	bool		 lonely;	/* who is left may have no quorum */
+	bool		 generated;	/* -g: the configuration, see generate.c */
 	unsigned	 nfaults;	/* so far */
 	bool		 off[FAULT_MAX]; /* left out, by number */
 	int		 report;	/* where a failure is told, for -S; or 0 */
@@ -413,6 +445,15 @@ void	 node_lose_disk(struct sim *, unsigned, bool all);
  * the cluster is large: of more than 16 nodes every n-th step is.
  */
 bool	 node_look(const struct sim *);
+
+/* build.c */
+void	 build_pick(struct sim *, unsigned node);
+void	 chk_wire(struct sim *, unsigned node, const struct node_view *);
+
+/* generate.c */
+void	 generate_start(struct sim *);
+unsigned generate_nodes(struct sim *);
+void	 generate_conf(struct sim *, struct conf *);
 
 /* net.c */
 void	 net_send(struct sim *, unsigned from, unsigned to, unsigned link,
@@ -540,6 +581,8 @@ void	 chk_nap(struct sim *);
 
 /* Some seeds have options of quorum. */
 void	 chk_quorum_draw(struct sim *, struct conf *);
+void	 chk_quorum_generated(struct sim *, const struct conf *);
+bool	 chk_quorum_spares(const struct sim *, unsigned node);
 void	 chk_quorum_free(struct sim *);
 /* A primary view is entered for the first time, on whatever node. */
 void	 chk_quorum_entered(struct sim *, const struct node_view *);

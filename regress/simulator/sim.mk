@@ -1,11 +1,36 @@
 # The simulator, its soak and the planted bugs.
 SIM_SRCS := $(addprefix regress/simulator/,chk_group.c chk_keys.c chk_life.c chk_live.c chk_lock.c \
-	    chk_quorum.c chk_view.c client.c disk.c fault.c fence.c heap.c locks.c net.c node.c operator.c \
+	    chk_quorum.c chk_view.c client.c disk.c fault.c fence.c heap.c locks.c net.c node.c operator.c build.c generate.c \
 	    service.c service_dgram.c service_event.c service_kv.c service_level.c \
 	    service_state.c service_view.c chk_log.c shrink.c sim.c stranger.c)
 SIM_OBJS := $(patsubst %.c,$(O)/%.o,$(SIM_SRCS))
 
-$(call prog,regress/sim,$(SIM_SRCS),$(O)/clusterd/libcore.a -lsodium)
+# The core of the version after this one, in the same program: what it defines
+# has another name there.
+NEXT_SRCS := $(sort $(CORE_SRCS) $(DAEMON_SRCS) $(CONF_SRCS))
+NEXT_OBJS := $(patsubst %.c,$(O)/regress/next/%.o,$(CORE_SRCS))
+NEXT_LIB := $(O)/regress/next/libnext.a
+
+$(NEXT_LIB): $(NEXT_OBJS)
+	$(call say,AR,$@)
+	$(Q)nm --defined-only -g $^ | awk 'NF == 3 { print $$3, "next_" $$3 }' | \
+	    sort -u >$(O)/regress/next/names
+	$(Q)rm -rf $@ $(O)/regress/next/renamed && mkdir -p $(O)/regress/next/renamed
+	$(Q)for o in $^; do objcopy --redefine-syms=$(O)/regress/next/names $$o \
+	    $(O)/regress/next/renamed/$$(basename $$o) || exit 1; done
+	$(Q)$(AR) rcsD $@ $(O)/regress/next/renamed/*.o
+
+# Its daemon, beside which the shipping one must be able to run.
+NEXT_DAEMON := $(O)/regress/next/sbin/clusterd
+PROGS += $(NEXT_DAEMON)
+$(NEXT_DAEMON): $(NEXT_OBJS) $(patsubst %.c,$(O)/regress/next/%.o,\
+	    $(DAEMON_SRCS) $(CONF_SRCS)) $(patsubst %.c,$(O)/%.o,$(FENCE_SRCS))
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -pie $(ALL_LDFLAGS) -o $@ $(sort $^) \
+	    $(LOOP_LIBS) -lseccomp -lsodium -lyaml -lbsd
+
+$(call prog,regress/sim,$(SIM_SRCS),$(NEXT_LIB) $(O)/clusterd/libcore.a -lsodium)
 $(call shtest,regress/simulator/sim_test)
 
 # sim-soak: SEEDS of them, from FIRST on; JOBS at a time.
@@ -15,6 +40,11 @@ JOBS	?= $(shell nproc)
 
 sim-soak: $(O)/regress/sim
 	$(O)/regress/sim -s $(FIRST) -c $(SEEDS) -j $(JOBS) -k
+
+# sim-soak-any: configurations drawn from all there is, 2 to 16 nodes, of two
+# versions.  A line for each failure, then the sums; FIRST=N goes on from N.
+sim-soak-any: $(O)/regress/sim
+	$(O)/regress/sim -g -w -s $(FIRST) -j $(JOBS) -k -c $(SEEDS)
 
 # sim-soak-64: large clusters, 17 to 64 nodes, from seed FIRST on: NODES:SEEDS.
 LARGE	?= 17:16 24:12 32:8 40:6 48:4 64:4
@@ -43,7 +73,7 @@ mutants: $(O)/regress/sim $(addprefix $(O)/regress/unit/,vote_model_test device_
 	    lease_test link_mtu_test link_policy_test)
 	@CC_CORE='$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS)' \
 	    LD_SIM='$(CC) $(ALL_CFLAGS) -pie $(ALL_LDFLAGS)' \
-	    SIM_OBJS='$(SIM_OBJS) $(MUTANT_LIBS)' \
+	    SIM_OBJS='$(SIM_OBJS) $(NEXT_LIB) $(MUTANT_LIBS)' \
 	    link_mtu_OBJS='$(O)/regress/unit/link_mtu_test.o $(LINK_OBJS) $(MUTANT_LIBS) -latf-c' \
 	    link_policy_OBJS='$(O)/regress/unit/link_policy_test.o $(LINK_OBJS) $(MUTANT_LIBS) -latf-c' \
 	    member_OBJS='$(O)/regress/unit/member_test.o $(FIXTURE_OBJS) $(MUTANT_LIBS) -latf-c' \

@@ -323,3 +323,18 @@ void
 show_request(const struct node *n, const struct note *note, struct bus *bus)
 {
 }
+
+bool
+link_speaks(const struct link_layer *l, uint16_t node, unsigned *version,
+    uint64_t *features)
+{
+	*version = 1;
+	*features = 0;
+	return true;
+}
+
+uint64_t
+link_skipped(const struct link_layer *l)
+{
+	return 0;
+}
