@@ -4,7 +4,7 @@
 /*
  * The beat process: looks at the engine's count of rounds every heartbeat and
  * says what core/beat.c has to say.  It reads nothing from the network, holds
- * a key for this purpose alone, and lives in the engine's sandbox.
+ * keys for this purpose alone, and lives in the engine's sandbox.
  */
 
 #include <sys/mman.h>
@@ -76,17 +76,32 @@ take_start(struct rbuf *r)
 {
 	uint16_t node = rbuf_u16(r);
 	uint64_t incarnation = rbuf_u64(r);
-	struct seal_key key;
 
-	rbuf_bytes(r, key.key, sizeof(key.key));
 	if (!rbuf_done(r) || self.conf == NULL || self.page == NULL ||
 	    self.beat != NULL || conf_node(self.conf, node) == NULL)
 		fatalx("parent: malformed M_BEAT_START");
-	self.beat = beat_new(self.conf, node, incarnation, &key);
-	seal_forget(&key);
+	self.beat = beat_new(self.conf, node, incarnation);
 	if (self.beat == NULL)
 		fatalx("no memory");
 	tick(NULL);
+}
+
+static void
+take_keys(struct rbuf *r)
+{
+	struct seal_gen keys[KEYRING_MAX];
+	unsigned i, n = rbuf_u8(r);
+
+	memset(keys, 0, sizeof(keys));
+	for (i = 0; i < n && i < KEYRING_MAX; i++) {
+		keys[i].set = true;
+		keys[i].gen = rbuf_u8(r);
+		rbuf_bytes(r, keys[i].key.key, sizeof(keys[i].key.key));
+	}
+	if (!rbuf_done(r) || self.beat == NULL)
+		fatalx("parent: malformed M_BEAT_KEYS");
+	beat_keys(self.beat, keys);
+	explicit_bzero(keys, sizeof(keys));
 }
 
 static void
@@ -142,6 +157,9 @@ message(void *arg, const struct msg *m)
 		break;
 	case M_BEAT_START:
 		take_start(&r);
+		break;
+	case M_BEAT_KEYS:
+		take_keys(&r);
 		break;
 	case M_ENGINE_ENDED:
 		take_ended(&r);

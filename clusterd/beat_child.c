@@ -3,7 +3,7 @@
 
 /*
  * Invariants:
- *   K1  a key of a beat process is given to one process only, which is never
+ *   K1  the keys of a beat process are given to one process only, which is never
  *       started anew: its counters are in its memory (B1 of core/beat.c);
  *   K2  a process that was told the end of its engine is on its way out; it
  *       is waited for, but nothing waits for it.
@@ -29,6 +29,7 @@ struct beat_child {
 	struct loop *loop;
 	const struct proc_opts *opts;
 	pid_t pid; /* 0: none */
+	uint64_t incarnation;
 	struct ipc *ipc;
 	pid_t leaving[LEAVING_MAX];
 	unsigned nleaving;
@@ -131,23 +132,48 @@ tell(struct beat_child *b, uint32_t type, const void *data, size_t len, int fd)
 }
 
 static int
-tell_start(struct beat_child *b, const struct parent_setup *set,
-    uint64_t incarnation)
+tell_start(struct beat_child *b, const struct parent_setup *set)
 {
-	struct seal_key key;
 	struct wbuf w;
 	int rc;
 
-	seal_derive(&key, set->key, SEAL_BEAT, set->self, incarnation);
 	wbuf_init(&w, 64);
 	wbuf_u16(&w, set->self);
-	wbuf_u64(&w, incarnation);
-	wbuf_bytes(&w, key.key, sizeof(key.key));
+	wbuf_u64(&w, b->incarnation);
 	rc = tell(b, M_BEAT_START, w.data, w.len, -1);
+	wbuf_free(&w);
+	return rc;
+}
+
+static int
+tell_keys(struct beat_child *b, const struct parent_setup *set)
+{
+	const struct keyring *ring = &set->keys;
+	struct seal_key key;
+	struct wbuf w;
+	unsigned i;
+	int rc;
+
+	wbuf_init(&w, KEYRING_ENCODED);
+	wbuf_u8(&w, (uint8_t)ring->n);
+	for (i = 0; i < ring->n; i++) {
+		seal_derive(&key, ring->k[i].key, SEAL_BEAT, set->self,
+		    b->incarnation);
+		wbuf_u8(&w, ring->k[i].gen);
+		wbuf_bytes(&w, key.key, sizeof(key.key));
+	}
+	rc = tell(b, M_BEAT_KEYS, w.data, w.len, -1);
 	sodium_memzero(w.data, w.len);
 	wbuf_free(&w);
 	seal_forget(&key);
 	return rc;
+}
+
+void
+beat_child_keys(struct beat_child *b, const struct parent_setup *set)
+{
+	if (b->ipc != NULL && tell_keys(b, set) == -1)
+		log_warn("beat: the process cannot be told the keys");
 }
 
 /* Two descriptors of one page of shared memory. */
@@ -173,6 +199,7 @@ beat_child_start(struct beat_child *b, const struct parent_setup *set,
 	int page[2], fd;
 
 	let_go(b);
+	b->incarnation = incarnation;
 	if (make_page(page) == -1) {
 		log_warn("beat: no shared memory");
 		return -1;
@@ -188,7 +215,7 @@ beat_child_start(struct beat_child *b, const struct parent_setup *set,
 	b->ipc = ipc_new(b->loop, fd, PARENT_QUEUE, &ops, b);
 	if (conf_deliver(b->ipc, set->conf, false) == -1 ||
 	    tell(b, M_PAGE_FD, NULL, 0, page[0]) == -1 ||
-	    tell_start(b, set, incarnation) == -1)
+	    tell_start(b, set) == -1 || tell_keys(b, set) == -1)
 		log_warn("beat: the process cannot be told what to do");
 	return page[1];
 }

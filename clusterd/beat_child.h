@@ -26,6 +26,8 @@ void	 beat_child_free(struct beat_child *);
  */
 int	 beat_child_start(struct beat_child *, const struct parent_setup *,
 	    uint64_t incarnation);
+/* The keys that the set holds now, derived for the present process. */
+void	 beat_child_keys(struct beat_child *, const struct parent_setup *);
 /* A link of the engine is open: fd is copied. */
 void	 beat_child_link(struct beat_child *, unsigned link, int fd);
 /* The engine has ended: the process says so to the others and exits. */

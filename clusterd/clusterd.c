@@ -20,6 +20,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "keyfile.h"
 #include "log.h"
 #include "parent.h"
 #include "sockets.h"
@@ -185,38 +186,21 @@ who_am_i(const struct conf *conf, const char *name)
 }
 
 static void
-read_key(const char *path, uint8_t key[32])
+read_keys(const char *path, struct parent_setup *s)
 {
-	uint8_t more;
-	struct stat st;
-	ssize_t n;
-	int fd;
+	static const int status[] = { [KEYFILE_MISSING] = EX_NOINPUT,
+		[KEYFILE_OPEN_TO_OTHERS] = EX_NOPERM,
+		[KEYFILE_BAD] = EX_DATAERR };
+	enum keyfile_error error;
+	char why[1024];
 
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd == -1 && errno == ENOENT)
-		errx(EX_NOINPUT,
-		    "%s: there is no cluster key: make it on one "
-		    "node (umask 077; head -c 32 /dev/urandom >%s) and copy "
-		    "it to the others",
-		    path, path);
-	if (fd == -1 || fstat(fd, &st) == -1)
+	error = keyfile_read(path, &s->keys, why, sizeof(why));
+	if (error != KEYFILE_OK)
+		errx(status[error], "%s", why);
+	/* It is written again, perhaps, and from another folder. */
+	s->keyfile = realpath(path, NULL);
+	if (s->keyfile == NULL)
 		err(EX_NOINPUT, "%s", path);
-	if (!S_ISREG(st.st_mode))
-		errx(EX_NOPERM, "%s: not a regular file", path);
-	if ((st.st_mode & (S_IRWXG | S_IRWXO)) != 0)
-		errx(EX_NOPERM,
-		    "%s: others can read or write the cluster key "
-		    "(mode %04o): chmod 600 %s",
-		    path, (unsigned)(st.st_mode & 07777), path);
-	n = read(fd, key, 32);
-	if (n == -1)
-		err(EX_NOINPUT, "%s", path);
-	if (n != 32 || read(fd, &more, 1) != 0)
-		errx(EX_DATAERR,
-		    "%s: a cluster key is exactly 32 bytes, this "
-		    "file has %lld",
-		    path, (long long)st.st_size);
-	close(fd);
 }
 
 static gid_t
@@ -388,7 +372,7 @@ run(const struct options *o)
 	s->conf = conf = read_conf(o->conf);
 	s->self = who_am_i(conf, o->node);
 	check_user(o->user);
-	read_key(o->key != NULL ? o->key : conf->keyfile, s->key);
+	read_keys(o->key != NULL ? o->key : conf->keyfile, s);
 	s->admin = find_group(conf->admin_group);
 	s->observer = find_group(conf->observer_group);
 	make_dir(o->rundir, 0755);
@@ -412,11 +396,12 @@ run(const struct options *o)
 	report(s);
 	status = parent_run(s);
 	log_info("stopped");
-	explicit_bzero(s->key, sizeof(s->key));
+	keyring_forget(&s->keys);
 	store_close(s->store);
 	pidfile_remove(pidfile);
 	conf_free(conf);
 	free(s->rundir);
+	free(s->keyfile);
 	free(s->store);
 	free(s);
 	return status;

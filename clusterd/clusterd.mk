@@ -2,12 +2,13 @@
 # a line is added when its sources compile.
 
 BASE_SRCS := clusterd/buf.c clusterd/log.c
-CORE_SRCS := clusterd/buf.c
+CORE_SRCS := clusterd/buf.c clusterd/keyring.c
 CORE_SRCS += clusterd/conf.c clusterd/conf_check.c clusterd/conf_valid.c \
 	     clusterd/conf_print.c clusterd/conf_msg.c
 # What reads the file; needs -lyaml and libcore.a.
 CONF_SRCS := clusterd/conf_load.c clusterd/conf_yaml.c clusterd/conf_tree.c \
 	     clusterd/conf_schema.c clusterd/conf_fence.c \
+	     clusterd/conf_transport.c \
 	     clusterd/conf_value.c clusterd/conf_addr.c clusterd/conf_error.c
 
 # What the processes of the daemon share, without any main of theirs.
@@ -17,7 +18,7 @@ DAEMON_SRCS := clusterd/clusterd.c clusterd/parent.c clusterd/mounts.c \
 	       clusterd/sockets.c clusterd/store.c clusterd/conf_pipe.c \
 	       clusterd/proc.c clusterd/sandbox.c clusterd/engine.c \
 	       clusterd/net.c clusterd/control.c clusterd/beat.c \
-	       clusterd/beat_child.c $(LOOP_SRCS) clusterd/log.c
+	       clusterd/beat_child.c clusterd/keyfile.c $(LOOP_SRCS) clusterd/log.c
 
 include clusterd/core/core.mk
 include $(sort $(filter-out clusterd/core/core.mk,$(wildcard clusterd/*/*.mk)))

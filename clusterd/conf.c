@@ -73,6 +73,45 @@ conf_loglevel_name(enum conf_loglevel level)
 }
 
 const char *
+conf_mode_name(enum conf_mode mode)
+{
+	static const char *const modes[] = { "duplicate-on-loss", "passive",
+		"active" };
+
+	return (size_t)mode < NITEMS(modes) ? modes[mode] : NULL;
+}
+
+/* RFC 2474, 2597, 3246, 5865. */
+const char *
+conf_dscp_name(uint8_t dscp)
+{
+	static const char *const names[CONF_DSCP_MAX + 1] = { [0] = "cs0",
+		[8] = "cs1",
+		[16] = "cs2",
+		[24] = "cs3",
+		[32] = "cs4",
+		[40] = "cs5",
+		[48] = "cs6",
+		[56] = "cs7",
+		[10] = "af11",
+		[12] = "af12",
+		[14] = "af13",
+		[18] = "af21",
+		[20] = "af22",
+		[22] = "af23",
+		[26] = "af31",
+		[28] = "af32",
+		[30] = "af33",
+		[34] = "af41",
+		[36] = "af42",
+		[38] = "af43",
+		[44] = "va",
+		[46] = "ef" };
+
+	return dscp <= CONF_DSCP_MAX ? names[dscp] : NULL;
+}
+
+const char *
 conf_tie_name(enum conf_tie tie)
 {
 	static const char *const ties[] = { "none", "lowest", "highest" };

@@ -35,6 +35,10 @@
 #define CONF_FENCE_MAX		UINT64_C(3600000000)
 #define CONF_JOIN_DELAY_MAX	UINT64_C(3600000000)
 #define CONF_TRIES_MAX		10
+#define CONF_DSCP_MAX		63
+/* What every IPv6 network passes, and what we ask for at most. */
+#define CONF_MTU_MIN		1280
+#define CONF_MTU_MAX		9000
 
 struct conf_node {
 	char		 name[CONF_NAME_MAX + 1];
@@ -84,6 +88,14 @@ struct conf_fs {
 	char		 mount[CONF_PATH_LEN];
 };
 
+/* Which links data goes over; the first is the default. */
+enum conf_mode { MODE_DUPLICATE = 0, MODE_PASSIVE, MODE_ACTIVE };
+
+struct conf_link {
+	char		 name[CONF_NAME_MAX + 1];	/* "": none */
+	uint8_t		 priority;	/* the highest carries data; default 0 */
+};
+
 enum conf_detect { DETECT_FAST = 0, DETECT_NORMAL, DETECT_WAN };
 
 enum conf_tie { TIE_NONE = 0, TIE_LOWEST, TIE_HIGHEST, TIE_LIST };
@@ -99,6 +111,11 @@ struct conf {
 	/* transport */
 	uint16_t	 port;			/* UDP, every link; default 5600 */
 	char		 keyfile[CONF_PATH_LEN]; /* default /etc/cluster/key */
+	enum conf_mode	 mode;			/* default duplicate-on-loss */
+	unsigned	 nlinkinfo;		/* as many as links, or none */
+	struct conf_link links[CONF_LINKS_MAX];
+	uint8_t		 dscp;			/* 0..63; 0: none, default */
+	uint16_t	 mtu;			/* largest packet; 0: auto, default */
 
 	/* membership */
 	enum conf_detect detect;		/* sets the three below */
@@ -116,6 +133,10 @@ struct conf {
 	enum conf_tie	 tie;			/* default none */
 	unsigned	 ntie;			/* TIE_LIST: node ids, in order */
 	uint16_t	 tie_nodes[CONF_NODES_MAX];
+	struct {
+		uint8_t	 votes;			/* 0: there is none */
+		uint64_t timeout_us;		/* waited for in a view change */
+	}		 qdevice;
 
 	/* fencing */
 	bool		 fence_manual;		/* `fencing: manual` */
@@ -143,6 +164,9 @@ void	 conf_profile(struct conf *, enum conf_detect);
 uint64_t conf_profile_stall(enum conf_detect);
 /* The words of the file; NULL for a number outside the enum. */
 const char *conf_detect_name(enum conf_detect);
+const char *conf_mode_name(enum conf_mode);
+/* The common name of a DSCP, or NULL. */
+const char *conf_dscp_name(uint8_t);
 const char *conf_loglevel_name(enum conf_loglevel);
 const char *conf_tie_name(enum conf_tie);	/* NULL for a list, too */
 

@@ -165,6 +165,24 @@ check_links(struct check *k, const struct conf_node *n,
 	}
 }
 
+/* A name for each link, or for none: else they would stand for others. */
+static void
+check_linkinfo(struct check *k)
+{
+	const struct conf *c = k->c;
+
+	if (c->nlinkinfo == 0 || c->nlinks == 0 || c->nlinkinfo == c->nlinks)
+		return;
+	begin(k, "E024", "transport.links");
+	other(k, "nodes.%s.links", c->nodes[0].name);
+	text(k, "transport.links has %u link%s, nodes.%s has %u", c->nlinkinfo,
+	    c->nlinkinfo == 1 ? "" : "s", c->nodes[0].name, c->nlinks);
+	fix(k,
+	    "write one {name: NAME, priority: 0} per link, in the order of "
+	    "the nodes' addresses");
+	end(k);
+}
+
 /* V1.  At most 64 nodes with 8 links: comparing all pairs is cheap. */
 static void
 check_nodes(struct check *k)
@@ -540,6 +558,7 @@ conf_check(const struct conf *c, bool partial,
 	k.report = report;
 	k.arg = arg;
 	check_nodes(&k);
+	check_linkinfo(&k);
 	check_timers(&k);
 	check_quorum(&k);
 	check_fencing(&k);

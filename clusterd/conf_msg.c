@@ -11,7 +11,7 @@
 #include "conf.h"
 
 enum {
-	CONF_MSG_VERSION = 2
+	CONF_MSG_VERSION = 3
 };
 
 /* A boolean is 0 or 1; anything else means the reader is out of step. */
@@ -232,6 +232,14 @@ conf_encode(const struct conf *c, bool secrets, struct wbuf *w)
 		encode_node(&c->nodes[i], w);
 	wbuf_u16(w, c->port);
 	wbuf_str(w, c->keyfile);
+	wbuf_u8(w, (uint8_t)c->mode);
+	wbuf_u32(w, c->nlinkinfo);
+	for (i = 0; i < c->nlinkinfo; i++) {
+		wbuf_str(w, c->links[i].name);
+		wbuf_u8(w, c->links[i].priority);
+	}
+	wbuf_u8(w, c->dscp);
+	wbuf_u16(w, c->mtu);
 	wbuf_u8(w, (uint8_t)c->detect);
 	wbuf_u64(w, c->heartbeat_us);
 	wbuf_u64(w, c->failure_timeout_us);
@@ -262,6 +270,14 @@ decode(struct conf *c, struct rbuf *r)
 		decode_node(&c->nodes[i], r);
 	c->port = rbuf_u16(r);
 	rbuf_str(r, c->keyfile, sizeof(c->keyfile));
+	c->mode = (enum conf_mode)rbuf_u8(r);
+	c->nlinkinfo = rbuf_count(r, CONF_LINKS_MAX);
+	for (i = 0; i < c->nlinkinfo; i++) {
+		rbuf_str(r, c->links[i].name, sizeof(c->links[i].name));
+		c->links[i].priority = rbuf_u8(r);
+	}
+	c->dscp = rbuf_u8(r);
+	c->mtu = rbuf_u16(r);
 	c->detect = (enum conf_detect)rbuf_u8(r);
 	c->heartbeat_us = rbuf_u64(r);
 	c->failure_timeout_us = rbuf_u64(r);

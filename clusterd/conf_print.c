@@ -148,6 +148,26 @@ print_tie(const struct conf *c, struct wbuf *w)
 	put(w, "]\n");
 }
 
+/* Nothing where the file has nothing: names have no default. */
+static void
+print_links(const struct conf *c, struct wbuf *w)
+{
+	unsigned i;
+
+	if (c->nlinkinfo == 0)
+		return;
+	put(w, "  links:\n");
+	for (i = 0; i < c->nlinkinfo; i++) {
+		put(w, "    - {");
+		if (c->links[i].name[0] != '\0') {
+			put(w, "name: ");
+			put_text(w, c->links[i].name);
+			put(w, ", ");
+		}
+		put(w, "priority: %u}\n", c->links[i].priority);
+	}
+}
+
 /*
  * The profile and the timers it stands for: when they are read back, the
  * explicit values win, so it does not matter that both are there.
@@ -160,6 +180,16 @@ print_timers(const struct conf *c, struct wbuf *w)
 	put(w, "  key: {file: ");
 	put_text(w, c->keyfile);
 	put(w, "}\n");
+	put(w, "  mode: %s\n", conf_mode_name(c->mode));
+	print_links(c, w);
+	if (conf_dscp_name(c->dscp) != NULL)
+		put(w, "  dscp: %s\n", conf_dscp_name(c->dscp));
+	else
+		put(w, "  dscp: %u\n", c->dscp);
+	if (c->mtu == 0)
+		put(w, "  mtu: auto\n");
+	else
+		put(w, "  mtu: %u\n", c->mtu);
 	put(w, "membership:\n");
 	put(w, "  detect: %s\n", conf_detect_name(c->detect));
 	put_duration(w, "  heartbeat", c->heartbeat_us);

@@ -52,16 +52,6 @@ static const struct key node_keys[] = {
 	{ .name = NULL },
 };
 
-static const struct key transport_keys[] = {
-	{ .name = "port",
-	    .set = set_uint,
-	    MEMBER(conf, port),
-	    .min = 1,
-	    .max = 65535 },
-	{ .name = "key", .set = set_file, MEMBER(conf, keyfile) },
-	{ .name = NULL },
-};
-
 /* detect comes first: it sets the others. */
 static const struct key membership_keys[] = {
 	{ .name = "detect",
@@ -188,9 +178,6 @@ static const struct {
 
 /* Planned keys; * stands for a name. */
 static const char *const planned[] = {
-	"transport.links",
-	"transport.mode",
-	"transport.mtu",
 	"transport.crypto",
 	"membership.per_node",
 	"membership.link_retry",

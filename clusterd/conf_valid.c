@@ -171,11 +171,26 @@ valid_group(const char *s)
 	return s[0] == '\0' || conf_name_ok(s);
 }
 
+static bool
+valid_transport(const struct conf *c)
+{
+	unsigned i;
+
+	for (i = 0; i < c->nlinkinfo; i++)
+		if (c->links[i].name[0] != '\0' &&
+		    !conf_name_ok(c->links[i].name))
+			return false;
+	return c->port != 0 && conf_path_ok(c->keyfile) &&
+	    conf_mode_name(c->mode) != NULL && c->dscp <= CONF_DSCP_MAX &&
+	    (c->nlinkinfo == 0 || c->nlinkinfo == c->nlinks) &&
+	    (c->mtu == 0 || within(c->mtu, CONF_MTU_MIN, CONF_MTU_MAX));
+}
+
 bool
 conf_valid(const struct conf *c)
 {
-	return conf_cluster_ok(c->cluster) && valid_nodes(c) && c->port != 0 &&
-	    conf_path_ok(c->keyfile) && conf_detect_name(c->detect) != NULL &&
+	return conf_cluster_ok(c->cluster) && valid_nodes(c) &&
+	    valid_transport(c) && conf_detect_name(c->detect) != NULL &&
 	    within(c->heartbeat_us, CONF_HEARTBEAT_MIN, CONF_HEARTBEAT_MAX) &&
 	    within(c->failure_timeout_us, CONF_FAILURE_MIN, CONF_FAILURE_MAX) &&
 	    within(c->stall_timeout_us, CONF_FAILURE_MIN, CONF_FAILURE_MAX) &&

@@ -155,6 +155,8 @@ void	 schema_walk(struct walk *);
 void	 set_fencing(struct walk *, const struct key *, const struct ynode *,
 	    void *);
 extern const struct key fencing_keys[];
+/* conf_transport.c */
+extern const struct key transport_keys[];
 /* conf_addr.c: the links of a node; W030 over all of them. */
 void	 set_links(struct walk *, const struct key *, const struct ynode *,
 	    void *);

@@ -65,7 +65,7 @@ static struct engine {
 
 	struct wbuf conf_bytes;
 	struct conf *conf;
-	uint8_t key[32];
+	struct keyring keys;
 	bool have_key;
 	struct beat_page *page; /* NULL: nobody looks */
 
@@ -329,7 +329,7 @@ text_of(const struct action *act, char *dst, size_t size)
 }
 
 static void
-act_on(const struct action *act)
+act_on(struct action *act)
 {
 	char why[512];
 
@@ -345,6 +345,10 @@ act_on(const struct action *act)
 	case ACT_STORE:
 		store(act);
 		break;
+	case ACT_KEYS:
+		to_parent(M_KEYS, act->data, act->len);
+		explicit_bzero(act->data, act->len);
+		break;
 	case ACT_FENCE_START:
 		fence_start(act);
 		break;
@@ -353,6 +357,8 @@ act_on(const struct action *act)
 		break;
 	case ACT_EVENT:
 		log_event(act);
+		break;
+	case ACT_DEVICE: /* no configuration has one */
 		break;
 	case ACT_MOUNT_PID:
 		mount_pid(act);
@@ -582,14 +588,15 @@ start(struct rbuf *r)
 	    conf_node(engine.conf, nc.self) == NULL || engine.node != NULL)
 		fatalx("parent: malformed M_START");
 	name = conf_node(engine.conf, nc.self)->name;
-	memcpy(nc.key, engine.key, sizeof(nc.key));
+	nc.keys = engine.keys;
+	randombytes_buf(nc.secret, sizeof(nc.secret));
 	if (getrandom(nc.seed, sizeof(nc.seed), 0) != sizeof(nc.seed))
 		fatal("getrandom");
 	engine.node = node_new(&nc);
 	if (engine.node == NULL)
 		fatalx("no memory for the node");
 	explicit_bzero(&nc, sizeof(nc));
-	explicit_bzero(engine.key, sizeof(engine.key));
+	keyring_forget(&engine.keys);
 	setproctitle("engine: node %s of %s", name, engine.conf->cluster);
 	for (link = 0; link < engine.conf->nlinks; link++)
 		if (net_fd(engine.net, link) != -1)
@@ -615,8 +622,7 @@ take_conf(const struct msg *m)
 static void
 take_key(struct rbuf *r)
 {
-	rbuf_bytes(r, engine.key, sizeof(engine.key));
-	if (!rbuf_done(r))
+	if (!keyring_get(r, &engine.keys) || !rbuf_done(r))
 		fatalx("parent: malformed M_KEY");
 	engine.have_key = true;
 }
@@ -629,6 +635,21 @@ take_stored(void)
 	if (!engine.storing)
 		fatalx("parent: M_STORED, but nothing was to be stored");
 	engine.storing = false;
+	input(&ev);
+}
+
+static void
+take_keys_stored(struct rbuf *r)
+{
+	struct event ev = { .type = EV_KEYS_STORED };
+	char why[256];
+
+	ev.ok = rbuf_u8(r) != 0;
+	rbuf_str(r, why, sizeof(why));
+	if (!rbuf_done(r) || engine.node == NULL)
+		fatalx("parent: malformed M_KEYS_STORED");
+	ev.data = (const uint8_t *)why;
+	ev.len = strlen(why);
 	input(&ev);
 }
 
@@ -720,6 +741,9 @@ parent_message(void *arg, const struct msg *m)
 		break;
 	case M_STORED:
 		take_stored();
+		break;
+	case M_KEYS_STORED:
+		take_keys_stored(&r);
 		break;
 	case M_MOUNT_REFUSED:
 		mount_refused(&r);

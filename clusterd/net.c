@@ -18,6 +18,8 @@
 #include <netinet/udp.h>
 #include <unistd.h>
 
+#include "core/wire.h"
+#include "log.h"
 #include "loop.h"
 #include "net.h"
 
@@ -29,6 +31,8 @@ enum {
 	CONTROL_MAX = 128
 };
 
+#define TELL_AGAIN_US UINT64_C(30000000)
+
 /* When it came, and how large the pieces of a run are. */
 _Static_assert(CMSG_SPACE(sizeof(struct timespec)) + CMSG_SPACE(sizeof(int)) <=
 	CONTROL_MAX,
@@ -37,6 +41,14 @@ _Static_assert(CMSG_SPACE(sizeof(struct timespec)) + CMSG_SPACE(sizeof(int)) <=
 struct address {
 	struct sockaddr_storage sa;
 	socklen_t len;
+};
+
+/* The kernel refuses what we send over a link. */
+struct trouble {
+	uint16_t node;	  /* the first it was noticed with; 0: all is well */
+	bool told;	  /* since then */
+	uint64_t told_at; /* us; 0: never */
+	uint64_t lost;	  /* datagrams since then */
 };
 
 struct net {
@@ -58,6 +70,8 @@ struct net {
 	} out[CONF_LINKS_MAX];
 	bool plain[CONF_LINKS_MAX];	/* the kernel takes no runs */
 	uint64_t empty[CONF_LINKS_MAX]; /* us; nothing waited then; 0: never */
+
+	struct trouble trouble[CONF_LINKS_MAX];
 
 	struct net_stats stats;
 };
@@ -367,6 +381,67 @@ add_message(struct net *n, unsigned link, struct volley *v, unsigned first,
 	v->count[v->n++] = count;
 }
 
+/* What an operator would look at first. */
+static const char *
+likely(int error)
+{
+	switch (error) {
+	case EINVAL: /* on Linux: the source is not ours */
+	case EADDRNOTAVAIL:
+	case ENETDOWN:
+	case ENETUNREACH:
+	case EHOSTUNREACH:
+		return "are our address and its interface still there?";
+	case EMSGSIZE:
+		return "packets of 1248 bytes must pass";
+	case EPERM:
+		return "does a packet filter forbid it?";
+	default:
+		return "is the interface in order?";
+	}
+}
+
+/*
+ * Said once for as long as it lasts.  A full queue is nothing new, and the
+ * core tries sizes that may not fit.
+ */
+static void
+refused(struct net *n, unsigned link, const struct action *act, int error)
+{
+	struct trouble *t = &n->trouble[link];
+	uint64_t now = clock_boot_us();
+
+	if (error == EAGAIN || error == ENOBUFS ||
+	    (error == EMSGSIZE && act->len > WIRE_DATAGRAM_SAFE))
+		return;
+	t->lost++;
+	if (t->node != 0)
+		return;
+	t->node = act->node;
+	t->told = t->told_at == 0 || now - t->told_at >= TELL_AGAIN_US;
+	if (!t->told)
+		return;
+	t->told_at = now;
+	log_warnx("link %u: cannot send to node %u: %s; %s", link, act->node,
+	    strerror(error), likely(error));
+}
+
+/* The kernel took a datagram for this node. */
+static void
+taken(struct net *n, unsigned link, uint16_t node)
+{
+	struct trouble *t = &n->trouble[link];
+
+	if (t->node != node)
+		return;
+	if (t->told)
+		log_info("link %u: can send again, after %llu datagrams were "
+			 "lost",
+		    link, (unsigned long long)t->lost);
+	t->node = 0;
+	t->lost = 0;
+}
+
 /*
  * Sends from datagram `from` on; returns the first one that was not tried.
  * What the kernel did not take is lost, unless it was for being a run: then
@@ -392,6 +467,7 @@ send_from(struct net *n, unsigned link, unsigned from)
 		for (k = 0; rc > 0 && k < (unsigned)rc; k++, done++) {
 			n->stats.sent += v.count[done];
 			n->stats.runs += v.count[done] > 1;
+			taken(n, link, n->out[link].act[from]->node);
 			from += v.count[done];
 		}
 		if (rc > 0)
@@ -402,8 +478,11 @@ send_from(struct net *n, unsigned link, unsigned from)
 			n->plain[link] = true;
 			return from;
 		}
+		/* So that it was a run was not the reason. */
+		n->plain[link] = false;
 		/* This one is lost; the next may go elsewhere. */
 		n->stats.unsendable += v.count[done];
+		refused(n, link, n->out[link].act[from], errno);
 		from += v.count[done++];
 	}
 	return from;

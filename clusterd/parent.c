@@ -27,6 +27,7 @@
 #include <unistd.h>
 
 #include "beat_child.h"
+#include "keyfile.h"
 #include "log.h"
 #include "mounts.h"
 #include "parent.h"
@@ -178,7 +179,8 @@ links_open(void)
 
 	for (link = 0; link < self->nlinks; link++) {
 		if (!parent.linked[link]) {
-			fd = sock_link(self->links[link], conf->port);
+			fd = sock_link(self->links[link], conf->port,
+			    conf->dscp);
 			if (fd == -1) {
 				log_warn("link %u: %s port %u", link,
 				    self->links[link], conf->port);
@@ -339,6 +341,63 @@ engine_store(const struct msg *m)
 }
 
 static void
+tell_keys(struct child *c)
+{
+	struct wbuf w;
+
+	wbuf_init(&w, KEYRING_ENCODED);
+	keyring_put(&w, &parent.set->keys);
+	tell(c, M_KEY, w.data, w.len, -1);
+	explicit_bzero(w.data, w.len);
+	wbuf_free(&w);
+}
+
+/* Into the key file, if it can be what follows on what is there. */
+static int
+keep_keys(const struct keyring *ring, char *why, size_t size)
+{
+	struct parent_setup *s = parent.set;
+
+	if (!keyring_follows(&s->keys, ring)) {
+		snprintf(why, size,
+		    "%s: the keys of the cluster do not go with it: copy the "
+		    "file of another node here, and start clusterd anew",
+		    s->keyfile);
+		return -1;
+	}
+	if (keyfile_write(s->keyfile, ring, why, size) == -1)
+		return -1;
+	s->keys = *ring;
+	beat_child_keys(parent.beat, s);
+	return 0;
+}
+
+static void
+engine_keys(const struct msg *m)
+{
+	struct keyring ring;
+	char why[256] = "";
+	struct rbuf r;
+	struct wbuf w;
+	int rc;
+
+	rbuf_init(&r, m->data, m->len);
+	if (!keyring_get(&r, &ring) || !rbuf_done(&r)) {
+		log_warnx("engine: malformed keys");
+		return;
+	}
+	rc = keep_keys(&ring, why, sizeof(why));
+	keyring_forget(&ring);
+	if (rc == -1)
+		log_warnx("%s", why);
+	wbuf_init(&w, 512);
+	wbuf_u8(&w, rc == 0);
+	wbuf_str(&w, why);
+	tell(&parent.engine, M_KEYS_STORED, w.data, w.len, -1);
+	wbuf_free(&w);
+}
+
+static void
 engine_ready(void)
 {
 	parent.engine.state = CHILD_UP;
@@ -371,6 +430,9 @@ engine_message(void *arg, const struct msg *m)
 		break;
 	case M_STORE:
 		engine_store(m);
+		break;
+	case M_KEYS:
+		engine_keys(m);
 		break;
 	default:
 		log_warnx("engine: unexpected message %u", m->type);
@@ -501,7 +563,7 @@ engine_start(void *arg)
 		tell(e, M_VERBOSE, &verbose, 1, -1);
 	if (conf_deliver(e->ipc, parent.set->conf, false) == -1)
 		log_warn("engine: the configuration cannot be sent");
-	tell(e, M_KEY, parent.set->key, sizeof(parent.set->key), -1);
+	tell_keys(e);
 	page = beat_child_start(parent.beat, parent.set, incarnation);
 	if (page != -1)
 		tell(e, M_PAGE_FD, NULL, 0, page);

@@ -11,12 +11,14 @@
 #define PARENT_H
 
 #include "clusterd.h"
+#include "keyring.h"
 #include "store.h"
 
 struct parent_setup {
 	const struct conf *conf;
 	uint16_t	 self;
-	uint8_t		 key[32];
+	struct keyring	 keys;		/* what the key file has */
+	char		*keyfile;	/* absolute */
 	struct proc_opts opts;
 	char		*rundir;	/* absolute */
 	gid_t		 admin, observer;	/* (gid_t)-1: none */

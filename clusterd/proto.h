@@ -20,7 +20,8 @@ enum msg_type {
 	/* parent -> engine, parent -> fence */
 	M_CONF = 1,		/* conf_encode() bytes, one chunk of them:
 				   u8 last, bytes... (several messages) */
-	M_KEY,			/* 32 bytes: the cluster key (engine only) */
+	M_KEY,			/* keyring_put(): what the key file has (engine
+				   only) */
 	M_START,		/* u16 node id; u64 incarnation; blob stored state */
 	M_LINK_FD,		/* u8 link; fd: bound UDP socket */
 	M_CONTROL_FD,		/* fd: listening control socket */
@@ -32,10 +33,14 @@ enum msg_type {
 	M_VERBOSE,		/* u8 */
 	M_MOUNT_REFUSED,	/* u64 client; str why: it cannot be kept */
 	M_PAGE_FD,		/* fd: struct beat_page, to engine and beat */
+	M_KEYS_STORED,		/* u8 the last M_KEYS is in the key file; str why
+				   not */
 
 	/* parent -> beat; M_CONF, M_LINK_FD, M_PAGE_FD as above */
-	M_BEAT_START = 50,	/* u16 node id; u64 incarnation; 32 bytes: key */
+	M_BEAT_START = 50,	/* u16 node id; u64 incarnation */
 	M_ENGINE_ENDED,		/* u8 enum wire_end; u32 number: say so, exit */
+	M_BEAT_KEYS,		/* u8 n; n x { u8 generation; 32 bytes: key }: its
+				   own, in place of those before */
 
 	/* engine -> parent */
 	M_READY = 100,		/* - */
@@ -47,6 +52,8 @@ enum msg_type {
 				   with us, or M_MOUNT_REFUSED */
 	M_STORE,		/* blob: replace the durable state, then M_STORED;
 				   one at a time */
+	M_KEYS,			/* keyring_put(): replace the key file with this,
+				   then M_KEYS_STORED; one at a time */
 
 	/* engine <-> fence */
 	M_FENCE_START = 200,	/* u32 req; u16 node; u16 device; u8 action;

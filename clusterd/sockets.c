@@ -10,6 +10,7 @@
 #include <netinet/udp.h>
 #include <unistd.h>
 
+#include "log.h"
 #include "net.h"
 #include "sockets.h"
 
@@ -31,8 +32,39 @@ buffers(int fd)
 		(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &out, sizeof(out));
 }
 
+/*
+ * Never in fragments, and whatever the network says about sizes: the core
+ * finds out by itself what passes.
+ */
+static void
+whole(int fd, int family)
+{
+	int v4 = IP_PMTUDISC_PROBE, v6 = IPV6_PMTUDISC_PROBE;
+
+	if (family == AF_INET6)
+		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, &v6,
+		    sizeof(v6));
+	else
+		(void)setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &v4,
+		    sizeof(v4));
+}
+
+/* The two bits below are for ECN, which is not ours. */
+static bool
+mark(int fd, int family, uint8_t dscp)
+{
+	int tos = dscp << 2;
+
+	if (dscp == 0)
+		return true;
+	if (family == AF_INET6)
+		return setsockopt(fd, IPPROTO_IPV6, IPV6_TCLASS, &tos,
+			   sizeof(tos)) == 0;
+	return setsockopt(fd, IPPROTO_IP, IP_TOS, &tos, sizeof(tos)) == 0;
+}
+
 int
-sock_link(const char *addr, uint16_t port)
+sock_link(const char *addr, uint16_t port, uint8_t dscp)
 {
 	struct sockaddr_storage ss;
 	socklen_t len;
@@ -46,6 +78,9 @@ sock_link(const char *addr, uint16_t port)
 	if (fd == -1)
 		return -1;
 	buffers(fd);
+	whole(fd, ss.ss_family);
+	if (!mark(fd, ss.ss_family, dscp))
+		log_warn("%s: packets leave without DSCP %u", addr, dscp);
 	/* Datagrams that come together may come in one piece; see net.c. */
 	(void)setsockopt(fd, IPPROTO_UDP, UDP_GRO, &on, sizeof(on));
 	/* ... and say when they came, which may be long before we read them. */
@@ -68,7 +103,7 @@ sock_is_local(const char *addr)
 	int fd;
 
 	/* Port 0 is any free one: only the address decides. */
-	fd = sock_link(addr, 0);
+	fd = sock_link(addr, 0, 0);
 	if (fd == -1)
 		return false;
 	close(fd);

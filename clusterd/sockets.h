@@ -8,8 +8,8 @@
 
 #include "compat.h"
 
-/* A UDP socket bound to the address; -1 with errno. */
-int	 sock_link(const char *addr, uint16_t port);
+/* A UDP socket bound to the address, its packets marked; -1 with errno. */
+int	 sock_link(const char *addr, uint16_t port, uint8_t dscp);
 /* Does this machine have the address now? */
 bool	 sock_is_local(const char *addr);
 /*

@@ -35,6 +35,13 @@ static const struct {
 	    "only if every node that is not in the view is off, and stays off "
 	    "until it can hear this one: else there are two clusters, and the "
 	    "shared data is corrupted" },
+	{ V_KEY_ADD, "key-add", NULL },
+	{ V_KEY_USE, "key-use", NULL },
+	{ V_KEY_DROP, "key-drop", NULL },
+	{ V_KEY_ABSENT, "key-drop",
+	    "nodes that are away and have the old key only stay outside until "
+	    "the key file is copied to them" },
+	{ V_KEY_ABORT, "key-abort", NULL },
 };
 
 static bool
@@ -72,9 +79,11 @@ cmd_act(struct shell *sh, const struct command *cmd)
 		snprintf(arg, sizeof(arg), "%u", cmd->number);
 	else if (cmd->verb == V_VOTES)
 		snprintf(arg, sizeof(arg), "%s %u", cmd->arg, cmd->number);
+	else if (cmd->verb == V_KEY_ABSENT)
+		strlcpy(arg, "absent", sizeof(arg));
 	again = cmd->verb == V_UNBLOCK ? "unblock" :
 	    cmd->verb == V_OVERRIDE    ? "override" :
-					 cmd->arg;
+					 arg;
 	if (acts[i].warning != NULL && !confirmed(sh, acts[i].warning, again))
 		return shell_error(sh, EX_UNCONFIRMED, "E_UNCONFIRMED",
 		    "not done: add --yes to mean it");

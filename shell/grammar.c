@@ -60,6 +60,26 @@ static const struct token t_kv[] = { END(V_SHOW, "kv"),
 	{ T_NAME, "PREFIX", "only keys that begin like this", t_kv_of, V_SHOW,
 	    "kv" },
 	LAST };
+static const struct token t_key_status[] = { END(V_SHOW, "key"), LAST };
+static const struct token t_key_add[] = { END(V_KEY_ADD, NULL), LAST };
+static const struct token t_key_use[] = { END(V_KEY_USE, NULL), LAST };
+static const struct token t_key_abort[] = { END(V_KEY_ABORT, NULL), LAST };
+static const struct token t_key_absent[] = { END(V_KEY_ABSENT, NULL), LAST };
+static const struct token t_key_drop[] = { END(V_KEY_DROP, NULL),
+	{ T_WORD, "absent", "also if nodes are away that have the old one only",
+	    t_key_absent, V_KEY_ABSENT, NULL },
+	LAST };
+static const struct token t_key[] = { END(V_SHOW, "key"),
+	{ T_WORD, "status", "the same", t_key_status, V_SHOW, "key" },
+	{ T_WORD, "add", "1: give every node a new key", t_key_add, V_KEY_ADD,
+	    NULL },
+	{ T_WORD, "use", "2: send with the new key, once all have it",
+	    t_key_use, V_KEY_USE, NULL },
+	{ T_WORD, "drop", "3: forget the old key, once nobody needs it",
+	    t_key_drop, V_KEY_DROP, NULL },
+	{ T_WORD, "abort", "give the new key up, before it is used",
+	    t_key_abort, V_KEY_ABORT, NULL },
+	LAST };
 static const struct token t_lockspaces[] = { END(V_SHOW, "lockspaces"), LAST };
 static const struct token t_nodes[] = { END(V_SHOW, "nodes"), LAST };
 static const struct token t_fs[] = { END(V_SHOW, "fs"), LAST };
@@ -139,6 +159,8 @@ static const struct token t_main[] = { { T_WORD, "status",
 	    t_links, V_SHOW, "links" },
 	{ T_WORD, "quorum", "votes, and why (not) quorate; change them",
 	    t_quorum, V_SHOW, "quorum" },
+	{ T_WORD, "key", "the key of the cluster, and its change; change it",
+	    t_key, V_SHOW, "key" },
 	{ T_WORD, "groups", "process groups and their members", t_groups,
 	    V_SHOW, "groups" },
 	{ T_WORD, "channels", "event channels and what they retain", t_channels,

@@ -4,7 +4,7 @@
 /*
  * Invariants:
  *   B1  the counter towards a node grows with every datagram, so that no nonce
- *       is used twice with the key of this incarnation;
+ *       is used twice with a key of this incarnation, of any generation;
  *   B2  a stall is said only if the engine has run and has not for
  *       BEAT_PATIENCE heartbeats; late ticks of our own do not count;
  *   B3  nothing is said after the last word.
@@ -18,7 +18,7 @@ struct beat {
 	const struct conf *conf;
 	uint16_t self;
 	uint64_t inc;
-	struct seal_key key;
+	struct seal_gen keys[KEYRING_MAX];
 	uint64_t cluster;
 	uint64_t counter[CONF_NODES_MAX]; /* by index of the node */
 	uint64_t rounds, moved_at;
@@ -27,8 +27,7 @@ struct beat {
 };
 
 struct beat *
-beat_new(const struct conf *conf, uint16_t self, uint64_t inc,
-    const struct seal_key *key)
+beat_new(const struct conf *conf, uint16_t self, uint64_t inc)
 {
 	struct beat *b = calloc(1, sizeof(*b));
 
@@ -37,7 +36,6 @@ beat_new(const struct conf *conf, uint16_t self, uint64_t inc,
 	b->conf = conf;
 	b->self = self;
 	b->inc = inc;
-	b->key = *key;
 	b->cluster = wire_cluster(conf->cluster);
 	return b;
 }
@@ -47,16 +45,23 @@ beat_free(struct beat *b)
 {
 	if (b == NULL)
 		return;
-	seal_forget(&b->key);
+	explicit_bzero(b->keys, sizeof(b->keys));
 	free(b);
+}
+
+void
+beat_keys(struct beat *b, const struct seal_gen keys[KEYRING_MAX])
+{
+	memcpy(b->keys, keys, sizeof(b->keys));
 }
 
 /* One datagram with these frames to one node over one link. */
 static void
-say_to(struct beat *b, unsigned node, unsigned link, const struct wbuf *frames,
-    struct actions *out)
+say_to(struct beat *b, unsigned node, unsigned link, const struct seal_gen *g,
+    const struct wbuf *frames, struct actions *out)
 {
-	struct wire_header h = { .version = WIRE_VERSION,
+	struct wire_header h = { .version = WIRE_HEADER_VERSION,
+		.keyid = g->gen,
 		.voice = WV_BEAT,
 		.link = (uint8_t)link,
 		.cluster = b->cluster,
@@ -70,7 +75,7 @@ say_to(struct beat *b, unsigned node, unsigned link, const struct wbuf *frames,
 
 	wbuf_init(&w, WIRE_DATAGRAM_MAX);
 	wire_put_header(&w, &h);
-	seal_box(&b->key, h.to, h.counter, w.data, w.len, frames->data,
+	seal_box(&g->key, h.to, h.counter, w.data, w.len, frames->data,
 	    frames->len, sealed);
 	wbuf_bytes(&w, sealed, frames->len + WIRE_TAG_LEN);
 	ASSERT(!w.err);
@@ -83,13 +88,16 @@ say_to(struct beat *b, unsigned node, unsigned link, const struct wbuf *frames,
 static void
 say(struct beat *b, const struct wbuf *frames, struct actions *out)
 {
-	unsigned node, link;
+	unsigned node, link, i;
 
 	for (node = 0; node < b->conf->nnodes; node++) {
 		if (b->conf->nodes[node].id == b->self)
 			continue;
 		for (link = 0; link < b->conf->nlinks; link++)
-			say_to(b, node, link, frames, out);
+			for (i = 0; i < KEYRING_MAX; i++)
+				if (b->keys[i].set)
+					say_to(b, node, link, &b->keys[i],
+					    frames, out);
 	}
 }
 

@@ -14,6 +14,7 @@
 #define CORE_BEAT_H
 
 #include "../conf.h"
+#include "../keyring.h"
 #include "event.h"
 #include "seal.h"
 #include "wire.h"
@@ -24,11 +25,15 @@
 struct beat;
 
 /*
- * For one incarnation of node self, with the key of seal_derive(SEAL_BEAT);
- * conf must stay.  NULL: no memory.
+ * For one incarnation of node self; conf must stay.  It is silent until it has
+ * a key.  NULL: no memory.
  */
-struct beat *beat_new(const struct conf *, uint16_t self, uint64_t inc,
-	    const struct seal_key *);
+struct beat *beat_new(const struct conf *, uint16_t self, uint64_t inc);
+/*
+ * The keys of seal_derive(SEAL_BEAT) of all generations that are held.  It says
+ * everything with each of them: it cannot know which of them a peer holds.
+ */
+void	 beat_keys(struct beat *, const struct seal_gen[KEYRING_MAX]);
 void	 beat_free(struct beat *);
 /*
  * To be called every heartbeat: rounds is the engine's count of the rounds of

@@ -22,7 +22,7 @@ enum chan { CHAN_MEMBER = 1, CHAN_ORDER, CHAN_DLM, CHAN_CLIENT, CHAN_MAX };
 /* Users of the total order; the first byte of each ordered message. */
 enum service {
 	SVC_FENCE = 1, SVC_LSPACE, SVC_GROUP, SVC_EVENT, SVC_LEVEL,
-	SVC_BARRIER, SVC_KV, SVC_QUORUM, SVC_MAX
+	SVC_BARRIER, SVC_KV, SVC_QUORUM, SVC_KEYS, SVC_MAX
 };
 /* A bit for each that has a snapshot for joiners. */
 #define SVC_SNAPS (((1u << SVC_MAX) - 2) & ~(1u << SVC_QUORUM))
@@ -51,10 +51,19 @@ enum note_type {
 	/* group -> member: reply to NOTE_TRIM, code as there; with TRIM_DELIVER
 	   every delivery has been said */
 	NOTE_TRIMMED,
+	/* member -> lease: ref = const struct view; seq: its epoch: we are about
+	   to be READY for it */
+	NOTE_VOUCH,
+	/* lease -> member: seq as there: whoever it leaves out can rely on us
+	   no more */
+	NOTE_CLEAR,
 	/* member -> all, in the order of node.c: ref = const struct view */
 	NOTE_VIEW,
 	/* quorum -> all: ok; seq = view epoch: this view is (not) primary */
 	NOTE_QUORUM,
+	/* lease -> all: ok; seq = view epoch: from now on our primary view may
+	   (not) be believed to be the only one; not so at each NOTE_VIEW */
+	NOTE_LEASE,
 
 	/* service -> group: service, data: put this into the total order */
 	NOTE_ORDER,
@@ -85,6 +94,11 @@ enum note_type {
 	NOTE_CLIENT_GONE,
 	/* member -> node: what must be durable has changed */
 	NOTE_STORE,
+	/* member -> node: seq = number, data = uuid and our block to be written
+	   to the quorum device, or none: then read all blocks */
+	NOTE_DEVICE,
+	/* node -> member: seq as there; ok: data = all blocks, else why not */
+	NOTE_DEVICE_DONE,
 	/* fencing -> node: the order asks this node to leave; data = why.
 	   The shell stops the mounts first: whoever uses a lock has to be
 	   gone before the lock is given up. */
@@ -94,6 +108,8 @@ enum note_type {
 	NOTE_DIE,
 	/* quorum -> member: ref = const struct vote_wish, in the total order */
 	NOTE_VOTE_WISH,
+	/* keys -> link: ref = const struct keys_word */
+	NOTE_KEYS,
 	/* any -> event ring and log: code = enum ev_level, data = text;
 	   kind in msgtype (enum ev_kind) */
 	NOTE_EVENT
@@ -101,7 +117,7 @@ enum note_type {
 
 enum ev_kind {
 	EVK_NODE = 1, EVK_LINK, EVK_VIEW, EVK_QUORUM, EVK_FENCE,
-	EVK_LOCKSPACE, EVK_GROUP, EVK_FS, EVK_CLIENT, EVK_REJECT
+	EVK_LOCKSPACE, EVK_GROUP, EVK_FS, EVK_CLIENT, EVK_REJECT, EVK_KEY
 };
 
 /* Why a lost incarnation can do no more harm, best first. */

@@ -36,7 +36,8 @@ struct client_layer {
 	struct view view;
 	struct changes *changes;
 	bool have_view;
-	bool quorate;
+	bool quorate; /* as watchers were told */
+	bool untold;  /* they wait for the lease of this view */
 	unsigned nmounts;
 	struct client_mount mounts[MOUNTS_MAX];
 	uint64_t nevents; /* ever */
@@ -102,7 +103,7 @@ ev_kind_name(enum ev_kind kind)
 {
 	static const char *const names[] = { "?", "node", "link", "view",
 		"quorum", "fence", "lockspace", "group", "fs", "client",
-		"reject" };
+		"reject", "key" };
 
 	return (unsigned)kind < NITEMS(names) ? names[kind] : names[0];
 }
@@ -324,7 +325,7 @@ tell_view(struct client_layer *cl, uint64_t client, struct bus *bus)
 	wbuf_init(&w, 8192);
 	wbuf_u64(&w, cl->view.epoch);
 	wbuf_u16(&w, cl->view.leader);
-	wbuf_u8(&w, cl->quorate);
+	wbuf_u8(&w, cl->quorate && !cl->untold);
 	wbuf_u16(&w, (uint16_t)cl->view.n);
 	for (i = 0; i < cl->view.n; i++) {
 		m = &cl->view.members[i];
@@ -367,7 +368,31 @@ new_view(struct client_layer *cl, const struct view *v, struct bus *bus)
 	wbuf_free(&w);
 	cl->view = *v;
 	cl->have_view = true;
+	/* A view that may be over already is no news for them. */
+	cl->untold = v->primary;
+	if (!cl->untold)
+		tell_watchers(cl, bus);
+}
+
+/* The view came to nothing: they are told of it in its place. */
+static void
+view_ends(struct client_layer *cl, struct bus *bus)
+{
+	if (!cl->untold)
+		return;
+	cl->untold = cl->quorate = false;
 	tell_watchers(cl, bus);
+}
+
+static void
+quorum(struct client_layer *cl, bool quorate, struct bus *bus)
+{
+	bool told = !cl->untold && cl->quorate == quorate;
+
+	cl->untold = false;
+	cl->quorate = quorate;
+	if (!told)
+		tell_watchers(cl, bus);
 }
 
 static void
@@ -453,6 +478,7 @@ client_note(struct client_layer *cl, const struct note *note, struct bus *bus)
 
 	switch (note->type) {
 	case NOTE_VIEW:
+		view_ends(cl, bus);
 		new_view(cl, note->ref, bus);
 		break;
 	case NOTE_PEER_UP:
@@ -461,10 +487,13 @@ client_note(struct client_layer *cl, const struct note *note, struct bus *bus)
 		changes_peer(cl->changes, note);
 		break;
 	case NOTE_QUORUM:
-		if (cl->quorate == note->ok)
-			break;
-		cl->quorate = note->ok;
-		tell_watchers(cl, bus);
+		if (!note->ok)
+			quorum(cl, false, bus);
+		break;
+	case NOTE_LEASE:
+		/* Without it nothing changes for them, until a view says so. */
+		if (note->ok)
+			quorum(cl, true, bus);
 		break;
 	case NOTE_EVENT:
 		/* Debug lines are for the log; the ring keeps what happened. */

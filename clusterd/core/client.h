@@ -23,7 +23,7 @@ void	 client_free(struct client_layer *);
 /* EV_CLIENT_OPEN, EV_CLIENT_DATA, EV_CLIENT_CLOSE. */
 void	 client_event(struct client_layer *, const struct event *,
 	    struct bus *);
-/* NOTE_VIEW, NOTE_QUORUM (told to watchers), NOTE_EVENT (kept),
+/* NOTE_VIEW, NOTE_QUORUM, NOTE_LEASE (told to watchers), NOTE_EVENT (kept),
    NOTE_PEER_* (the reasons of later views), and NOTE_REQUEST for
    M_WATCH_VIEWS, M_MOUNT and M_MOUNT_SAYS. */
 void	 client_note(struct client_layer *, const struct note *, struct bus *);

@@ -4,7 +4,8 @@ CORE_SRCS += clusterd/core/client.c clusterd/core/changes.c
 CORE_SRCS += clusterd/core/node.c clusterd/core/member.c \
 	     clusterd/core/member_graph.c clusterd/core/member_hold.c clusterd/core/member_part.c \
 	     clusterd/core/member_round.c clusterd/core/member_wire.c \
-	     clusterd/core/member_vote.c clusterd/core/vote.c \
+	     clusterd/core/member_vote.c clusterd/core/member_device.c \
+	     clusterd/core/device.c clusterd/core/vote.c clusterd/core/lease.c \
 	     clusterd/core/quorum.c clusterd/core/quorum_cmd.c clusterd/core/order.c \
 	     clusterd/core/order_view.c clusterd/core/order_wire.c \
 	     clusterd/core/fencing.c clusterd/core/fencing_cmd.c \
@@ -23,8 +24,10 @@ CORE_SRCS += clusterd/core/dlm.c clusterd/core/dlm_dir.c \
 CORE_SRCS += clusterd/core/wire.c clusterd/core/seal.c clusterd/core/stream.c \
 	     clusterd/core/link.c clusterd/core/link_path.c \
 	     clusterd/core/link_session.c clusterd/core/link_beat.c \
+	     clusterd/core/link_keys.c clusterd/core/link_mtu.c \
+	     clusterd/core/link_policy.c clusterd/core/link_due.c \
 	     clusterd/core/link_relay.c \
-	     clusterd/core/beat.c
+	     clusterd/core/keys.c clusterd/core/keys_cmd.c clusterd/core/beat.c
 CORE_SRCS += clusterd/core/lspace.c clusterd/core/lspace_client.c \
 	     clusterd/core/lspace_snap.c clusterd/core/lspace_view.c
 CORE_SRCS += clusterd/core/show.c clusterd/core/names.c

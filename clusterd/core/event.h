@@ -26,7 +26,9 @@ enum event_type {
 	EV_FENCE_DONE,	/* req, ok, verified, data = text */
 	EV_STORED,	/* the last ACT_STORE is durable */
 	EV_STOP,	/* leave cleanly, then ACT_STOPPED */
-	EV_FLUSH	/* nothing more follows: say what was put off */
+	EV_KEYS_STORED,	/* ok, data = why not: about the last ACT_KEYS */
+	EV_FLUSH,	/* nothing more follows: say what was put off */
+	EV_DEVICE	/* req, ok, data: see ACT_DEVICE */
 };
 
 struct event {
@@ -63,14 +65,25 @@ enum action_type {
 	ACT_CLIENT_SEND, /* client, msgtype, msgid, data */
 	ACT_CLIENT_CLOSE, /* client, data = reason */
 	ACT_STORE,	/* data: replace the durable state */
+	ACT_KEYS,	/* data (keyring.h): replace the key file, and give
+			   EV_KEYS_STORED; nothing is held back for it; one at
+			   a time */
 	ACT_FENCE_START, /* req, node, device, timeout_us */
 	ACT_FENCE_CANCEL, /* req */
 	ACT_EVENT,	/* data: a line for the log; code: enum ev_level */
 	ACT_MOUNT_PID,	/* pid, data = fs NUL dir NUL */
 	ACT_STOPPED,	/* left cleanly: the process may end */
 	ACT_LEAVE,	/* data = why: stop the mounts, then give EV_STOP */
-	ACT_DIE		/* evicted or worse: data = why; start me anew, as an
+	ACT_DIE,	/* evicted or worse: data = why; start me anew, as an
 			   incarnation later than life */
+	/*
+	 * req, timeout_us; data: u8[16] uuid and our block, to be written to
+	 * the quorum device of that uuid, or nothing.  Then all its blocks
+	 * are read and given as EV_DEVICE: u8[16] uuid; u32 count; of each
+	 * block that was ever written: u16 node; u8 damaged; blob.  If not
+	 * all of that could be done, ok is false and data a text.
+	 */
+	ACT_DEVICE
 };
 
 enum ev_level { EVL_DEBUG = 0, EVL_INFO, EVL_WARN };

@@ -108,6 +108,27 @@ make_room(struct fencing *f)
 	f->n--;
 }
 
+/*
+ * A later life of ours waits for its fence: then we have forgotten it, and with
+ * it what it held.  Only one that comes after it proves that it is over.
+ */
+void
+fencing_outlived(const struct fencing *f, const struct victim *v,
+    struct bus *bus)
+{
+	char why[160];
+	struct note *n;
+
+	if (v->node != f->self || v->inc <= f->inc || v->state == FS_DONE)
+		return;
+	snprintf(why, sizeof(why),
+	    "a later incarnation of it, %llu, waits for its fence: its state "
+	    "was lost while the clock was behind",
+	    (unsigned long long)v->inc);
+	n = bus_note(bus, NOTE_DIE, why, strlen(why) + 1);
+	n->inc = v->inc;
+}
+
 struct victim *
 fencing_add(struct fencing *f, uint16_t node, uint64_t inc, struct bus *bus)
 {
@@ -121,6 +142,7 @@ fencing_add(struct fencing *f, uint16_t node, uint64_t inc, struct bus *bus)
 	v->state = FS_PENDING;
 	v->since = v->start_at = bus->now;
 	bus_note(bus, NOTE_STORE, NULL, 0);
+	fencing_outlived(f, v, bus);
 	return v;
 }
 
@@ -458,6 +480,9 @@ fencing_note(struct fencing *f, const struct note *note, struct bus *bus)
 	case NOTE_WEDGE:
 		f->wedged = true;
 		f->synced = false;
+		break;
+	case NOTE_LEASE:
+		f->leased = note->ok;
 		break;
 	case NOTE_SYNCED:
 		/* One that is delivered as its view ends is too late. */

@@ -27,7 +27,7 @@ struct fencing;
 struct fencing *fencing_new(const struct conf *, uint16_t self, uint64_t inc,
 	    bool (*used)(const void *, uint16_t, uint64_t), const void *arg);
 void	 fencing_free(struct fencing *);
-/* NOTE_VIEW, NOTE_WEDGE, NOTE_SYNCED, NOTE_ORDERED, NOTE_SNAP_WANT,
+/* NOTE_VIEW, NOTE_WEDGE, NOTE_LEASE, NOTE_SYNCED, NOTE_ORDERED, NOTE_SNAP_WANT,
    NOTE_SNAP_LOAD, NOTE_PEER_*, NOTE_REQUEST (M_COMMAND), NOTE_CLIENT_GONE. */
 void	 fencing_note(struct fencing *, const struct note *, struct bus *);
 /* EV_FENCE_DONE */

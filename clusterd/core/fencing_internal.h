@@ -70,6 +70,7 @@ struct fencing {
 	bool			 primary;
 	bool			 wedged;	/* the view is ending */
 	bool			 synced;
+	bool			 leased;	/* the view may be acted in */
 	struct view		 view;
 	uint64_t		 session[CONF_NODES_MAX]; /* by conf index */
 
@@ -87,6 +88,8 @@ void	 fencing_finish(struct fencing *, struct victim *, enum evidence,
 	    const char *text, struct bus *);
 void	 fencing_order(struct bus *, const struct wbuf *);
 void	 fencing_assign(struct fencing *, struct victim *, struct bus *);
+void	 fencing_outlived(const struct fencing *, const struct victim *,
+	    struct bus *);
 struct victim *fencing_add(struct fencing *, uint16_t node, uint64_t inc,
 	    struct bus *);
 

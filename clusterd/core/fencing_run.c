@@ -114,13 +114,22 @@ start_run(struct fencing *f, struct victim *v, struct bus *bus)
 	}
 }
 
+/* Who comes back in an earlier life ends by itself (fencing_outlived()). */
+static bool
+in_view(const struct fencing *f, const struct victim *v)
+{
+	const struct view_member *vm = view_find(&f->view, v->node);
+
+	return vm != NULL && vm->inc <= v->inc;
+}
+
 /* Ours to run? (F2) */
 static bool
 ours(const struct fencing *f, const struct victim *v)
 {
 	return v->state == FS_PENDING && !v->run.on && v->executor == f->self &&
-	    v->exec_inc == f->inc && f->primary && f->synced &&
-	    !view_has(&f->view, v->node, v->inc) && fencing_rounds(f, v) > 0;
+	    v->exec_inc == f->inc && f->primary && f->synced && f->leased &&
+	    !in_view(f, v) && fencing_rounds(f, v) > 0;
 }
 
 /*
@@ -210,9 +219,9 @@ fencing_deadline(const struct fencing *f)
 			continue;
 		if (v->nag_at != 0)
 			d = MIN(d, v->nag_at);
-		if (f->synced && !v->run.on && v->state == FS_PENDING &&
-		    v->executor == f->self && v->exec_inc == f->inc &&
-		    !view_has(&f->view, v->node, v->inc))
+		if (f->synced && f->leased && !v->run.on &&
+		    v->state == FS_PENDING && v->executor == f->self &&
+		    v->exec_inc == f->inc && !in_view(f, v))
 			d = MIN(d, v->start_at);
 	}
 	return d;

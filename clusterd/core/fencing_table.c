@@ -105,6 +105,8 @@ fencing_load_snapshot(struct fencing *f, const struct note *note,
 	}
 	f->has_state = true;
 	bus_note(bus, NOTE_STORE, NULL, 0);
+	for (i = 0; i < f->n; i++)
+		fencing_outlived(f, &f->v[i], bus);
 }
 
 bool

@@ -29,9 +29,14 @@
  * L7	The beat process of a peer can end its session and put off its end, up
  *	to the stall limit, and nothing else.
  *
+ * L8	No liveness hangs on a large datagram: above the safe size only what is
+ *	sent for the first time, and only as large as an answer has proven.
+ *
  * This file: datagrams in and out, time.  link_path.c: one link of one peer.
+ * link_mtu.c: how long a datagram may be on it.
  * link_session.c: handshake, sessions and what they carry.  link_beat.c: what
- * a peer's beat process says.  link_relay.c: the path over a third node.
+ * a peer's beat process says.  link_due.c: what is due to whom.  link_relay.c:
+ * the path over a third node.
  *
  * clusterd-protocol(7), sections 2.7 and 4.
  */
@@ -55,7 +60,7 @@ link_reject_name(enum link_reject r)
 
 struct link_layer *
 link_new(const struct conf *conf, uint16_t self, uint64_t inc,
-    const uint8_t key[32])
+    const struct keyring *ring)
 {
 	struct link_layer *l = calloc(1, sizeof(*l));
 	unsigned i;
@@ -65,9 +70,9 @@ link_new(const struct conf *conf, uint16_t self, uint64_t inc,
 	l->conf = conf;
 	l->self = self;
 	l->inc = inc;
-	memcpy(l->cluster_key, key, sizeof(l->cluster_key));
-	seal_derive(&l->key, key, SEAL_ENGINE, self, inc);
+	ring_set(l, ring);
 	l->cluster = wire_cluster(conf->cluster);
+	policy_init(l);
 	wbuf_init(&l->plain, WIRE_PLAIN_MAX);
 	wbuf_init(&l->out, WIRE_DATAGRAM_MAX);
 	wbuf_init(&l->outer, WIRE_PLAIN_MAX);
@@ -84,6 +89,7 @@ link_new(const struct conf *conf, uint16_t self, uint64_t inc,
 			link_free(l);
 			return NULL;
 		}
+		l->due.id[l->npeers] = conf->nodes[i].id;
 		l->peers[l->npeers++].id = conf->nodes[i].id;
 	}
 	return l;
@@ -97,14 +103,13 @@ link_free(struct link_layer *l)
 	if (l == NULL)
 		return;
 	for (i = 0; i < l->npeers; i++) {
-		seal_forget(&l->peers[i].cur.key);
-		seal_forget(&l->peers[i].cand.key);
-		seal_forget(&l->peers[i].cur.beat_key);
+		ring_forget(&l->peers[i].cur);
+		ring_forget(&l->peers[i].cand);
 		stream_free(l->peers[i].stream);
 	}
 	free(l->peers);
-	seal_forget(&l->key);
-	memset(l->cluster_key, 0, sizeof(l->cluster_key));
+	keyring_forget(&l->ring);
+	explicit_bzero(l->own, sizeof(l->own));
 	wbuf_free(&l->plain);
 	wbuf_free(&l->out);
 	wbuf_free(&l->outer);
@@ -117,7 +122,7 @@ link_peer(const struct link_layer *l, uint16_t node)
 	unsigned i;
 
 	for (i = 0; i < l->npeers; i++)
-		if (l->peers[i].id == node)
+		if (l->due.id[i] == node)
 			return &l->peers[i];
 	return NULL;
 }
@@ -190,6 +195,7 @@ enter(struct link_layer *l, struct bus *bus)
 			l->peers[i].beat_at = bus->now;
 			l->peers[i].two_way_at = bus->now;
 		}
+		due_touch_all(l);
 	}
 	from = MAX(l->deadline, l->last_step);
 	l->last_step = bus->now;
@@ -210,6 +216,7 @@ enter(struct link_layer *l, struct bus *bus)
 		for (j = 0; j < l->conf->nlinks; j++)
 			l->peers[i].paths[j].down_at += d;
 	}
+	due_late(l, d);
 }
 
 void
@@ -221,8 +228,13 @@ link_heard(struct link_layer *l, struct peer *p, unsigned link, struct bus *bus)
 		    (unsigned long long)(bus->now - p->last_heard) / 1000);
 	p->stalled = false;
 	p->last_heard = MAX(p->last_heard, l->at);
+#if MUTANT == 951
+	p->fail_at =
+	    link_counts(l, l->at) + l->conf->failure_timeout_us * 5 / 8;
+#else
 	p->fail_at = MAX(p->fail_at,
 	    link_counts(l, l->at) + l->conf->failure_timeout_us);
+#endif
 	path_heard(l, p, link, bus);
 }
 
@@ -281,41 +293,20 @@ link_timer(struct link_layer *l, struct bus *bus)
 	enter(l, bus);
 	if (l->leaving)
 		return;
-	for (i = 0; i < l->npeers; i++)
+	for (i = 0; i < l->npeers; i++) {
+		if (!due_now(l, i, bus->now))
+			continue;
+		due_touch(l, &l->peers[i]);
 		peer_timer(l, &l->peers[i], bus);
-}
-
-static uint64_t
-peer_deadline(const struct link_layer *l, const struct peer *p)
-{
-	uint64_t t = p->beat_at;
-	unsigned i;
-
-	if (p->paths[LINK_RELAY].up)
-		t = MIN(t, p->paths[LINK_RELAY].down_at);
-	for (i = 0; i < l->conf->nlinks; i++)
-		if (p->paths[i].up)
-			t = MIN(t, p->paths[i].down_at);
-	if (p->up) {
-		t = MIN(t, p->fail_at);
-		t = MIN(t, stream_deadline(p->stream));
 	}
-	return t;
 }
 
 static uint64_t
 earliest(const struct link_layer *l)
 {
-	uint64_t t = UINT64_MAX;
-	unsigned i;
-
 	if (!l->started)
 		return 0;
-	if (l->leaving)
-		return UINT64_MAX;
-	for (i = 0; i < l->npeers; i++)
-		t = MIN(t, peer_deadline(l, &l->peers[i]));
-	return t;
+	return l->leaving ? UINT64_MAX : due_next(l);
 }
 
 uint64_t
@@ -339,7 +330,9 @@ void
 link_seal(struct link_layer *l, struct peer *p, unsigned link,
     const struct wbuf *plain)
 {
-	struct wire_header h = { .version = WIRE_VERSION,
+	const struct seal_gen *key = ring_towards(l, p);
+	struct wire_header h = { .version = WIRE_HEADER_VERSION,
+		.keyid = key->gen,
 		.link = (uint8_t)link,
 		.cluster = l->cluster,
 		.from = l->self,
@@ -355,8 +348,8 @@ link_seal(struct link_layer *l, struct peer *p, unsigned link,
 #endif
 	wbuf_reset(&l->out);
 	wire_put_header(&l->out, &h);
-	seal_box(&l->key, h.to, h.counter, l->out.data, l->out.len, plain->data,
-	    plain->len, sealed);
+	seal_box(&key->key, h.to, h.counter, l->out.data, l->out.len,
+	    plain->data, plain->len, sealed);
 	wbuf_bytes(&l->out, sealed, plain->len + WIRE_TAG_LEN);
 	ASSERT(!l->out.err);
 }
@@ -394,7 +387,6 @@ claimed_life(struct link_layer *l, struct peer *p, uint64_t inc,
 		return NULL;
 	memset(fresh, 0, sizeof(*fresh));
 	fresh->inc = inc;
-	seal_derive(&fresh->key, l->cluster_key, SEAL_ENGINE, p->id, inc);
 	return fresh;
 }
 
@@ -405,11 +397,11 @@ check_header(struct link_layer *l, const struct wire_header *h, bool ours,
 {
 	struct peer *p;
 
-	if (!ours || h->version != WIRE_VERSION) {
+	if (!ours || h->version != WIRE_HEADER_VERSION) {
 		link_refuse(l, NULL, LR_VERSION, bus,
 		    "link %u: datagrams refused, because they are not of our "
 		    "protocol version %u",
-		    link, WIRE_VERSION);
+		    link, WIRE_HEADER_VERSION);
 		return NULL;
 	}
 	if (h->cluster != l->cluster) {
@@ -445,6 +437,7 @@ static struct life *
 open_datagram(struct link_layer *l, struct peer *p, const struct wire_header *h,
     const uint8_t *data, size_t len, uint8_t *plain, struct bus *bus)
 {
+	const struct seal_key *key;
 	struct life fresh, *life;
 
 	life = claimed_life(l, p, h->incarnation, &fresh);
@@ -456,13 +449,11 @@ open_datagram(struct link_layer *l, struct peer *p, const struct wire_header *h,
 		link_refuse(l, p, LR_REPLAY, bus, NULL);
 		return NULL;
 	}
-	if (h->keyid != 0 ||
-	    !seal_open(&life->key, h->to, h->counter, data, WIRE_HEADER_LEN,
+	key = ring_key(l, life->keys, SEAL_ENGINE, p->id, life->inc, h->keyid);
+	if (key == NULL ||
+	    !seal_open(key, h->to, h->counter, data, WIRE_HEADER_LEN,
 		data + WIRE_HEADER_LEN, len - WIRE_HEADER_LEN, plain)) {
-		link_refuse(l, p, LR_KEY, bus,
-		    "node %u: datagrams in its name refused, because they are "
-		    "not sealed with our cluster key",
-		    p->id);
+		ring_refuse(l, p, h->keyid, bus);
 		return NULL;
 	}
 	if (life == &fresh) {
@@ -470,6 +461,7 @@ open_datagram(struct link_layer *l, struct peer *p, const struct wire_header *h,
 		life = &p->cand;
 	}
 	seal_accept(&life->window, h->counter);
+	ring_heard(l, p, life, h, bus->now);
 	return life;
 }
 
@@ -527,6 +519,7 @@ link_relayed(struct link_layer *l, uint16_t from, const uint8_t *data,
 	p = check_header(l, &h, ours, LINK_RELAY, bus);
 	if (p == NULL)
 		return;
+	due_touch(l, p);
 	if (p->id != from || h.voice != WV_ENGINE) {
 		link_refuse(l, p, LR_RELAY, bus,
 		    "node %u: what node %u relays refused, because it is not "
@@ -550,6 +543,7 @@ link_packet(struct link_layer *l, unsigned link, uint64_t at,
 	if (l->leaving)
 		return;
 	l->at = credible(at, bus->now);
+	l->len = len;
 	if (len < WIRE_HEADER_LEN + WIRE_TAG_LEN) {
 		link_refuse(l, NULL, LR_SHORT, bus, NULL);
 		return;
@@ -563,6 +557,7 @@ link_packet(struct link_layer *l, unsigned link, uint64_t at,
 	p = check_header(l, &h, ours, link, bus);
 	if (p == NULL)
 		return;
+	due_touch(l, p);
 	if (h.voice != WV_ENGINE) {
 		link_beat(l, p, &h, link, data, len, bus);
 		return;
@@ -579,8 +574,13 @@ link_note(struct link_layer *l, const struct note *n, struct bus *bus)
 	char why[96];
 
 	enter(l, bus);
+	if (n->type == NOTE_KEYS)
+		ring_word(l, n->ref);
 	if (p == NULL || !p->up || l->leaving)
 		return;
+#if MUTANT != 151
+	due_touch(l, p);
+#endif
 	if (n->type == NOTE_PEER_RESET) {
 		snprintf(why, sizeof(why), "%.*s", (int)n->len,
 		    (const char *)n->data);
@@ -601,9 +601,14 @@ link_flush(struct link_layer *l, struct bus *bus)
 	unsigned i;
 
 	enter(l, bus);
-	for (i = 0; i < l->npeers && !l->leaving; i++)
+	for (i = 0; i < l->npeers && !l->leaving; i++) {
+		if (!due_now(l, i, bus->now))
+			continue;
+		due_touch(l, &l->peers[i]);
 		if (l->peers[i].up)
 			session_flush(l, &l->peers[i], bus);
+	}
+	due_note(l);
 	l->deadline = earliest(l);
 }
 
@@ -637,7 +642,10 @@ link_get(const struct link_layer *l, uint16_t node, unsigned link,
 	info->loss_permille = path->loss * 1000 / 65536;
 	info->last_heard = path->last_heard;
 	info->flaps = path->flaps;
-	info->carries = p->up && path_best(l, p) == link;
+	info->datagram = mtu_limit(p, link);
+	info->carries = p->up &&
+	    (path_best(l, p) == link ||
+		(l->conf->mode == MODE_ACTIVE && path->up));
 }
 
 bool
@@ -653,6 +661,25 @@ link_session(const struct link_layer *l, uint16_t node, uint64_t *inc)
 }
 
 bool
+link_speaks(const struct link_layer *l, uint16_t node, unsigned *version,
+    uint64_t *features)
+{
+	const struct peer *p = link_peer(l, node);
+
+	if (p == NULL || !p->up)
+		return false;
+	*version = p->cur.version;
+	*features = p->cur.features;
+	return true;
+}
+
+uint64_t
+link_skipped(const struct link_layer *l)
+{
+	return l->skipped;
+}
+
+bool
 link_stalled(const struct link_layer *l, uint16_t node)
 {
 	const struct peer *p = link_peer(l, node);
@@ -660,24 +687,66 @@ link_stalled(const struct link_layer *l, uint16_t node)
 	return p != NULL && p->up && p->stalled;
 }
 
+void
+link_vouch(struct link_layer *l, uint64_t epoch, bool ask, uint64_t now)
+{
+	bool news = (epoch != 0 && epoch != l->vouch) || (ask && !l->ask);
+	unsigned i;
+
+	l->vouch = epoch;
+	l->ask = ask;
+	for (i = 0; news && i < l->npeers; i++) {
+		if (!l->peers[i].up)
+			continue;
+		due_touch(l, &l->peers[i]);
+		l->peers[i].beat_at = MIN(l->peers[i].beat_at, now);
+	}
+}
+
+uint64_t
+link_vouched(const struct link_layer *l, uint16_t node, uint64_t inc,
+    uint64_t epoch)
+{
+	const struct peer *p = link_peer(l, node);
+
+	if (p == NULL || p->cur.inc != inc || p->vouch != epoch)
+		return 0;
+	return p->vouched;
+}
+
+bool
+link_gone(const struct link_layer *l, uint16_t node, uint64_t inc)
+{
+	const struct peer *p = link_peer(l, node);
+
+	return p != NULL && (p->cur.inc > inc || p->gone >= inc);
+}
+
+uint64_t
+link_promised(const struct link_layer *l, uint16_t node, uint64_t *inc)
+{
+	const struct peer *p = link_peer(l, node);
+
+	if (p == NULL)
+		return 0;
+	*inc = p->cur.inc;
+	return p->promised;
+}
+
 size_t
 link_queued(const struct link_layer *l)
 {
-	size_t most = 0;
-	unsigned i;
-
-	for (i = 0; i < l->npeers; i++)
-		most = MAX(most, stream_queued(l->peers[i].stream));
-	return most;
+	return due_queued(l);
 }
 
 uint64_t
 link_rejects(const struct link_layer *l, uint16_t node, enum link_reject why)
 {
-	const struct peer *p = link_peer(l, node);
+	const struct peer *p;
 
 	if (node == 0)
 		return l->rejects[why];
+	p = link_peer(l, node);
 	return p == NULL ? 0 : p->rejects[why];
 }
 
@@ -697,4 +766,5 @@ link_check(const struct link_layer *l)
 		ASSERT(p->up || stream_queued(p->stream) == 0); /* L4 */
 		stream_check(p->stream);
 	}
+	due_check(l);
 }

@@ -22,6 +22,7 @@ open_beat(struct link_layer *l, struct peer *p, const struct wire_header *h,
     const uint8_t *data, size_t len, uint8_t *plain, struct bus *bus)
 {
 	struct life *life = &p->cur;
+	const struct seal_key *key;
 
 	if (h->voice != WV_BEAT) {
 		link_refuse(l, p, LR_VERSION, bus, NULL);
@@ -32,19 +33,15 @@ open_beat(struct link_layer *l, struct peer *p, const struct wire_header *h,
 		link_refuse(l, p, LR_OLD_INCARNATION, bus, NULL);
 		return false;
 	}
-	if (!life->has_beat) {
-		life->has_beat = true;
-		seal_derive(&life->beat_key, l->cluster_key, SEAL_BEAT, p->id,
-		    life->inc);
-	}
 	if (!seal_fresh(&life->beat_window, h->counter)) {
 		link_refuse(l, p, LR_REPLAY, bus, NULL);
 		return false;
 	}
-	if (h->keyid != 0 ||
-	    !seal_open(&life->beat_key, h->to, h->counter, data,
-		WIRE_HEADER_LEN, data + WIRE_HEADER_LEN, len - WIRE_HEADER_LEN,
-		plain)) {
+	key =
+	    ring_key(l, life->beat_keys, SEAL_BEAT, p->id, life->inc, h->keyid);
+	if (key == NULL ||
+	    !seal_open(key, h->to, h->counter, data, WIRE_HEADER_LEN,
+		data + WIRE_HEADER_LEN, len - WIRE_HEADER_LEN, plain)) {
 		link_refuse(l, p, LR_KEY, bus, NULL);
 		return false;
 	}
@@ -76,6 +73,8 @@ ended(struct link_layer *l, struct peer *p, const struct wire_dead *d,
 {
 	char why[96];
 
+	p->promised = 0;
+	p->gone = p->cur.inc;
 	switch (d->how) {
 	case WE_EXIT:
 		snprintf(why, sizeof(why),

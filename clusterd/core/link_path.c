@@ -69,6 +69,7 @@ path_expire(struct link_layer *l, struct peer *p, struct bus *bus)
 		path->lost_since = MAX(bus->now, UINT64_C(1));
 		path->flaps++;
 		path->rtt = 0;
+		mtu_forget(p, i);
 		bus_event(bus, EVK_LINK, EVL_WARN,
 		    "node %u: link %u down, because nothing came over it for "
 		    "%llu ms",
@@ -95,6 +96,31 @@ count_loss(struct path *path, uint32_t seq)
 	path->seen_seq = seq;
 }
 
+/*
+ * What the beat says for our lease.  What counts is when our beat was sent,
+ * not when the answer came: that may have waited for us.
+ */
+static void
+vouched(struct link_layer *l, struct peer *p, const struct wire_beat *b)
+{
+	uint64_t since = b->echo;
+
+	if ((b->flags & WIRE_BEAT_ASK) != 0 && p->answer_at <= l->last_step) {
+		p->answer_at = l->last_step + l->conf->heartbeat_us / 4;
+		p->beat_at = MIN(p->beat_at, l->last_step);
+	}
+#if MUTANT == 823
+	since = l->last_step;
+#endif
+	if (b->vouch == 0 || b->vouch < p->vouch || b->life != l->inc ||
+	    since > l->last_step)
+		return;
+	if (b->vouch > p->vouch)
+		p->vouched = 0;
+	p->vouch = b->vouch;
+	p->vouched = MAX(p->vouched, since);
+}
+
 void
 path_beat(struct link_layer *l, struct peer *p, unsigned link,
     const struct wire_beat *b)
@@ -107,6 +133,8 @@ path_beat(struct link_layer *l, struct peer *p, unsigned link,
 	count_loss(path, b->seq);
 	path->echo = b->sent;
 	path->echo_came = l->at;
+	path->echo_read = l->last_step;
+	vouched(l, p, b);
 	/* An echo from the future or of another life is no measurement. */
 	if (b->echo == 0 || b->echo > l->at)
 		return;
@@ -135,25 +163,38 @@ path_put_beat(struct link_layer *l, struct peer *p, unsigned link, uint64_t now)
 	if (path->echo != 0 && now - path->echo_came < 60000000) {
 		b.echo = path->echo;
 		b.echo_age = (uint32_t)(now - path->echo_came);
+		/* Nothing is promised to who has ended. */
+		b.vouch = p->gone < p->cur.inc ? l->vouch : 0;
 	}
+	if (l->ask)
+		b.flags |= WIRE_BEAT_ASK;
+	/* When it came is others' word; when we read it, our own. */
+	if (b.vouch != 0)
+		p->promised = MAX(p->promised, path->echo_read);
 	wire_put_beat(&l->plain, &b);
 }
 
 unsigned
 path_best(const struct link_layer *l, const struct peer *p)
 {
-	unsigned i;
+	unsigned i, link;
 
-	for (i = 0; i < l->conf->nlinks; i++)
-		if (p->paths[i].up && p->paths[i].heard_there)
-			return i;
+	for (i = 0; i < l->conf->nlinks; i++) {
+		link = l->order[i];
+#if MUTANT == 124
+		if (i == 0)
+			return link;
+#endif
+		if (p->paths[link].up && p->paths[link].heard_there)
+			return link;
+	}
 	if (p->paths[LINK_RELAY].up && p->relay != 0)
 		return LINK_RELAY;
 	/* No path works both ways: the one we hear is the better guess. */
 	for (i = 0; i < l->conf->nlinks; i++)
-		if (p->paths[i].up)
-			return i;
-	return 0;
+		if (p->paths[l->order[i]].up)
+			return l->order[i];
+	return l->order[0];
 }
 
 bool
@@ -173,7 +214,7 @@ path_second(const struct link_layer *l, const struct peer *p)
 	unsigned i, best = path_best(l, p);
 
 	for (i = 0; i < l->conf->nlinks; i++)
-		if (i != best && p->paths[i].up)
-			return (int)i;
+		if (l->order[i] != best && p->paths[l->order[i]].up)
+			return l->order[i];
 	return -1;
 }

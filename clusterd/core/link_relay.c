@@ -10,14 +10,16 @@
  *	searching -> relayed	the peer is heard over a third node
  *	relayed -> direct	a link works both ways again
  *
- * Who searches sends its beats over several neighbours in turn; whose relayed
- * datagrams come back is kept until they stay out for two beats.  To the
+ * Who searches sends its beats over several neighbours in turn; who passes
+ * something back is kept until it does not for two beats, whatever others pass
+ * on.  Of the two nodes the one with the lower number chooses and the other
+ * follows, or each might leave what the other has just gone to.  To the
  * session this is one more path: silence on it counts as on any other.
  *
- * L8	One hop: what came relayed is never passed on, and a relay passes on
+ * L9	One hop: what came relayed is never passed on, and a relay passes on
  *	only over a link of its own that works.
  *
- * clusterd-protocol(7), section 4.6.
+ * clusterd-protocol(7), section 4.7.
  */
 
 #include "link_int.h"
@@ -79,6 +81,16 @@ is_neighbour(const struct link_layer *l, const struct peer *r, uint64_t now)
 	return r->up && two_way(l, r, now);
 }
 
+/* The one that passes on for us does so still. */
+static bool
+works(const struct link_layer *l, const struct peer *p, uint64_t now)
+{
+	const struct peer *r = link_peer(l, p->relay);
+
+	return r != NULL && is_neighbour(l, r, now) &&
+	    link_counts(l, p->relay_at) + missed(l) > now;
+}
+
 void
 relay_send(struct link_layer *l, struct peer *p, struct bus *bus)
 {
@@ -105,7 +117,7 @@ relay_frame(struct link_layer *l, struct peer *r, enum wire_frame type,
 	struct action *act;
 
 	if (link == LINK_RELAY)
-		return; /* L8 */
+		return; /* L9 */
 	wbuf_reset(&l->outer);
 	wire_put_preamble(&l->outer, &pre);
 	wire_put_relay(&l->outer, type, &f);
@@ -139,11 +151,9 @@ search(struct link_layer *l, struct peer *p, struct bus *bus)
 void
 relay_beat(struct link_layer *l, struct peer *p, struct bus *bus)
 {
-	const struct peer *r = link_peer(l, p->relay);
-
 	if (!relay_wanted(l, p, bus->now))
 		return;
-	if (r != NULL && r->up && recent(l, &p->paths[LINK_RELAY], bus->now))
+	if (works(l, p, bus->now))
 		session_beat_link(l, p, LINK_RELAY, bus);
 	else
 		search(l, p, bus);
@@ -152,11 +162,15 @@ relay_beat(struct link_layer *l, struct peer *p, struct bus *bus)
 void
 relay_heard(struct link_layer *l, struct peer *p, struct bus *bus)
 {
-	const struct peer *r = link_peer(l, p->relay);
+	const struct peer *r = link_peer(l, l->via);
+	bool follow = p->id < l->self;
 
-	/* The one that works is kept; the first to be heard is taken. */
-	if (r == NULL || !r->up || !recent(l, &p->paths[LINK_RELAY], bus->now))
+	if (l->via != p->relay && !works(l, p, bus->now))
 		p->relay = l->via;
+	else if (l->via != p->relay && follow && is_neighbour(l, r, bus->now))
+		p->relay = l->via;
+	if (l->via == p->relay)
+		p->relay_at = MAX(p->relay_at, l->at);
 }
 
 void
@@ -225,7 +239,7 @@ relay_take(struct link_layer *l, struct peer *p, unsigned link, uint8_t type,
 
 	if (!wire_get_relay(body, &f))
 		return false;
-	if (link == LINK_RELAY) { /* L8 */
+	if (link == LINK_RELAY) { /* L9 */
 		link_refuse(l, p, LR_RELAY, bus,
 		    "node %u: not relayed, because it came relayed", p->id);
 		return true;

@@ -86,6 +86,20 @@ send_hello(struct link_layer *l, struct peer *p, const struct life *life,
 	link_send(l, p, link, bus);
 }
 
+/* WIRE_NEXT: what a session of version 2 has more. */
+static void
+put_pad(struct link_layer *l, const struct peer *p)
+{
+#ifdef WIRE_NEXT
+#if MUTANT != 971
+	if (p->cur.version < 2)
+		return;
+#endif
+	wbuf_u8(&l->plain, WF_PAD);
+	wbuf_u16(&l->plain, 0);
+#endif
+}
+
 void
 session_beat_link(struct link_layer *l, struct peer *p, unsigned link,
     struct bus *bus)
@@ -96,7 +110,10 @@ session_beat_link(struct link_layer *l, struct peer *p, unsigned link,
 	if (p->up) {
 		link_begin(l, p, p->cur.nonce);
 		path_put_beat(l, p, link, bus->now);
+		put_pad(l, p);
 		link_send(l, p, link, bus);
+		if (link != LINK_RELAY)
+			mtu_beat(l, p, link, bus);
 	} else if (p->cand.nonce == 0)
 		send_hello(l, p, &p->cur, link, bus);
 }
@@ -115,10 +132,13 @@ static void
 session_up(struct link_layer *l, struct peer *p, struct bus *bus)
 {
 	struct note *n;
+	unsigned i;
 
 	p->up = p->was_up = true;
 	p->stalled = false;
 	p->double_until = 0;
+	for (i = 0; i < l->conf->nlinks; i++)
+		mtu_forget(p, i);
 	/* What it is owed begins with the session, not with the datagram. */
 	p->fail_at = bus->now + l->conf->failure_timeout_us;
 	stream_reset(p->stream);
@@ -146,10 +166,10 @@ promote(struct peer *p, struct bus *bus)
 	}
 	p->up = false;
 	stream_reset(p->stream);
-	seal_forget(&p->cur.key);
-	seal_forget(&p->cur.beat_key);
+	ring_forget(&p->cur);
 	p->cur = p->cand;
-	memset(&p->cand, 0, sizeof(p->cand));
+	explicit_bzero(&p->cand, sizeof(p->cand));
+	p->vouch = p->vouched = p->promised = 0;
 	for (i = 0; i <= LINK_RELAY; i++) {
 		p->paths[i].seen_seq = 0;
 		p->paths[i].echo = 0;
@@ -197,6 +217,8 @@ hello(struct link_layer *l, struct peer *p, struct life *life,
 	}
 	life->seq = pre->seq;
 	life->nonce = pre->nonce;
+	life->version = MIN(h.vmax, WIRE_VERSION);
+	life->features = h.features & WIRE_FEATURES;
 	return true;
 }
 
@@ -263,13 +285,23 @@ session_frame(struct link_layer *l, struct peer *p, unsigned link, uint8_t type,
 		note_gone(p, 1, "it said goodbye", bus);
 		/* Not a loss: the note above tells all there is to tell. */
 		p->up = false;
+		p->promised = 0;
+		p->gone = p->cur.inc;
 		p->cur.bye = true;
 		session_drop(l, p, "", bus);
 		return false;
 	case WF_RELAY:
 	case WF_RELAYED:
 		return relay_take(l, p, link, type, body, bus);
+	case WF_PROBE:
+	case WF_PROBED:
+		return mtu_frame(l, p, link, type, body, bus);
+#ifdef WIRE_NEXT
+	case WF_PAD:
+		return p->cur.version >= 2;
+#endif
 	default:
+		l->skipped++;
 		return true; /* a later version's; skipped by rule */
 	}
 }
@@ -388,6 +420,8 @@ session_datagram(struct link_layer *l, struct peer *p, struct life *life,
 	frames(l, p, life, proven, link, r, bus);
 }
 
+#define SAFE_PLAIN (WIRE_DATAGRAM_SAFE - WIRE_HEADER_LEN - WIRE_TAG_LEN)
+
 /* ---- out --------------------------------------------------------------- */
 
 static void
@@ -400,67 +434,57 @@ put_ack(struct link_layer *l, struct peer *p)
 	wire_put_ack(&l->plain, &a);
 }
 
-/*
- * Sends what l->plain holds.  In times of loss it goes over a second link as
- * well: the first one may be dead and not yet known to be.
- */
-static void
-send_data(struct link_layer *l, struct peer *p, struct bus *bus)
+static bool
+room_for(const struct link_layer *l, size_t body, size_t max)
 {
-	int second = -1;
-
-	if (bus->now < p->double_until)
-		second = path_second(l, p);
-	link_send(l, p, path_best(l, p), bus);
-	if (second >= 0)
-		link_send(l, p, (unsigned)second, bus);
+	return l->plain.len + WIRE_FRAME_LEN + body <= max;
 }
 
-static bool
-room_for(const struct link_layer *l, const struct peer *p, size_t body)
+/* Makes room for a frame with this body; a new datagram where need be. */
+static void
+make_room(struct link_layer *l, struct peer *p, bool *open, size_t body,
+    size_t max, struct bus *bus)
 {
-	size_t most = WIRE_PLAIN_MAX;
-
-	if (path_best(l, p) == LINK_RELAY)
-		most = WIRE_RELAY_PLAIN_MAX;
-#if MUTANT == 110
-	most = WIRE_PLAIN_MAX;
-#endif
-	return l->plain.len + WIRE_FRAME_LEN + body <= most;
+	if (*open && !room_for(l, body, max)) {
+		policy_send(l, p, bus);
+		*open = false;
+	}
+	if (!*open)
+		link_begin(l, p, p->cur.nonce);
+	*open = true;
 }
 
 void
 session_flush(struct link_layer *l, struct peer *p, struct bus *bus)
 {
+	size_t max =
+	    policy_limit(l, p, bus->now) - WIRE_HEADER_LEN - WIRE_TAG_LEN;
+	bool open = false, again = false;
 	struct wire_data d;
-	bool open = false;
 
 	while (stream_pick(p->stream, bus->now, &d)) {
-		if (open && !room_for(l, p, 8 + d.len)) {
-			send_data(l, p, bus);
-			open = false;
+		/* What is sent again may have been too long before (L8). */
+		if (stream_again(p->stream)) {
+#if MUTANT != 123
+			max = MIN(max, (size_t)SAFE_PLAIN);
+#endif
+			again = true;
 		}
-		if (!open)
-			link_begin(l, p, p->cur.nonce);
-		open = true;
+		make_room(l, p, &open, 8 + d.len, max, bus);
 		wire_put_data(&l->plain, &d);
 		/* An acknowledgement that is owed rides along. */
 		if (stream_ack_at(p->stream) != UINT64_MAX &&
-		    room_for(l, p, 9 + WIRE_SACK_MAX))
+		    room_for(l, 9 + WIRE_SACK_MAX, max))
 			put_ack(l, p);
 	}
 	if (stream_ack_at(p->stream) <= bus->now) {
-		if (open && !room_for(l, p, 9 + WIRE_SACK_MAX)) {
-			send_data(l, p, bus);
-			open = false;
-		}
-		if (!open)
-			link_begin(l, p, p->cur.nonce);
+		make_room(l, p, &open, 9 + WIRE_SACK_MAX, max, bus);
 		put_ack(l, p);
-		open = true;
 	}
 	if (open)
-		send_data(l, p, bus);
+		policy_send(l, p, bus);
+	if (again)
+		policy_lost(l, p, bus);
 }
 
 void

@@ -554,7 +554,15 @@ lspace_note(struct lspace *l, const struct note *n, struct bus *b)
 		lspace_view(l, n->ref, b);
 		break;
 	case NOTE_QUORUM:
-		lspace_freeze(l, !n->ok, b);
+		l->quorate = n->ok;
+		lspace_freeze(l, !l->quorate || !l->leased, b);
+		break;
+	case NOTE_LEASE:
+		l->leased = n->ok;
+#if MUTANT == 824
+		l->leased = true;
+#endif
+		lspace_freeze(l, !l->quorate || !l->leased, b);
 		break;
 	case NOTE_ORDERED:
 		if (n->service == SVC_LSPACE)

@@ -62,7 +62,7 @@ struct lspace;
 
 struct lspace *lspace_new(const struct conf *, uint16_t self, uint64_t inc);
 void	 lspace_free(struct lspace *);
-/* NOTE_VIEW, NOTE_QUORUM, NOTE_ORDERED, NOTE_SNAP_*, NOTE_FENCED,
+/* NOTE_VIEW, NOTE_QUORUM, NOTE_LEASE, NOTE_ORDERED, NOTE_SNAP_*, NOTE_FENCED,
    NOTE_LS_STAGE, NOTE_REQUEST (M_LS_JOIN, M_LS_LEAVE), NOTE_CLIENT_GONE. */
 void	 lspace_note(struct lspace *, const struct note *, struct bus *);
 /* Does this incarnation have, or may it have had, a lockspace? (fencing) */

@@ -78,7 +78,9 @@ struct lspace {
 	const struct conf *conf;
 	uint16_t	 self;
 	uint64_t	 inc;
-	bool		 frozen;	/* our view is not primary */
+	bool		 quorate;	/* our view is primary, and */
+	bool		 leased;	/* may be acted in; unless both: */
+	bool		 frozen;
 	/* Replicated. */
 	uint32_t	 last_lsid;
 	uint64_t	 last_epoch;

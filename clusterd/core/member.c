@@ -31,7 +31,10 @@
  *   M4  consecutive primary views share a member that had the state;
  *   M5  a node that was in a primary view is never in a later one after
  *       missing one in between;
- *   M6  no epoch is used that is not reserved on disk.
+ *   M6  no epoch is used that is not reserved on disk;
+ *   M7  what is kept of the last look, its next moment, how many are held
+ *	 back and who hears whom, is what looking again would find;
+ *   M8  a view has exactly the features that all of its members have.
  *
  * clusterd-protocol(7), section 6.
  */
@@ -55,6 +58,18 @@ view_find(const struct view *v, uint16_t node)
 			return &v->members[i];
 	}
 	return NULL;
+}
+
+void
+view_voters(const struct view *v, struct vote_nodes *voters)
+{
+	unsigned i;
+
+	voters->n = 0;
+	for (i = 0; i < v->n; i++)
+		vote_add(voters, v->members[i].node);
+	if (v->device)
+		vote_add(voters, VOTER_DEVICE);
 }
 
 bool
@@ -81,7 +96,9 @@ member_new(const struct conf *conf, uint16_t self, uint64_t inc,
 	m->stored = *stored;
 	/* Nothing of an earlier life is accepted again (M1). */
 	m->promised = m->stored_floor = stored->epoch;
-	m->need_since = m->act_at = UINT64_MAX;
+	m->need_since = m->act_at = m->look_at = UINT64_MAX;
+	m->round.device_until = UINT64_MAX;
+	device_init(&m->device, conf, self);
 	STAILQ_INIT(&m->chain);
 	STAILQ_INIT(&m->todo);
 	wbuf_init(&m->said, MEMBER_MSG_MAX);
@@ -348,6 +365,9 @@ peer_up(struct member *m, struct peer *p, const struct note *note,
 	p->known = p->told = p->hears_us = false;
 	p->inc = note->inc;
 	memset(&p->st, 0, sizeof(p->st));
+#if MUTANT != 852
+	member_heard(m);
+#endif
 	member_set_cause(m, "node %u was heard", p->node);
 	bus_event(bus, EVK_NODE, EVL_INFO,
 	    "node %u: heard, a session with incarnation %llu stands", p->node,
@@ -514,12 +534,55 @@ made_whole(struct member *m, struct bus *bus)
 	bus_note(bus, NOTE_STORE, NULL, 0);
 }
 
-void
-member_note(struct member *m, const struct note *note, struct bus *bus)
+/* The next moment at which looking again could change something. */
+static uint64_t
+next_look(const struct member *m)
+{
+	const struct peer *p;
+	uint64_t d = m->act_at;
+	unsigned i;
+
+	if (!m->started || m->stopped)
+		return UINT64_MAX;
+	if (m->start_at > m->now)
+		d = MIN(d, m->start_at);
+	if (m->round.state != ROUND_NONE)
+		d = MIN(d, MIN(m->round.deadline, m->round.device_until));
+	d = MIN(d, device_deadline(&m->device));
+	if (m->device_at > m->now)
+		d = MIN(d, m->device_at);
+	if (m->need_since != UINT64_MAX && m->want_coord != m->self)
+		d = MIN(d, m->need_since + 8 * m->conf->failure_timeout_us);
+	if (m->settled_at > m->now)
+		d = MIN(d, m->settled_at);
+	for (i = 0; i < m->npeers; i++) {
+		p = &m->peers[i];
+		if (p->avoid_until > m->now)
+			d = MIN(d, p->avoid_until);
+		if (p->up && p->held_until > m->now)
+			d = MIN(d, p->held_until);
+	}
+	return d;
+}
+
+/*
+ * Ends every entry that may have changed something: what each step of the
+ * node asks for is computed when it changes (M7).
+ */
+static void
+done(struct member *m, bool looked)
+{
+	m->look_at = next_look(m);
+	m->nheld = hold_count(m);
+	m->looked = looked;
+}
+
+/* Looks at a note; false: it is not about us. */
+static bool
+take_note(struct member *m, const struct note *note, struct bus *bus)
 {
 	struct peer *p = member_peer(m, note->node);
 
-	m->now = bus->now;
 	switch (note->type) {
 	case NOTE_PEER_UP:
 		if (p != NULL)
@@ -545,6 +608,9 @@ member_note(struct member *m, const struct note *note, struct bus *bus)
 	case NOTE_TRIMMED:
 		part_trimmed(m, note, bus);
 		break;
+	case NOTE_CLEAR:
+		part_clear(m, note, bus);
+		break;
 	case NOTE_QUORUM:
 		part_quorum(m, note, bus);
 		break;
@@ -557,7 +623,7 @@ member_note(struct member *m, const struct note *note, struct bus *bus)
 	case NOTE_VOTE_WISH:
 		/* One that came as its view ended is over with it. */
 		if (m->phase == PH_APPLY)
-			return;
+			return false;
 		memcpy(&m->wish, note->ref, sizeof(m->wish));
 		m->reelect = vote_outdated(m);
 		member_set_cause(m, "the operator changes votes");
@@ -565,13 +631,33 @@ member_note(struct member *m, const struct note *note, struct bus *bus)
 	case NOTE_REQUEST:
 		vote_command(m, note, bus);
 		break;
+	case NOTE_DEVICE_DONE:
+		device_note(&m->device, note, bus);
+		round_device(m, bus);
+		device_missed(m, bus);
+		break;
 	default:
-		return;
+		return false;
 	}
-	evaluate(m, bus);
-	if (!m->started)
+	return true;
+}
+
+void
+member_note(struct member *m, const struct note *note, struct bus *bus)
+{
+	bool ours;
+
+	m->now = bus->now;
+	ours = take_note(m, note, bus);
+	if (ours)
+		evaluate(m, bus);
+	if (ours && m->started)
+		publish(m, bus);
+#if MUTANT == 851
+	if (note->type == NOTE_PEER_DOWN)
 		return;
-	publish(m, bus);
+#endif
+	done(m, ours && m->started);
 }
 
 void
@@ -582,7 +668,9 @@ member_start(struct member *m, struct bus *bus)
 	m->start_at = bus->now + 3 * m->conf->heartbeat_us;
 	member_set_cause(m, "this node started");
 	member_use_epoch(m, m->stored.epoch + 1, bus);
+	device_start(&m->device, m->stored.epoch, bus);
 	evaluate(m, bus);
+	done(m, false);
 }
 
 void
@@ -604,68 +692,42 @@ member_stop(struct member *m, struct bus *bus)
 	/* On disk before anybody hears of it. */
 	bus_note(bus, NOTE_STORE, NULL, 0);
 	publish(m, bus);
+	done(m, false);
 }
 
+/* Goes on as if the time had not passed. */
 void
-member_overslept(struct member *m, uint64_t late, struct bus *bus)
+member_overslept(struct member *m, uint64_t late)
 {
 	/* The others had no chance to answer us, or to form our view. */
 	m->round.deadline += late;
 	if (m->need_since != UINT64_MAX)
 		m->need_since += late;
-	/* Alone there is nobody who could have gone on without us. */
-	if (!m->started || m->stopped || m->phase != PH_STEADY ||
-	    m->view.n == 1)
-		return;
-	bus_event(bus, EVK_NODE, EVL_WARN,
-	    "node %u: asks for a new view, because it was not run for %llu ms "
-	    "and may have been given up",
-	    m->self, (unsigned long long)(late / 1000));
-	m->cause[0] = '\0';
-	member_set_cause(m, "node %u was not run for %llu ms", m->self,
-	    (unsigned long long)(late / 1000));
-	m->phase = PH_WEDGED;
-	m->coord = 0;
-	bus_note(bus, NOTE_WEDGE, NULL, 0);
+	done(m, false);
 }
 
+/* The timer is that of the whole node: mostly there is nothing for us (M7). */
 void
 member_timer(struct member *m, struct bus *bus)
 {
 	if (!m->started || m->stopped)
 		return;
+	if (m->looked && bus->now < m->look_at)
+		return;
 	m->now = bus->now;
+	device_timer(&m->device, bus);
+	round_device(m, bus);
 	round_timer(m, bus);
+	device_missed(m, bus);
 	evaluate(m, bus);
 	publish(m, bus);
+	done(m, true);
 }
 
-/* The next moment at which looking again could change something. */
 uint64_t
 member_deadline(const struct member *m)
 {
-	const struct peer *p;
-	uint64_t d = m->act_at;
-	unsigned i;
-
-	if (!m->started || m->stopped)
-		return UINT64_MAX;
-	if (m->start_at > m->now)
-		d = MIN(d, m->start_at);
-	if (m->round.state != ROUND_NONE)
-		d = MIN(d, m->round.deadline);
-	if (m->need_since != UINT64_MAX && m->want_coord != m->self)
-		d = MIN(d, m->need_since + 8 * m->conf->failure_timeout_us);
-	if (m->settled_at > m->now)
-		d = MIN(d, m->settled_at);
-	for (i = 0; i < m->npeers; i++) {
-		p = &m->peers[i];
-		if (p->avoid_until > m->now)
-			d = MIN(d, p->avoid_until);
-		if (p->up && p->held_until > m->now)
-			d = MIN(d, p->held_until);
-	}
-	return d;
+	return m->look_at;
 }
 
 const struct view *
@@ -713,6 +775,9 @@ member_get_stored(const struct member *m)
 void
 member_check(const struct member *m)
 {
+	ASSERT(m->look_at == next_look(m)); /* M7 */
+	ASSERT(m->nheld == hold_count(m));  /* M7 */
+	graph_check(m);			    /* M7 */
 	if (!m->have_view)
 		return;
 	ASSERT(view_has(&m->view, m->self, m->inc)); /* M2 */
@@ -720,4 +785,5 @@ member_check(const struct member *m)
 	ASSERT(m->promised <= m->stored.epoch);	     /* M6 */
 	ASSERT(m->prim.epoch <= m->view.epoch);
 	ASSERT(!m->view.primary || m->prim.epoch == m->view.epoch);
+	ASSERT((m->view.features & ~WIRE_FEATURES) == 0); /* M8 */
 }

@@ -41,6 +41,7 @@ struct view {
 		uint64_t inc;
 		bool	 clean;		/* it left with goodbye */
 	}		 lost[CONF_NODES_MAX];
+	uint64_t	 features;	/* that all members have; version.h */
 	char		 cause[160];	/* why it was formed, for people */
 	/*
 	 * A primary view has its own electorate.  Another one shows that of
@@ -51,10 +52,13 @@ struct view {
 	bool		 waits;		/* for every voter to be seen once */
 	bool		 contested;	/* a later primary view may exist */
 	bool		 recorded;	/* on disk before anybody is ready */
+	bool		 device;	/* the quorum device votes for it, too */
 	/* Here only: it is entered late, and the next one follows at once. */
 	bool		 passing;
 };
 
+/* Its members, and the device if that votes for it. */
+void	 view_voters(const struct view *, struct vote_nodes *);
 const struct view_member *view_find(const struct view *, uint16_t node);
 bool	 view_has(const struct view *, uint16_t node, uint64_t inc);
 
@@ -114,15 +118,17 @@ struct member *member_new(const struct conf *, uint16_t self, uint64_t inc,
 void	 member_free(struct member *);
 /* When a node that comes and goes is let in again; 0: it is not held back. */
 uint64_t member_held_until(const struct member *, uint16_t node);
+unsigned member_nheld(const struct member *);
 /* NOTE_PEER_*, NOTE_MESSAGE on CHAN_MEMBER, NOTE_FLUSHED, NOTE_TRIMMED,
+   NOTE_CLEAR (which answers NOTE_VOUCH), NOTE_DEVICE_DONE,
    NOTE_QUORUM, NOTE_SYNCED, NOTE_VOTE_WISH, NOTE_REQUEST (M_COMMAND
    quorum-unblock, quorum-override). */
 void	 member_note(struct member *, const struct note *, struct bus *);
 void	 member_start(struct member *, struct bus *);
 /* Others are told that we leave; no view with us is formed any more. */
 void	 member_stop(struct member *, struct bus *);
-/* This node was late by so much: its view must be renewed to be believed. */
-void	 member_overslept(struct member *, uint64_t late, struct bus *);
+/* This node was late by so much: others had no chance to answer it. */
+void	 member_overslept(struct member *, uint64_t late);
 void	 member_timer(struct member *, struct bus *);
 uint64_t member_deadline(const struct member *);
 const struct view *member_view(const struct member *);	/* NULL: none yet */

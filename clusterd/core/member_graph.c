@@ -22,6 +22,7 @@ struct candidate {
 	uint16_t node;
 	uint64_t inc;
 	unsigned votes;
+	unsigned at;		 /* index of the peer */
 	const struct status *st; /* NULL: ourselves */
 	struct prim_id prim;
 	bool synced;
@@ -105,6 +106,7 @@ gather(const struct member *m, uint64_t fit, struct candidate *c)
 		x = (struct candidate){ .node = p->node,
 			.inc = p->inc,
 			.votes = p->votes,
+			.at = i,
 			.st = &p->st,
 			.prim = p->st.prim,
 			.synced = p->st.synced,
@@ -120,62 +122,68 @@ gather(const struct member *m, uint64_t fit, struct candidate *c)
 	return n;
 }
 
-/* The candidates by node, as sets have them. */
-static void
-sort_by_node(const struct candidate *c, unsigned n, unsigned *order)
-{
-	unsigned i, k;
-
-	for (i = 0; i < n; i++) {
-		for (k = i; k > 0 && c[order[k - 1]].node > c[i].node; k--)
-			order[k] = order[k - 1];
-		order[k] = i;
-	}
-}
-
-/* Bit k: the candidate hears candidate k. */
+/*
+ * Bit k: the peer says that it hears peer k, as we know that one.  Peers and
+ * what it says are both in the order of nodes.
+ */
 static uint64_t
-hearing(const struct candidate *a, const struct candidate *c, unsigned n,
-    const unsigned *order)
+hearing(const struct member *m, const struct peer *p)
 {
-	const struct node_set *s;
-	const struct candidate *b;
-	uint64_t row = 1; /* Towards ourselves eligible() has looked already. */
+	const struct node_set *s = &p->st.hears;
+	const struct peer *o;
+	uint64_t row = 0;
 	unsigned i, k = 0;
 
-	if (a->st == NULL)
-		return UINT64_MAX;
-	s = &a->st->hears;
-	for (i = 0; i < n; i++) {
-		b = &c[order[i]];
-		while (k < s->n && s->v[k].node < b->node)
+	for (i = 0; i < m->npeers; i++) {
+		o = &m->peers[i];
+		while (k < s->n && s->v[k].node < o->node)
 			k++;
-		if (k < s->n && s->v[k].node == b->node &&
-		    s->v[k].inc == b->inc && !s->v[k].victim)
-			row |= UINT64_C(1) << order[i];
+		if (k < s->n && s->v[k].node == o->node &&
+		    s->v[k].inc == o->inc && !s->v[k].victim)
+			row |= UINT64_C(1) << i;
 	}
 	return row;
 }
 
+void
+member_heard(struct member *m)
+{
+	unsigned i;
+
+	for (i = 0; i < m->npeers; i++)
+		m->hears[i] = hearing(m, &m->peers[i]);
+	m->seen.valid = false;
+}
+
+void
+graph_check(const struct member *m)
+{
+	unsigned i;
+
+	for (i = 0; i < m->npeers; i++)
+		ASSERT(m->hears[i] == hearing(m, &m->peers[i]));
+}
+
 /*
- * Bit k of adj[i]: candidates i and k fit; each fits itself.  Every status
- * that comes has this done anew, hence no search in a set for each pair.
+ * Bit k of adj[i]: candidates i and k fit; each fits itself.  Towards
+ * ourselves eligible() has looked already.
  */
 static void
-connect(const struct candidate *c, unsigned n, uint64_t *adj)
+connect(const struct member *m, const struct candidate *c, unsigned n,
+    uint64_t *adj)
 {
-	uint64_t hears[CONF_NODES_MAX];
-	unsigned order[CONF_NODES_MAX], i, k;
+	uint64_t both;
+	unsigned i, k;
 
-	sort_by_node(c, n, order);
-	for (i = 0; i < n; i++) {
-		hears[i] = hearing(&c[i], c, n, order);
-		adj[i] = UINT64_C(1) << i;
-		for (k = 0; k < i; k++) {
-			if ((hears[i] >> k & hears[k] >> i & 1) == 0)
-				continue;
-			adj[i] |= UINT64_C(1) << k;
-			adj[k] |= UINT64_C(1) << i;
+	for (i = 0; i < n; i++)
+		adj[i] = UINT64_C(1) << i | 1;
+	adj[0] = n < 64 ? (UINT64_C(1) << n) - 1 : UINT64_MAX;
+	for (i = 1; i < n; i++) {
+		for (k = 1; k < i; k++) {
+			both = m->hears[c[i].at] >> c[k].at &
+			    m->hears[c[k].at] >> c[i].at & 1;
+			adj[i] |= both << k;
+			adj[k] |= both << i;
 		}
 	}
 }
@@ -199,14 +207,14 @@ grow(const struct candidate *c, unsigned n, const uint64_t *adj, unsigned start,
 }
 
 static void
-search(const struct candidate *c, unsigned n, struct clique *best)
+search(const struct member *m, const struct candidate *c, unsigned n,
+    struct clique *best)
 {
 	uint64_t adj[CONF_NODES_MAX];
 	struct clique q;
 	unsigned start;
 
-	memset(adj, 0, sizeof(adj));
-	connect(c, n, adj);
+	connect(m, c, n, adj);
 	grow(c, n, adj, 0, best);
 	for (start = 1; start < n && best->n < n; start++) {
 		grow(c, n, adj, start, &q);
@@ -245,6 +253,7 @@ member_learn(struct member *m, struct peer *p, const struct status *st)
 	p->st = *st;
 	p->known = true;
 	p->hears_us = set_has(&p->st.hears, m->self, m->inc);
+	m->hears[p - m->peers] = hearing(m, p);
 }
 
 /*
@@ -278,7 +287,7 @@ member_survey(struct member *m, uint64_t now)
 	if (nothing_new(m, fit))
 		return;
 	n = gather(m, fit, c);
-	search(c, n, &q);
+	search(m, c, n, &q);
 	memset(&m->want, 0, sizeof(m->want));
 	for (i = 0; i < q.n; i++) {
 		set_add(&m->want, c[q.v[i]].node, c[q.v[i]].inc);

@@ -60,6 +60,24 @@ member_held(const struct member *m, const struct peer *p, uint64_t now)
 	    m->view.primary && view_find(&m->view, p->node) == NULL; /* H1 */
 }
 
+unsigned
+hold_count(const struct member *m)
+{
+	unsigned i, n = 0;
+
+	for (i = 0; i < m->npeers; i++) {
+		if (member_held(m, &m->peers[i], m->now))
+			n++;
+	}
+	return n;
+}
+
+unsigned
+member_nheld(const struct member *m)
+{
+	return m->nheld;
+}
+
 uint64_t
 member_held_until(const struct member *m, uint16_t node)
 {

@@ -6,8 +6,10 @@
 #ifndef CORE_MEMBER_INTERNAL_H
 #define CORE_MEMBER_INTERNAL_H
 
+#include "device.h"
 #include "member.h"
 #include "rng.h"
+#include "version.h"
 
 #define MEMBER_BLOB_MAX	(896 * 1024)	/* of the order, in one message */
 #define MEMBER_MSG_MAX	(1000 * 1024)
@@ -104,6 +106,7 @@ struct flush {
 	struct electorate elect;	/* of base; n 0: not recorded */
 	struct attempt_list attempts;	/* later than base */
 	struct prim_id	 since;		/* its memory begins with this view */
+	uint64_t	 features;	/* of its build */
 	struct prim_id	 log;		/* whose log held and blob are of: prim,
 					   or what it is fresh to (kept_log) */
 	const uint8_t	*blob;		/* of the order; into the message */
@@ -124,6 +127,16 @@ STAILQ_HEAD(install_list, install);
 
 enum round_state { ROUND_NONE = 0, ROUND_FLUSH, ROUND_READY };
 
+/* What the quorum device remembers: a member's answer, but for its state. */
+struct device_memory {
+	struct prim_id	 base;		/* newest primary view it knows of */
+	struct node_set	 basemembers;
+	struct electorate elect;	/* of base */
+	struct attempt_list attempts;	/* later than base; the last one is */
+	struct vote_nodes named;	/* ... of these nodes */
+	struct prim_id	 since;		/* its memory begins with this view */
+};
+
 /* One attempt of the coordinator. */
 struct round {
 	enum round_state state;
@@ -132,6 +145,10 @@ struct round {
 	bool		 answered[CONF_NODES_MAX];
 	struct flush	 flush[CONF_NODES_MAX];
 	uint8_t		*blobs[CONF_NODES_MAX];	/* owned */
+	bool		 told;		/* the device has answered, too */
+	bool		 records;	/* ... and must remember the view */
+	struct device_memory memory;
+	uint64_t	 device_until;	/* all else is there; UINT64_MAX */
 	uint64_t	 deadline;
 	unsigned	 attempt;
 	char		 cause[CAUSE_LEN];
@@ -153,6 +170,9 @@ struct ballot {
 	bool		 waits;
 	bool		 contested;
 	bool		 disputed;	/* attempts are known, blocked or not */
+	bool		 device;	/* it has answered, and is to record */
+	bool		 counted;	/* its votes are in the tally */
+	struct prim_id	 base;		/* whose electorate that is */
 	bool		 primary;
 };
 
@@ -205,15 +225,25 @@ struct member {
 
 	/* What we would like, as last evaluated. */
 	struct survey		 seen;
+	uint64_t		 hears[CONF_NODES_MAX];	/* peers whom each one
+						   hears, by index; M7 */
 	struct node_set		 want;		/* with ourselves */
 	uint16_t		 want_coord;
 	uint32_t		 want_votes;
 	uint64_t		 need_since;	/* UINT64_MAX: content */
 	uint64_t		 act_at;	/* UINT64_MAX: nothing to do */
 	uint64_t		 retry_at;
+	bool			 looked;	/* and told; since the last change */
+	uint64_t		 look_at;	/* no need to before; member.c M7 */
+	unsigned		 nheld;		/* held back now */
 	char			 cause[CAUSE_LEN];
 
 	struct round		 round;
+	struct device		 device;
+	uint64_t		 device_epoch;	/* of the last view that it knows */
+	uint64_t		 device_view;	/* it is missed in this one, and so */
+	uint64_t		 device_at;	/* asked again then */
+	uint64_t		 device_pause;
 	bool			 reelect;	/* the electorate should change */
 	struct vote_wish	 wish;		/* to be in the next view */
 	enum vote_force		 force;
@@ -235,6 +265,8 @@ void	 put_set(struct wbuf *, const struct node_set *);
 void	 get_set(struct rbuf *, struct node_set *);
 void	 put_flush(struct wbuf *, const struct flush *);
 bool	 get_flush(struct rbuf *, struct flush *);
+void	 put_memory(struct wbuf *, const struct device_memory *);
+bool	 get_memory(struct rbuf *, struct device_memory *);
 void	 put_install(struct wbuf *, const struct install *);
 struct install *get_install(struct rbuf *);	/* NULL: malformed */
 void	 install_free(struct install *);
@@ -243,6 +275,9 @@ void	 install_free(struct install *);
 void	 member_survey(struct member *, uint64_t now);
 /* Takes the peer's status: the next survey looks at what it changes. */
 void	 member_learn(struct member *, struct peer *, const struct status *);
+/* Another incarnation, or none, of a peer is known: who hears whom changes. */
+void	 member_heard(struct member *);
+void	 graph_check(const struct member *);
 /* Has a session within the primary view we are in broken? */
 bool	 member_torn(const struct member *);
 bool	 member_needs(const struct member *, uint64_t now);
@@ -252,6 +287,7 @@ void	 hold_lost(const struct member *, struct peer *, bool clean);
 void	 hold_heard(struct member *, struct peer *, struct bus *);
 /* It has a session, and yet we do not want it in our view for a while. */
 bool	 member_held(const struct member *, const struct peer *, uint64_t now);
+unsigned hold_count(const struct member *);
 
 /* member.c: what is stored of the last primary view, as a set. */
 void	 member_base(const struct member *, struct node_set *);
@@ -264,6 +300,8 @@ void	 vote_count(const struct member *, const struct round *, bool ever,
 void	 vote_fill(const struct member *, const struct ballot *, struct view *);
 /* Would the view's own members now have another electorate? */
 bool	 vote_outdated(const struct member *);
+/* One more attempt.  When the list is full, two become one. */
+void	 vote_add_attempt(struct attempt_list *, const struct view *);
 /* On disk before READY, where it must be (E1). */
 void	 vote_attempt(struct member *, const struct view *, struct bus *);
 /* It is in that primary view now, and forgets attempts. */
@@ -272,6 +310,27 @@ void	 vote_enter(struct member *, const struct view *);
 void	 vote_command(struct member *, const struct note *, struct bus *);
 void	 vote_status(struct member *, uint16_t node, uint64_t inc,
 	    const struct status *);
+
+/* Does its memory reach back to that view?  since: where it begins (E5). */
+bool	 vote_remembers(const struct prim_id *since, const struct prim_id *);
+
+/* member_device.c */
+/* Has the device a vote on what comes after that view? (E5, E8) */
+bool	 device_able(const struct round *, const struct prim_id *);
+/* Everybody has answered: is the device to be waited for? */
+bool	 device_awaited(struct member *, struct bus *);
+/* Takes its answer, if it is there. */
+void	 device_told(struct member *);
+/* What it is to remember from then on. */
+void	 device_memorize(const struct round *, const struct ballot *,
+	    const struct view *, struct device_memory *);
+/* The view as decided, to be recorded by it. */
+void	 device_view(struct member *, const struct ballot *,
+	    const struct view *, struct bus *);
+/* A view that it should have been asked about is formed once more. */
+void	 device_missed(struct member *, struct bus *);
+/* It has answered, or time has gone by: the round goes on, or ends. */
+void	 round_device(struct member *, struct bus *);
 
 /* member_part.c */
 void	 part_pends(const struct member *, struct prim_list *);
@@ -282,6 +341,7 @@ void	 part_install(struct member *, const struct note *, struct rbuf *,
 	    struct bus *);
 void	 part_commit(struct member *, const struct note *, struct rbuf *,
 	    struct bus *);
+void	 part_clear(struct member *, const struct note *, struct bus *);
 void	 part_trimmed(struct member *, const struct note *, struct bus *);
 void	 part_quorum(struct member *, const struct note *, struct bus *);
 
@@ -295,6 +355,11 @@ void	 round_nack(struct member *, const struct note *, struct rbuf *,
 void	 round_ready(struct member *, const struct note *, struct rbuf *,
 	    struct bus *);
 void	 round_peer_lost(struct member *, uint16_t node, struct bus *);
+/* Everybody has answered to the proposal, and the device need not. */
+void	 round_flushed(struct member *, struct bus *);
+bool	 round_all_answered(const struct round *);
+/* Everybody is ready, and the device where it must. */
+void	 round_commit(struct member *, struct bus *);
 void	 round_timer(struct member *, struct bus *);
 
 /* member.c */

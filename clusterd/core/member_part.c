@@ -127,6 +127,7 @@ fill_flush(const struct member *m, struct flush *f)
 	f->elect = m->stored.elect;
 	f->attempts = m->stored.attempts;
 	f->since = m->stored.since;
+	f->features = WIRE_FEATURES;
 }
 
 /*
@@ -196,14 +197,32 @@ forget_chain(struct member *m, bool all)
 	}
 }
 
-/* Everything that the view needs of us is here. */
+/*
+ * Everything that the view needs of us is here.  But those whom it leaves out
+ * may still rely on us for a moment (lease.c).
+ */
 static void
 ready(struct member *m, struct bus *bus)
 {
+	const struct install *in = STAILQ_LAST(&m->chain, install, entry);
+	struct note *n;
+
+	n = bus_note(bus, NOTE_VOUCH, &in->view, sizeof(in->view));
+	n->ref = n->data;
+	n->seq = in->view.epoch;
+}
+
+void
+part_clear(struct member *m, const struct note *note, struct bus *bus)
+{
+	const struct install *in = STAILQ_LAST(&m->chain, install, entry);
 	struct wbuf w;
 
+	if (m->phase != PH_WEDGED || note->seq != m->promised || in == NULL ||
+	    in->view.epoch != note->seq)
+		return;
 	m->phase = PH_READY;
-	vote_attempt(m, &STAILQ_LAST(&m->chain, install, entry)->view, bus);
+	vote_attempt(m, &in->view, bus);
 	wbuf_init(&w, 16);
 	wbuf_u8(&w, MM_READY);
 	wbuf_u64(&w, m->promised);

@@ -45,6 +45,8 @@ clear_round(struct round *rd)
 		rd->blobs[i] = NULL;
 		rd->answered[i] = false;
 	}
+	rd->told = rd->records = false;
+	rd->device_until = UINT64_MAX;
 	rd->state = ROUND_NONE;
 }
 
@@ -121,6 +123,8 @@ round_start(struct member *m, struct bus *bus)
 	put_set(&w, &rd->members);
 	to_all(rd, &w, bus);
 	wbuf_free(&w);
+	if (device_exists(&m->device))
+		device_ask(&m->device, epoch, bus);
 }
 
 /* The member's index in the running round, or -1. */
@@ -138,8 +142,8 @@ round_index(const struct round *rd, const struct note *note, uint64_t epoch)
 	return -1;
 }
 
-static bool
-all_answered(const struct round *rd)
+bool
+round_all_answered(const struct round *rd)
 {
 	unsigned i;
 
@@ -309,6 +313,17 @@ decide_state(const struct round *rd, const struct prim_id *prim,
 	list_lost(rd, &one_of(rd, prim)->basemembers, v);
 }
 
+/* The device may know of a later view than any of them was in. */
+static void
+list_known(const struct round *rd, struct view *v)
+{
+	unsigned best = best_memory(rd, false);
+
+	if (rd->told && v->primary &&
+	    prim_cmp(&rd->memory.base, &rd->flush[best].base) > 0)
+		list_lost(rd, &rd->memory.basemembers, v);
+}
+
 /* Somebody who has the state of prim, or will by the longest log. */
 static bool
 has_state(const struct round *rd, const struct prim_id *prim)
@@ -337,7 +352,9 @@ decide(struct member *m, struct bus *bus)
 	memset(&in, 0, sizeof(in));
 	in.view.epoch = rd->epoch;
 	in.view.n = rd->members.n;
+	in.view.features = UINT64_MAX;
 	for (i = 0; i < rd->members.n; i++) {
+		in.view.features &= rd->flush[i].features; /* M8 */
 		in.view.members[i].node = rd->members.v[i].node;
 		in.view.members[i].inc = rd->members.v[i].inc;
 	}
@@ -347,6 +364,7 @@ decide(struct member *m, struct bus *bus)
 		decide_scratch(rd, &in);
 	else
 		decide_state(rd, &prim, &in);
+	list_known(rd, &in.view);
 	vote_fill(m, &ballot, &in.view);
 	if (!in.view.primary) {
 		/* The order and its past stay as they are. */
@@ -364,6 +382,7 @@ decide(struct member *m, struct bus *bus)
 	put_install(&w, &in);
 	to_all(rd, &w, bus);
 	wbuf_free(&w);
+	device_view(m, &ballot, &in.view, bus);
 }
 
 /* Does an answer know of a later primary view that left member i out? */
@@ -379,7 +398,9 @@ superseded(const struct round *rd, unsigned i)
 			rd->members.v[i].inc))
 			return true;
 	}
-	return false;
+	return rd->told && prim_cmp(&rd->memory.base, &f->prim) > 0 &&
+	    !set_has(&rd->memory.basemembers, rd->members.v[i].node,
+		rd->members.v[i].inc);
 }
 
 /*
@@ -426,8 +447,14 @@ round_flush(struct member *m, const struct note *note, struct rbuf *r,
 	f.blob = rd->blobs[i];
 	rd->flush[i] = f;
 	rd->answered[i] = true;
-	if (!all_answered(rd))
-		return;
+	if (round_all_answered(rd) && !device_awaited(m, bus))
+		round_flushed(m, bus);
+}
+
+void
+round_flushed(struct member *m, struct bus *bus)
+{
+	device_told(m);
 	if (drop_stale(m, bus))
 		round_abort(m, m->conf->heartbeat_us, bus);
 	else
@@ -463,17 +490,27 @@ round_ready(struct member *m, const struct note *note, struct rbuf *r,
     struct bus *bus)
 {
 	struct round *rd = &m->round;
-	struct wbuf w;
 	int i;
 
 	i = round_index(rd, note, rbuf_u64(r));
 	if (i < 0 || rd->state != ROUND_READY || !rbuf_done(r))
 		return;
 	rd->answered[i] = true;
+	round_commit(m, bus);
+}
+
+void
+round_commit(struct member *m, struct bus *bus)
+{
+	struct round *rd = &m->round;
+	struct wbuf w;
+
 #if MUTANT != 801
-	if (!all_answered(rd))
+	if (!round_all_answered(rd))
 		return;
 #endif
+	if (rd->records && m->device.state != DEVICE_RECORDED)
+		return;
 	wbuf_init(&w, 16);
 	wbuf_u8(&w, MM_COMMIT);
 	wbuf_u64(&w, rd->epoch);
@@ -510,7 +547,13 @@ round_timer(struct member *m, struct bus *bus)
 	struct peer *p;
 	unsigned i;
 
-	if (rd->state == ROUND_NONE || bus->now < rd->deadline)
+	if (rd->state == ROUND_NONE)
+		return;
+	if (bus->now >= rd->device_until) {
+		round_flushed(m, bus);
+		return;
+	}
+	if (bus->now < rd->deadline)
 		return;
 	for (i = 0; i < rd->members.n; i++) {
 		if (rd->answered[i])

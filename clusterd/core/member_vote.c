@@ -28,6 +28,8 @@ newest_base(const struct round *rd)
 		if (prim_cmp(&rd->flush[i].base, &best) > 0)
 			best = rd->flush[i].base;
 	}
+	if (rd->told && prim_cmp(&rd->memory.base, &best) > 0)
+		best = rd->memory.base;
 #if MUTANT == 312
 	best = rd->flush[0].base;
 #endif
@@ -47,7 +49,11 @@ base_electorate(const struct member *m, const struct round *rd,
 			return;
 		}
 	}
-	electorate_conf(m->conf, e);
+	if (rd->told && prim_eq(&rd->memory.base, base) &&
+	    rd->memory.elect.n > 0)
+		*e = rd->memory.elect;
+	else
+		electorate_conf(m->conf, e);
 }
 
 /* Its disk is the one that it had when that view was formed (E5). */
@@ -60,7 +66,13 @@ remembers(const struct flush *f, const struct prim_id *id)
 #if MUTANT == 315
 	return f->base.epoch != 0 || f->attempts.n > 0;
 #endif
-	return f->since.epoch != 0 && prim_cmp(&f->since, id) <= 0;
+	return vote_remembers(&f->since, id);
+}
+
+bool
+vote_remembers(const struct prim_id *since, const struct prim_id *id)
+{
+	return since->epoch != 0 && prim_cmp(since, id) <= 0;
 }
 
 static void
@@ -73,6 +85,8 @@ who_remembers(const struct round *rd, const struct prim_id *id,
 	for (i = 0; i < rd->members.n; i++)
 		vote_add(remembers(&rd->flush[i], id) ? able : blank,
 		    rd->members.v[i].node);
+	if (device_able(rd, id))
+		vote_add(able, VOTER_DEVICE);
 }
 
 /* Who has left from this very base, as far as anybody knows. */
@@ -98,9 +112,11 @@ static bool
 all_here(const struct member *m, const struct ballot *b,
     const struct electorate *e)
 {
-	struct vote_nodes missing;
+	struct vote_nodes here = b->members, missing;
 
-	electorate_missing(e, &b->members, &missing);
+	/* Whoever is not here could do nothing with it. */
+	vote_add(&here, VOTER_DEVICE);
+	electorate_missing(e, &here, &missing);
 #if MUTANT == 316
 	return missing.n == 0;
 #endif
@@ -172,6 +188,8 @@ vote_count(const struct member *m, const struct round *rd, bool ever,
 	unsigned i;
 
 	memset(b, 0, sizeof(*b));
+	b->base = base;
+	b->device = rd->told;
 	base_electorate(m, rd, &base, &b->elect);
 	fixed = electorate_static(&b->elect, m->conf);
 	for (i = 0; i < rd->members.n; i++)
@@ -179,10 +197,14 @@ vote_count(const struct member *m, const struct round *rd, bool ever,
 	whole = all_here(m, b, &b->elect); /* E7 */
 	if (b->elect.downscale && !whole)
 		gather_left(rd, &base, &b->left);
-	if (fixed || base.epoch == 0 || whole)
+	if (fixed || base.epoch == 0 || whole) {
 		here = b->members; /* E5 */
-	else
+		/* Of all who could use its votes nobody is missing. */
+		if (b->device || whole)
+			vote_add(&here, VOTER_DEVICE);
+	} else
 		who_remembers(rd, &base, &here, &b->blank);
+	b->counted = b->device && vote_has(&here, VOTER_DEVICE);
 	b->primary =
 	    electorate_wins(&b->elect, &here, &b->left, 0, &b->tally); /* E2 */
 	all = (m->conf->wait_for_all || b->elect.two_node) && !ever;
@@ -194,7 +216,8 @@ vote_count(const struct member *m, const struct round *rd, bool ever,
 	electorate_missing(&b->elect, &b->members, &missing);
 	look_at_attempts(m, rd, &base, b);
 	for (i = 0; all && i < missing.n; i++)
-		b->waits |= !vote_has(&b->left, missing.v[i]);
+		b->waits |= missing.v[i] != VOTER_DEVICE &&
+		    !vote_has(&b->left, missing.v[i]);
 	b->primary &= !b->contested && !b->waits;
 	if (!b->primary)
 		forced(m, b);
@@ -203,7 +226,7 @@ vote_count(const struct member *m, const struct round *rd, bool ever,
 void
 vote_fill(const struct member *m, const struct ballot *b, struct view *v)
 {
-	struct vote_nodes able = { .n = 0 };
+	struct vote_nodes able = { .n = 0 }, voters = b->members;
 	unsigned i;
 
 	v->tally = b->tally;
@@ -213,31 +236,39 @@ vote_fill(const struct member *m, const struct ballot *b, struct view *v)
 	for (i = 0; i < v->n; i++)
 		v->members[i].blank =
 		    !v->primary && vote_has(&b->blank, v->members[i].node);
+	v->device = b->counted;
 	if (!v->primary)
 		return;
 	for (i = 0; i < v->n; i++) {
 		if (!v->members[i].fresh)
 			vote_add(&able, v->members[i].node);
 	}
-	electorate_next(m->conf, &b->elect, &m->wish, &b->left, &b->members,
-	    &able, &v->elect);
-	/* With downscale one electorate is two: with a leaver and without. */
+	v->device = b->device;
+	if (v->device) {
+		vote_add(&voters, VOTER_DEVICE);
+		vote_add(&able, VOTER_DEVICE);
+	}
+	electorate_next(m->conf, &b->elect, &m->wish, &b->left, &voters, &able,
+	    &v->elect);
+	/*
+	 * With downscale one electorate is two: with a leaver and without.
+	 * And a device is bound by what nodes remember (E8).
+	 */
 	v->recorded = b->disputed || b->elect.downscale ||
-	    !electorate_eq(&v->elect, &b->elect);
+	    !electorate_eq(&v->elect, &b->elect) ||
+	    electorate_voter(&v->elect, VOTER_DEVICE) != NULL;
 }
 
 bool
 vote_outdated(const struct member *m)
 {
 	static const struct vote_nodes none;
-	struct vote_nodes all = { .n = 0 };
+	struct vote_nodes all;
 	struct electorate next;
-	unsigned i;
 
 	if (!m->view.primary || m->sync_epoch != m->view.epoch)
 		return false;
-	for (i = 0; i < m->view.n; i++)
-		vote_add(&all, m->view.members[i].node);
+	view_voters(&m->view, &all);
 	electorate_next(m->conf, &m->view.elect, &m->wish, &none, &all, &all,
 	    &next);
 	return !electorate_eq(&next, &m->view.elect);
@@ -250,19 +281,13 @@ drop_attempt(struct attempt_list *l, unsigned i)
 	memmove(&l->v[i], &l->v[i + 1], (l->n - i) * sizeof(l->v[0]));
 }
 
-/* E1.  When the list is full, two become one that is harder to block. */
+/* When the list is full, two become one that is harder to block. */
 void
-vote_attempt(struct member *m, const struct view *v, struct bus *bus)
+vote_add_attempt(struct attempt_list *l, const struct view *v)
 {
-	struct attempt_list *l = &m->stored.attempts;
 	struct attempt *a;
 	unsigned i;
 
-#if MUTANT == 310
-	return;
-#endif
-	if (!v->primary || !v->recorded)
-		return;
 	for (i = 0; i < l->n; i++) {
 		if (electorate_eq(&l->v[i].elect, &v->elect)) {
 			drop_attempt(l, i);
@@ -277,8 +302,22 @@ vote_attempt(struct member *m, const struct view *v, struct bus *bus)
 	a->id.epoch = v->epoch;
 	a->id.leader = v->leader;
 	a->elect = v->elect;
+}
+
+/* E1. */
+void
+vote_attempt(struct member *m, const struct view *v, struct bus *bus)
+{
+	struct attempt_list *l = &m->stored.attempts;
+
+#if MUTANT == 310
+	return;
+#endif
+	if (!v->primary || !v->recorded)
+		return;
+	vote_add_attempt(l, v);
 	if (m->stored.since.epoch == 0)
-		m->stored.since = a->id;
+		m->stored.since = l->v[l->n - 1].id;
 	bus_note(bus, NOTE_STORE, NULL, 0);
 }
 

@@ -246,6 +246,7 @@ put_flush(struct wbuf *w, const struct flush *f)
 	electorate_put(w, &f->elect);
 	put_attempts(w, &f->attempts);
 	put_prim(w, &f->since);
+	wbuf_u64(w, f->features);
 	put_prim(w, &f->log);
 	wbuf_blob(w, f->blob, f->bloblen);
 }
@@ -282,12 +283,45 @@ get_flush(struct rbuf *r, struct flush *f)
 	electorate_get(r, &f->elect);
 	get_attempts(r, &f->attempts);
 	get_prim(r, &f->since);
+	f->features = rbuf_u64(r);
 	get_prim(r, &f->log);
 	f->blob = rbuf_blob(r, &f->bloblen, MEMBER_BLOB_MAX);
 	/* Who has a past brings the log of that, and of no other. */
 	if (f->prim.epoch != 0 && !prim_eq(&f->log, &f->prim))
 		r->err = true;
 	return rbuf_done(r) && log_ends(f->blob, f->bloblen, f->held);
+}
+
+void
+put_memory(struct wbuf *w, const struct device_memory *dm)
+{
+	unsigned i;
+
+	put_prim(w, &dm->base);
+	put_set(w, &dm->basemembers);
+	electorate_put(w, &dm->elect);
+	put_attempts(w, &dm->attempts);
+	wbuf_u32(w, dm->named.n);
+	for (i = 0; i < dm->named.n; i++)
+		wbuf_u16(w, dm->named.v[i]);
+	put_prim(w, &dm->since);
+}
+
+bool
+get_memory(struct rbuf *r, struct device_memory *dm)
+{
+	unsigned i, n;
+
+	memset(dm, 0, sizeof(*dm));
+	get_prim(r, &dm->base);
+	get_set(r, &dm->basemembers);
+	electorate_get(r, &dm->elect);
+	get_attempts(r, &dm->attempts);
+	n = rbuf_count(r, CONF_NODES_MAX);
+	for (i = 0; i < n; i++)
+		vote_add(&dm->named, rbuf_u16(r));
+	get_prim(r, &dm->since);
+	return rbuf_done(r) && dm->attempts.n > 0;
 }
 
 static void
@@ -298,7 +332,9 @@ put_verdict(struct wbuf *w, const struct view *v)
 	wbuf_u32(w, v->tally.expected);
 	wbuf_u32(w, v->tally.needed);
 	wbuf_u8(w, (uint8_t)v->tally.rule);
-	wbuf_u8(w, (uint8_t)(v->waits | v->contested << 1 | v->recorded << 2));
+	wbuf_u8(w,
+	    (uint8_t)(v->waits | v->contested << 1 | v->recorded << 2 |
+		v->device << 3));
 }
 
 /* Whoever calls a view primary must have members that win its votes (E4). */
@@ -306,9 +342,9 @@ static void
 get_verdict(struct rbuf *r, struct view *v)
 {
 	static const struct vote_nodes none;
-	struct vote_nodes here = { .n = 0 };
+	struct vote_nodes here;
 	struct tally t;
-	unsigned i, flags;
+	unsigned flags;
 
 	electorate_get(r, &v->elect);
 	v->tally.votes = rbuf_u32(r);
@@ -319,8 +355,8 @@ get_verdict(struct rbuf *r, struct view *v)
 	v->waits = (flags & 1) != 0;
 	v->contested = (flags & 2) != 0;
 	v->recorded = (flags & 4) != 0;
-	for (i = 0; i < v->n; i++)
-		vote_add(&here, v->members[i].node);
+	v->device = (flags & 8) != 0;
+	view_voters(v, &here);
 	if (v->primary && !electorate_wins(&v->elect, &here, &none, 0, &t))
 		r->err = true;
 }
@@ -348,6 +384,7 @@ put_install(struct wbuf *w, const struct install *in)
 		wbuf_u64(w, v->lost[i].inc);
 		wbuf_u8(w, v->lost[i].clean);
 	}
+	wbuf_u64(w, v->features);
 	put_verdict(w, v);
 	put_prim(w, &in->prev);
 	wbuf_u64(w, in->cut);
@@ -382,7 +419,10 @@ get_view(struct rbuf *r, struct view *v)
 		v->lost[i].inc = rbuf_u64(r);
 		v->lost[i].clean = rbuf_u8(r) != 0;
 	}
-	if (view_find(v, v->leader) == NULL)
+	v->features = rbuf_u64(r);
+	/* M7: a coordinator that errs must not switch on what we lack. */
+	if (view_find(v, v->leader) == NULL ||
+	    (v->features & ~WIRE_FEATURES) != 0)
 		r->err = true;
 	get_verdict(r, v);
 }

@@ -36,6 +36,12 @@ used_by(const void *arg, uint16_t node, uint64_t inc)
 	return lspace_used_by(((const struct node *)arg)->lspace, node, inc);
 }
 
+static uint64_t
+old_heard(const void *arg)
+{
+	return link_old_heard(((const struct node *)arg)->link);
+}
+
 static bool
 make_modules(struct node *n, const struct node_config *nc)
 {
@@ -44,8 +50,9 @@ make_modules(struct node *n, const struct node_config *nc)
 	if (nc->stored == NULL ||
 	    !member_stored_decode(&stored, nc->stored, nc->storedlen))
 		memset(&stored, 0, sizeof(stored));
-	n->link = link_new(n->conf, n->self, n->inc, nc->key);
+	n->link = link_new(n->conf, n->self, n->inc, &nc->keys);
 	n->member = member_new(n->conf, n->self, n->inc, &stored);
+	n->lease = lease_new(n->conf, n->self, n->inc, n->link);
 	n->order = order_new(n->self, n->inc);
 	n->quorum = quorum_new(n->conf, n->self);
 	n->fencing = fencing_new(n->conf, n->self, n->inc, used_by, n);
@@ -55,14 +62,17 @@ make_modules(struct node *n, const struct node_config *nc)
 	n->levels = levels_new(n->self, n->inc);
 	n->barriers = barriers_new(n->self, n->inc);
 	n->kv = kv_new(n->self, n->inc);
+	n->keys = keys_new(n->conf, n->self, n->inc, &nc->keys, nc->secret,
+	    old_heard, n);
 	n->dgrams = dgrams_new(n->conf, n->self);
 	n->dlm = dlm_new(n->self, n->inc);
 	n->client = client_new(n->conf, n->self);
-	return n->link != NULL && n->member != NULL && n->order != NULL &&
-	    n->quorum != NULL && n->fencing != NULL && n->lspace != NULL &&
-	    n->group != NULL && n->evchan != NULL && n->levels != NULL &&
-	    n->barriers != NULL && n->kv != NULL && n->dgrams != NULL &&
-	    n->dlm != NULL && n->client != NULL;
+	return n->link != NULL && n->member != NULL && n->lease != NULL &&
+	    n->order != NULL && n->quorum != NULL && n->fencing != NULL &&
+	    n->lspace != NULL && n->group != NULL && n->evchan != NULL &&
+	    n->levels != NULL && n->barriers != NULL && n->kv != NULL &&
+	    n->keys != NULL && n->dgrams != NULL && n->dlm != NULL &&
+	    n->client != NULL;
 }
 
 struct node *
@@ -97,6 +107,7 @@ node_free(struct node *n)
 	client_free(n->client);
 	dlm_free(n->dlm);
 	dgrams_free(n->dgrams);
+	keys_free(n->keys);
 	kv_free(n->kv);
 	barriers_free(n->barriers);
 	levels_free(n->levels);
@@ -106,6 +117,7 @@ node_free(struct node *n)
 	fencing_free(n->fencing);
 	quorum_free(n->quorum);
 	order_free(n->order);
+	lease_free(n->lease);
 	member_free(n->member);
 	link_free(n->link);
 	bus_clear(&n->bus);
@@ -171,7 +183,7 @@ handle_event_note(struct node *n, const struct note *note)
 	free(named);
 }
 
-/* What is told to all services that only clients use. */
+/* What is told to the services that nobody else here depends on. */
 static void
 services_note(struct node *n, const struct note *note)
 {
@@ -179,6 +191,7 @@ services_note(struct node *n, const struct note *note)
 	levels_note(n->levels, note, &n->bus);
 	barriers_note(n->barriers, note, &n->bus);
 	kv_note(n->kv, note, &n->bus);
+	keys_note(n->keys, note, &n->bus);
 	dgrams_note(n->dgrams, note, &n->bus);
 }
 
@@ -191,6 +204,7 @@ handle_view(struct node *n, const struct note *note)
 {
 	struct bus *b = &n->bus;
 
+	lease_note(n->lease, note, b);
 	order_note(n->order, note, b);
 	quorum_note(n->quorum, note, b);
 	fencing_note(n->fencing, note, b);
@@ -277,6 +291,9 @@ handle_service(struct node *n, const struct note *note)
 	case SVC_QUORUM:
 		quorum_note(n->quorum, note, b);
 		break;
+	case SVC_KEYS:
+		keys_note(n->keys, note, b);
+		break;
 	default:
 		break;
 	}
@@ -298,7 +315,7 @@ handle_lock_request(struct node *n, const struct note *note)
 	dlm_request(n->dlm, lsid, note, &n->bus);
 }
 
-/* Orders about votes, and those that need no quorum to be given. */
+/* Orders about keys and votes, and those that need no quorum to be given. */
 static void
 handle_command(struct node *n, const struct note *note)
 {
@@ -307,7 +324,9 @@ handle_command(struct node *n, const struct note *note)
 
 	rbuf_init(&r, note->data, note->len);
 	rbuf_str(&r, cmd, sizeof(cmd));
-	if (r.err || strncmp(cmd, "quorum-", 7) != 0)
+	if (!r.err && strncmp(cmd, "key-", 4) == 0)
+		keys_note(n->keys, note, &n->bus);
+	else if (r.err || strncmp(cmd, "quorum-", 7) != 0)
 		fencing_note(n->fencing, note, &n->bus);
 	else if (strcmp(cmd, "quorum-unblock") == 0 ||
 	    strcmp(cmd, "quorum-override") == 0)
@@ -407,10 +426,57 @@ begin_leave(struct node *n, const char *why)
 static void
 handle_peer(struct node *n, const struct note *note)
 {
+	lease_note(n->lease, note, &n->bus);
 	member_note(n->member, note, &n->bus);
 	fencing_note(n->fencing, note, &n->bus);
 	client_note(n->client, note, &n->bus);
 	dgrams_note(n->dgrams, note, &n->bus);
+}
+
+static void
+device_request(struct node *n, const struct note *note)
+{
+	struct action *act;
+
+	act = actions_add(n->bus.out, ACT_DEVICE, note->data, note->len);
+	act->req = (uint32_t)note->seq;
+	act->timeout_us = n->conf->qdevice.timeout_us;
+}
+
+static void
+device_done(struct node *n, const struct event *ev)
+{
+	struct note *note;
+
+	note = bus_note(&n->bus, NOTE_DEVICE_DONE, ev->data, ev->len);
+	note->seq = ev->req;
+	note->ok = ev->ok;
+}
+
+static void
+handle_synced(struct node *n, const struct note *note)
+{
+	struct bus *b = &n->bus;
+
+	quorum_note(n->quorum, note, b);
+	fencing_note(n->fencing, note, b);
+	lspace_note(n->lspace, note, b);
+	group_note(n->group, note, b);
+	services_note(n, note);
+	member_note(n->member, note, b);
+}
+
+static void
+handle_client_gone(struct node *n, const struct note *note)
+{
+	struct bus *b = &n->bus;
+
+	dlm_note(n->dlm, note, b);
+	lspace_note(n->lspace, note, b);
+	group_note(n->group, note, b);
+	services_note(n, note);
+	fencing_note(n->fencing, note, b);
+	quorum_note(n->quorum, note, b);
 }
 
 /* The table of who receives what. */
@@ -432,9 +498,11 @@ route(struct node *n, const struct note *note)
 		handle_send(n, note);
 		break;
 	case NOTE_PEER_RESET:
+	case NOTE_KEYS:
 		link_note(n->link, note, b);
 		break;
 	case NOTE_WEDGE:
+		lease_note(n->lease, note, b);
 		quorum_note(n->quorum, note, b);
 		fencing_note(n->fencing, note, b);
 		order_note(n->order, note, b);
@@ -446,7 +514,18 @@ route(struct node *n, const struct note *note)
 		break;
 	case NOTE_FLUSHED:
 	case NOTE_TRIMMED:
+	case NOTE_CLEAR:
+	case NOTE_DEVICE_DONE:
 		member_note(n->member, note, b);
+		break;
+	case NOTE_VOUCH:
+		lease_note(n->lease, note, b);
+		break;
+	case NOTE_LEASE:
+		order_note(n->order, note, b);
+		fencing_note(n->fencing, note, b);
+		lspace_note(n->lspace, note, b);
+		client_note(n->client, note, b);
 		break;
 	case NOTE_VIEW:
 	case NOTE_QUORUM:
@@ -458,12 +537,7 @@ route(struct node *n, const struct note *note)
 		break;
 	case NOTE_SNAP_WANT:
 	case NOTE_SYNCED:
-		quorum_note(n->quorum, note, b);
-		fencing_note(n->fencing, note, b);
-		lspace_note(n->lspace, note, b);
-		group_note(n->group, note, b);
-		services_note(n, note);
-		member_note(n->member, note, b);
+		handle_synced(n, note);
 		break;
 	case NOTE_FENCED:
 		lspace_note(n->lspace, note, b);
@@ -478,18 +552,16 @@ route(struct node *n, const struct note *note)
 		handle_request(n, note);
 		break;
 	case NOTE_CLIENT_GONE:
-		dlm_note(n->dlm, note, b);
-		lspace_note(n->lspace, note, b);
-		group_note(n->group, note, b);
-		services_note(n, note);
-		fencing_note(n->fencing, note, b);
-		quorum_note(n->quorum, note, b);
+		handle_client_gone(n, note);
 		break;
 	case NOTE_VOTE_WISH:
 		member_note(n->member, note, b);
 		break;
 	case NOTE_STORE:
 		store(n);
+		break;
+	case NOTE_DEVICE:
+		device_request(n, note);
 		break;
 	case NOTE_LEAVE:
 		if (n->state == NODE_RUNNING)
@@ -516,12 +588,28 @@ drain(struct node *n)
 	}
 }
 
+/*
+ * Is the view we are in still to be believed in?  Looked at before anything is
+ * done on its word, and after whatever may have changed it.
+ */
+static void
+renew(struct node *n)
+{
+	if (n->state == NODE_DEAD || n->state == NODE_STOPPED)
+		return;
+	lease_renew(n->lease, &n->bus);
+	drain(n);
+	link_vouch(n->link, lease_vouches(n->lease),
+	    lease_asks(n->lease, n->bus.now), n->bus.now);
+}
+
 /* Routes until no module has anything to add. */
 static void
 settle(struct node *n)
 {
 	do {
 		drain(n);
+		renew(n);
 		if (n->state == NODE_RUNNING || n->state == NODE_LEAVING)
 			order_flush(n->order, &n->bus);
 	} while (n->bus.n > 0);
@@ -563,6 +651,7 @@ start(struct node *n)
 		return;
 	n->state = NODE_RUNNING;
 	n->started = n->bus.now;
+	lease_start(n->lease, n->bus.now);
 	/* Both reserve what a later life must not use again. */
 	member_start(n->member, &n->bus);
 	link_timer(n->link, &n->bus);
@@ -575,24 +664,42 @@ timer(struct node *n)
 	drain(n);
 	if (n->state == NODE_DEAD)
 		return;
+	lease_timer(n->lease, &n->bus);
 	member_timer(n->member, &n->bus);
 	drain(n);
 	if (n->state == NODE_DEAD)
 		return;
 	fencing_timer(n->fencing, &n->bus);
 	dlm_timer(n->dlm, &n->bus);
+	keys_timer(n->keys, &n->bus);
+}
+
+static void
+told_text(const struct event *ev, char *text, size_t size)
+{
+	size_t len = MIN(ev->len, size - 1);
+
+	if (len > 0)
+		memcpy(text, ev->data, len);
+	text[len] = '\0';
 }
 
 static void
 fence_done(struct node *n, const struct event *ev)
 {
 	char text[256];
-	size_t len = MIN(ev->len, sizeof(text) - 1);
 
-	if (len > 0)
-		memcpy(text, ev->data, len);
-	text[len] = '\0';
+	told_text(ev, text, sizeof(text));
 	fencing_done(n->fencing, ev->req, ev->ok, ev->verified, text, &n->bus);
+}
+
+static void
+file_written(struct node *n, const struct event *ev)
+{
+	char text[160];
+
+	told_text(ev, text, sizeof(text));
+	keys_stored(n->keys, ev->ok, text, &n->bus);
 }
 
 /* Clients come and go; one that comes while we leave is sent away. */
@@ -635,6 +742,12 @@ dispatch(struct node *n, const struct event *ev)
 		break;
 	case EV_STORED:
 		break;
+	case EV_KEYS_STORED:
+		file_written(n, ev);
+		break;
+	case EV_DEVICE:
+		device_done(n, ev);
+		break;
 	case EV_FLUSH:
 		order_hold(n->order, ev->slow, &n->bus);
 		break;
@@ -645,22 +758,14 @@ dispatch(struct node *n, const struct event *ev)
 }
 
 /*
- * We were not run for so long that the others may have given us up: what we
- * believe to be the view may be over, and the packets that waited for us are
- * of that time.  Nothing may be done on their word.
+ * We were not run for so long that others may have given us up.  That our view
+ * may be over is the lease's affair; but nobody else is to blame for it.
  */
 static void
 overslept(struct node *n, uint64_t late)
 {
-#if MUTANT == 951
-	if (late < n->conf->heartbeat_us)
-		return;
-#else
-	if (late + 2 * n->conf->heartbeat_us < n->conf->failure_timeout_us)
-		return;
-#endif
-	member_overslept(n->member, late, &n->bus);
-	settle(n);
+	if (late + 2 * n->conf->heartbeat_us >= n->conf->failure_timeout_us)
+		member_overslept(n->member, late);
 }
 
 /* Everything that follows from the step, up to the datagrams. */
@@ -694,9 +799,11 @@ next_deadline(const struct node *n)
 		return n->now;
 	d = link_deadline(n->link);
 	d = MIN(d, member_deadline(n->member));
+	d = MIN(d, lease_deadline(n->lease));
 	d = MIN(d, order_deadline(n->order));
 	d = MIN(d, fencing_deadline(n->fencing));
 	d = MIN(d, dlm_deadline(n->dlm));
+	d = MIN(d, keys_deadline(n->keys));
 	if (n->state == NODE_LEAVING)
 		d = MIN(d, n->leave_deadline);
 	return d;
@@ -716,6 +823,7 @@ node_step(struct node *n, const struct event *ev, struct actions *out)
 	n->bus.out = out;
 	if (n->state != NODE_NEW && ev->now > n->due)
 		overslept(n, ev->now - n->due);
+	renew(n);
 	dispatch(n, ev);
 	n->put_off = ev->more && n->state == NODE_RUNNING;
 	if (n->put_off)
@@ -743,6 +851,7 @@ node_check(const struct node *n)
 		return;
 	link_check(n->link);
 	member_check(n->member);
+	lease_check(n->lease);
 	order_check(n->order);
 	quorum_check(n->quorum);
 	fencing_check(n->fencing);
@@ -752,6 +861,7 @@ node_check(const struct node *n)
 	levels_check(n->levels);
 	barriers_check(n->barriers);
 	kv_check(n->kv);
+	keys_check(n->keys);
 	dgrams_check(n->dgrams);
 	dlm_check(n->dlm);
 	client_check(n->client);
@@ -764,13 +874,14 @@ fill_view(const struct node *n, const struct view *v, struct node_view *nv)
 
 	nv->epoch = v->epoch;
 	nv->leader = v->leader;
+	nv->features = v->features;
 	nv->primary = v->primary;
 	nv->synced = v->primary && member_synced(n->member);
+	nv->lease = lease_until(n->lease);
 	nv->n = v->n;
 	nv->elect = v->elect;
-	for (i = 0; i < n->conf->nnodes; i++)
-		nv->held +=
-		    member_held_until(n->member, n->conf->nodes[i].id) != 0;
+	nv->device = v->device;
+	nv->held = member_nheld(n->member);
 	for (i = 0; i < v->n; i++) {
 		nv->members[i] = v->members[i].node;
 		nv->incs[i] = v->members[i].inc;
@@ -787,6 +898,25 @@ node_get_view(const struct node *n, struct node_view *nv)
 		nv->left = member_left(n->member);
 	if (v != NULL && n->state != NODE_DEAD && n->state != NODE_STOPPED)
 		fill_view(n, v, nv);
+}
+
+uint64_t
+node_lease(const struct node *n)
+{
+	return node_over(n) ? 0 : lease_until(n->lease);
+}
+
+bool
+node_view_is(const struct node *n, const struct node_view *nv)
+{
+	const struct view *v = member_view(n->member);
+
+	if (v == NULL || node_over(n))
+		return nv->epoch == 0 && v == NULL;
+	return nv->epoch == v->epoch && nv->leader == v->leader &&
+	    nv->primary == v->primary &&
+	    nv->synced == (v->primary && member_synced(n->member)) &&
+	    nv->held == member_nheld(n->member);
 }
 
 void
@@ -821,6 +951,24 @@ node_refused(const struct node *n)
 	return sum;
 }
 
+uint64_t
+node_refused_key(const struct node *n)
+{
+	return link_rejects(n->link, 0, LR_KEY);
+}
+
+const struct keyring *
+node_ring(const struct node *n)
+{
+	return keys_ring(n->keys);
+}
+
+const struct keyring *
+node_agreed(const struct node *n)
+{
+	return keys_agreed(n->keys);
+}
+
 bool
 node_over(const struct node *n)
 {
@@ -831,4 +979,10 @@ uint64_t
 node_incarnation(const struct node *n)
 {
 	return n->inc;
+}
+
+uint64_t
+node_skipped(const struct node *n)
+{
+	return link_skipped(n->link);
 }

@@ -13,7 +13,9 @@
 #include "evchan.h"
 #include "fencing.h"
 #include "group.h"
+#include "keys.h"
 #include "kv.h"
+#include "lease.h"
 #include "levels.h"
 #include "link.h"
 #include "lspace.h"
@@ -46,6 +48,7 @@ struct node {
 	struct bus		 bus;
 	struct link_layer	*link;
 	struct member		*member;
+	struct lease		*lease;
 	struct order		*order;
 	struct quorum		*quorum;
 	struct fencing		*fencing;
@@ -55,6 +58,7 @@ struct node {
 	struct levels		*levels;
 	struct barriers		*barriers;
 	struct kv		*kv;
+	struct keys		*keys;
 	struct dgrams		*dgrams;
 	struct dlm		*dlm;
 	struct client_layer	*client;

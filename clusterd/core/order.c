@@ -30,6 +30,7 @@
  *   O7  a safe message that is delivered is stable.
  *
  *   closed -NOTE_QUORUM(primary)-> open -NOTE_WEDGE-> closed
+ *   open, but the lease is out: nothing is sequenced, and nobody heard
  *   open, leader: snapshots wanted -all given-> SYNC sequenced -> submits
  *
  * clusterd-protocol(7), section 7.
@@ -108,6 +109,13 @@ static bool
 leading(const struct order *o)
 {
 	return o->open && o->leader == o->self;
+}
+
+/* Messages of our view wait here until it may be acted in. */
+static bool
+waits(const struct order *o)
+{
+	return o->installing || (o->open && !o->leased);
 }
 
 /* Adds a message that has the next position to the log. */
@@ -220,6 +228,11 @@ deliver_one(struct order *o, struct omsg *m, struct bus *bus)
 		n = bus_note(bus, NOTE_SYNCED, NULL, 0);
 		n->seq = o->epoch;
 		break;
+#ifdef WIRE_NEXT
+	case OK_PAD:
+#endif
+	case OK_MAX:
+		break;
 	}
 }
 
@@ -278,7 +291,7 @@ next_waiting(struct order *o)
 {
 	struct omsg *m;
 
-	if (!leading(o) || o->snap_wait != 0)
+	if (!leading(o) || !o->leased || o->snap_wait != 0)
 		return NULL;
 	m = STAILQ_FIRST(&o->front);
 	if (m == NULL && !o->hold)
@@ -337,6 +350,20 @@ enqueue_front(struct order *o, enum omsg_kind kind, enum service service,
 	m->node = o->self;
 	m->inc = o->inc;
 	STAILQ_INSERT_TAIL(&o->front, m, entry);
+}
+
+/* WIRE_NEXT: a record more, where every member knows it. */
+static void
+pad(struct order *o)
+{
+#ifdef WIRE_NEXT
+#if MUTANT != 972
+	if ((o->features & FEATURE_PAD) == 0)
+		return;
+#endif
+	if (o->snap_wait == 0 && STAILQ_EMPTY(&o->front))
+		enqueue_front(o, OK_PAD, (enum service)0, NULL, 0);
+#endif
 }
 
 static void
@@ -403,7 +430,7 @@ submit(struct order *o, struct bus *bus)
 	struct wbuf w;
 	struct note *n;
 
-	if (!o->open || o->unsent == NULL)
+	if (!o->open || !o->leased || o->unsent == NULL)
 		return;
 	if (leading(o)) {
 		submit_here(o, bus);
@@ -465,6 +492,7 @@ got_submit(struct order *o, struct omember *om, struct rbuf *r, struct bus *bus)
 		om->sseq = m->sseq;
 		enqueue(o, om, m);
 	}
+	pad(o);
 	pump(o, bus);
 }
 
@@ -567,7 +595,7 @@ message(struct order *o, const struct note *note, struct bus *bus)
 	if (r.err)
 		order_reset_peer(bus, note->node,
 		    "an ordered message is short");
-	else if (epoch > o->epoch || (epoch == o->epoch && o->installing))
+	else if (epoch > o->epoch || (epoch == o->epoch && waits(o)))
 		park(o, note, epoch, bus);
 	else if (epoch == o->epoch && o->open)
 		handle(o, note->node, note->inc, note->data, note->len, bus);
@@ -609,6 +637,19 @@ opened(struct order *o, struct bus *bus)
 		}
 		pump(o, bus);
 	}
+	if (o->leased)
+		unpark(o, bus);
+	submit(o, bus);
+}
+
+/* What had to wait is done when it may be. */
+static void
+lease(struct order *o, bool ok, struct bus *bus)
+{
+	o->leased = ok;
+	if (!ok || !o->open)
+		return;
+	pump(o, bus);
 	unpark(o, bus);
 	submit(o, bus);
 }
@@ -639,6 +680,9 @@ order_note(struct order *o, const struct note *note, struct bus *bus)
 		o->installing = false;
 		if (note->ok && note->seq == o->epoch && !o->passing)
 			opened(o, bus);
+		break;
+	case NOTE_LEASE:
+		lease(o, note->ok, bus);
 		break;
 	default:
 		break;

@@ -31,7 +31,7 @@ struct order;
 
 struct order *order_new(uint16_t self, uint64_t inc);
 void	 order_free(struct order *);
-/* NOTE_WEDGE, NOTE_TRIM, NOTE_VIEW, NOTE_QUORUM, NOTE_ORDER, NOTE_SNAP,
+/* NOTE_WEDGE, NOTE_TRIM, NOTE_VIEW, NOTE_QUORUM, NOTE_LEASE, NOTE_ORDER, NOTE_SNAP,
    NOTE_MESSAGE on CHAN_ORDER. */
 void	 order_note(struct order *, const struct note *, struct bus *);
 /* Says what this step gathered; node.c calls it when no note is left. */

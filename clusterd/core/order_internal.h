@@ -7,6 +7,7 @@
 #define CORE_ORDER_INTERNAL_H
 
 #include "order.h"
+#include "version.h"
 
 /* Messages of CHAN_ORDER: u8 type, u64 epoch, then as said. */
 enum order_msg {
@@ -20,7 +21,11 @@ enum omsg_kind {
 	OK_SNAP,	/* a piece of a service's snapshot, for joiners */
 	OK_SNAP_END,	/* the last piece of that service */
 	OK_SYNC,	/* every member has state from here on */
-	OK_AGREED	/* of a service that wants it soon rather than safe */
+	OK_AGREED,	/* of a service that wants it soon rather than safe */
+#ifdef WIRE_NEXT
+	OK_PAD,		/* nothing; FEATURE_PAD */
+#endif
+	OK_MAX
 };
 
 /* What each costs in the window and in queues besides its data. */
@@ -87,10 +92,12 @@ struct order {
 	/* The view. */
 	uint64_t		 epoch;
 	uint16_t		 leader;
+	uint64_t		 features;
 	bool			 primary;
 	bool			 installing; /* its quorum is not known yet */
 	bool			 passing; /* it ends at once: nothing is said in it */
 	bool			 open;	/* it is primary, and not wedged */
+	bool			 leased; /* the view may be acted in (lease.c) */
 	bool			 hold;	/* a program here is slow */
 	bool			 fresh;	/* we wait for snapshots */
 	bool			 synced;

@@ -117,6 +117,7 @@ order_view(struct order *o, const struct view *v)
 	if (!v->primary)
 		return;
 	o->leader = v->leader;
+	o->features = v->features;
 	o->n = v->n;
 	o->joiners = false;
 	o->synced = false;

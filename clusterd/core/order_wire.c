@@ -63,7 +63,7 @@ omsg_get(struct rbuf *r)
 	size_t len;
 
 	data = rbuf_blob(r, &len, ORDER_MSG_MAX);
-	if (kind < OK_MSG || kind > OK_AGREED || service >= SVC_MAX)
+	if (kind < OK_MSG || kind >= OK_MAX || service >= SVC_MAX)
 		r->err = true;
 	if (r->err)
 		return NULL;

@@ -80,6 +80,11 @@ list_absent(const struct quorum_info *q, char *text, size_t size)
 	if (q->blank.n > 0)
 		snprintf(text + len, size - len,
 		    ", with a disk too new to know: %s", names);
+	len = strlen(text);
+	if (q->device == QUORUM_DEVICE_AWAY)
+		snprintf(text + len, size - len,
+		    ", without the quorum device, which is not reached or is "
+		    "bound to others");
 }
 
 static void
@@ -179,7 +184,7 @@ say_electorate(const struct quorum *q, const struct electorate *old,
 	if (old->n == 0 || electorate_eq(old, e))
 		return;
 	for (i = 0; i < e->n; i++) {
-		if (e->v[i].counts)
+		if (e->v[i].counts && e->v[i].node != VOTER_DEVICE)
 			vote_add(&all, e->v[i].node);
 	}
 	list_nodes(&all, names, sizeof(names));
@@ -190,6 +195,16 @@ say_electorate(const struct quorum *q, const struct electorate *old,
 	    names);
 }
 
+static enum quorum_device
+device_state(const struct view *v)
+{
+	const struct voter *d = electorate_voter(&v->elect, VOTER_DEVICE);
+
+	if (d == NULL || !d->counts)
+		return QUORUM_DEVICE_NONE;
+	return v->device ? QUORUM_DEVICE_VOTES : QUORUM_DEVICE_AWAY;
+}
+
 /*
  * The coordinator has decided for all members, because only it heard what
  * each of them remembers; here that is turned into numbers.
@@ -198,12 +213,11 @@ static void
 fill(struct quorum_info *qi, const struct view *v)
 {
 	static const struct vote_nodes none;
-	struct vote_nodes here = { .n = 0 };
+	struct vote_nodes here, known;
 	struct tally t = v->tally;
 	unsigned i;
 
-	for (i = 0; i < v->n; i++)
-		vote_add(&here, v->members[i].node);
+	view_voters(v, &here);
 	if (v->primary)
 		electorate_wins(&v->elect, &here, &none, 0, &t);
 	qi->votes = t.votes;
@@ -218,7 +232,10 @@ fill(struct quorum_info *qi, const struct view *v)
 	qi->tie = v->elect.tie;
 	qi->epoch = v->epoch;
 	qi->elect = v->elect;
-	electorate_missing(&v->elect, &here, &qi->missing);
+	qi->device = device_state(v);
+	known = here;
+	vote_add(&known, VOTER_DEVICE);
+	electorate_missing(&v->elect, &known, &qi->missing);
 	qi->blank.n = 0;
 	for (i = 0; i < v->n; i++) {
 		if (v->members[i].blank)
@@ -233,13 +250,10 @@ new_view(struct quorum *q, const struct view *v, struct bus *bus)
 	bool was = q->info.quorate, first = q->info.epoch == 0;
 	bool waited = q->info.waits_for_all;
 	struct note *n;
-	unsigned i;
 
 	fill(&q->info, v);
 	q->synced = false;
-	q->here.n = 0;
-	for (i = 0; i < v->n; i++)
-		vote_add(&q->here, v->members[i].node);
+	view_voters(v, &q->here);
 	if (first || was != v->primary)
 		q->info.since = bus->now;
 	n = bus_note(bus, NOTE_QUORUM, NULL, 0); /* Q3 */

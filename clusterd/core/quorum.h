@@ -8,6 +8,12 @@
 
 #include "member.h"
 
+enum quorum_device {
+	QUORUM_DEVICE_NONE = 0,	/* there is none, or its votes do not count */
+	QUORUM_DEVICE_AWAY,	/* they count, and are not there */
+	QUORUM_DEVICE_VOTES
+};
+
 struct quorum_info {
 	unsigned	 votes;		/* present in the view */
 	unsigned	 expected;	/* that count */
@@ -22,6 +28,7 @@ struct quorum_info {
 	uint64_t	 epoch;		/* of the view this is about; 0: none */
 	struct vote_nodes missing;	/* whose votes count and are not there */
 	struct vote_nodes blank;	/* here, but their disks are new: no vote */
+	enum quorum_device device;
 	struct electorate elect;
 };
 

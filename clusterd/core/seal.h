@@ -19,6 +19,13 @@ struct seal_key {
 	uint8_t	 key[SEAL_KEY_LEN];
 };
 
+/* One for each generation of the cluster key that is held. */
+struct seal_gen {
+	bool		 set;
+	uint8_t		 gen;
+	struct seal_key	 key;
+};
+
 /* What a key of an incarnation is for; see enum wire_voice. */
 enum seal_use { SEAL_ENGINE = 0, SEAL_BEAT };
 

@@ -12,6 +12,7 @@
 #include "../proto.h"
 #include "names.h"
 #include "node_internal.h"
+#include "version.h"
 
 #define SHOW_ROWS_MAX 2000 /* of one answer */
 
@@ -162,6 +163,10 @@ show_link(struct show *s, const struct conf_node *peer, unsigned l)
 	row_begin(s);
 	row_str(s, "peer", peer->name);
 	row_u64(s, "link", l);
+	if (nd->conf->links[l].name[0] == '\0')
+		row_null(s, "name");
+	else
+		row_str(s, "name", nd->conf->links[l].name);
 	row_str(s, "address", peer->links[l]);
 	row_str(s, "state", info.up ? "up" : "down");
 	if (info.rtt_us == 0)
@@ -172,6 +177,8 @@ show_link(struct show *s, const struct conf_node *peer, unsigned l)
 	row_ago(s, "heard_us", info.last_heard);
 	row_u64(s, "flaps", info.flaps);
 	row_bool(s, "carries", info.carries);
+	row_str(s, "mode", conf_mode_name(nd->conf->mode));
+	row_u64(s, "datagram_max", info.datagram);
 	row_str(s, "rejected", rejects);
 	row_end(s);
 }
@@ -220,6 +227,7 @@ show_links(struct show *s)
 	row_begin(s);
 	row_str(s, "peer", "(unknown)");
 	row_null(s, "link");
+	row_null(s, "name");
 	row_null(s, "address");
 	row_null(s, "state");
 	row_null(s, "rtt_us");
@@ -227,6 +235,8 @@ show_links(struct show *s)
 	row_null(s, "heard_us");
 	row_null(s, "flaps");
 	row_null(s, "carries");
+	row_null(s, "mode");
+	row_null(s, "datagram_max");
 	row_str(s, "rejected", rejects);
 	row_end(s);
 }
@@ -273,6 +283,23 @@ node_state(const struct node *nd, uint16_t id)
 	return "absent";
 }
 
+/* What the session with it speaks; of ourselves, what this build does. */
+static void
+row_speaks(struct show *s, uint16_t id)
+{
+	unsigned version = WIRE_VERSION;
+	uint64_t features = WIRE_FEATURES;
+
+	if (id == s->nd->self ||
+	    link_speaks(s->nd->link, id, &version, &features)) {
+		row_u64(s, "protocol", version);
+		row_u64(s, "features", features);
+	} else {
+		row_null(s, "protocol");
+		row_null(s, "features");
+	}
+}
+
 static void
 show_node(struct show *s, const struct conf_node *cn)
 {
@@ -300,6 +327,7 @@ show_node(struct show *s, const struct conf_node *cn)
 		row_str(s, "fence", fencing_state_name(info.state));
 	else
 		row_null(s, "fence");
+	row_speaks(s, cn->id);
 	row_end(s);
 }
 
@@ -316,15 +344,40 @@ show_nodes(struct show *s)
 	}
 }
 
-/* With names instead of numbers. */
-static void
-quorum_text(const struct node *nd, const struct quorum_info *q, char *text,
+/*
+ * With the lease: a view whose quorum may be elsewhere by now is not called
+ * quorate.  The text has names instead of numbers.
+ */
+static bool
+quorum_word(const struct node *nd, struct quorum_info *q, char *text,
     size_t size)
 {
 	char why[256];
 
+	quorum_get(nd->quorum, q);
+	if (q->quorate && !lease_held(nd->lease)) {
+		snprintf(text, size,
+		    "its lease is out: too few members of view %llu answer, "
+		    "and there may be another one by now",
+		    (unsigned long long)q->epoch);
+		return false;
+	}
 	quorum_why(q, why, sizeof(why));
 	names_put(nd->conf, why, text, size);
+	return q->quorate;
+}
+
+static void
+row_lease(struct show *s)
+{
+	uint64_t until = lease_until(s->nd->lease);
+
+	row_str(s, "lease", until == 0 ? "out" : "held");
+	/* Nobody has to answer where our own votes are enough. */
+	if (until == 0 || until == UINT64_MAX)
+		row_null(s, "lease_left_us");
+	else
+		row_u64(s, "lease_left_us", until - MIN(until, s->nd->now));
 }
 
 static void
@@ -346,11 +399,11 @@ show_quorum(struct show *s)
 {
 	struct quorum_info q;
 	char why[256], text[256];
+	bool quorate;
 
-	quorum_get(s->nd->quorum, &q);
-	quorum_text(s->nd, &q, why, sizeof(why));
+	quorate = quorum_word(s->nd, &q, why, sizeof(why));
 	row_begin(s);
-	row_bool(s, "quorate", q.quorate);
+	row_bool(s, "quorate", quorate);
 	row_u64(s, "votes", q.votes);
 	row_u64(s, "expected", q.expected);
 	row_u64(s, "needed", q.needed);
@@ -362,6 +415,7 @@ show_quorum(struct show *s)
 	row_str(s, "tie_breaker", q.tie == 0 ? "" : node_name(s->nd, q.tie));
 	row_bool(s, "set_by_operator", q.elect.set);
 	row_ago(s, "since_us", q.since);
+	row_lease(s);
 	row_missing(s, &q);
 	quorum_restore(&q, text, sizeof(text));
 	names_put(s->nd->conf, text, why, sizeof(why));
@@ -678,6 +732,36 @@ show_ports(struct show *s)
 	}
 }
 
+/* --- keys ------------------------------------------------------------------------ */
+
+static void
+show_keys(struct show *s)
+{
+	const struct conf *conf = s->nd->conf;
+	struct keys_info ki;
+	unsigned i;
+
+	for (i = 0; i < conf->nnodes; i++) {
+		keys_get(s->nd->keys, conf->nodes[i].id, &ki);
+		row_begin(s);
+		row_str(s, "node", conf->nodes[i].name);
+		row_bool(s, "member", ki.member);
+		row_str(s, "step", keys_step_name(ki.step));
+		row_u64(s, "generation", ki.use);
+		if (ki.step == KEYS_STEADY) {
+			row_null(s, "other");
+			row_null(s, "holds");
+			row_null(s, "done");
+		} else {
+			row_u64(s, "other", ki.other);
+			row_bool(s, "holds", ki.holds);
+			row_bool(s, "done", ki.done);
+		}
+		row_str(s, "failed", ki.failed);
+		row_end(s);
+	}
+}
+
 /* --- status -------------------------------------------------------------------- */
 
 static void
@@ -786,21 +870,23 @@ show_status(struct show *s)
 	const struct client_mount *mounts;
 	struct advice a = { .next = "" };
 	struct quorum_info q;
+	char why[256];
+	bool quorate = quorum_word(nd, &q, why, sizeof(why));
 
-	quorum_get(nd->quorum, &q);
 	row_begin(s);
 	row_str(s, "cluster", nd->conf->cluster);
 	row_str(s, "node", node_name(nd, nd->self));
 	row_u64(s, "epoch", v == NULL ? 0 : v->epoch);
 	row_str(s, "leader", v == NULL ? "" : node_name(nd, v->leader));
 	status_members(s);
-	row_bool(s, "quorate", q.quorate);
+	row_u64(s, "features", v == NULL ? 0 : v->features);
+	row_bool(s, "quorate", quorate);
 	row_u64(s, "votes", q.votes);
 	row_u64(s, "votes_total", q.expected);
 	row_u64(s, "votes_needed", q.needed);
 	status_links(s);
-	if (!q.quorate)
-		quorum_text(nd, &q, a.next, sizeof(a.next));
+	if (!quorate)
+		strlcpy(a.next, why, sizeof(a.next));
 	status_fencing(s, &a);
 	status_lockspaces(s);
 	row_u64(s, "mounts", client_mounts(nd->client, &mounts));
@@ -830,6 +916,7 @@ static const struct {
 	{ "barriers", show_barriers, false },
 	{ "kv", show_kv, true },
 	{ "ports", show_ports, false },
+	{ "key", show_keys, false },
 };
 
 void

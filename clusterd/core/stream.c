@@ -55,6 +55,7 @@ struct stream {
 	uint64_t progress_at;	/* something was acknowledged, or begun */
 	unsigned flying;	/* sent, neither arrived nor lost */
 	unsigned lost;
+	bool again; /* the last one picked had been sent before */
 	unsigned cwnd, ssthresh, credit;
 	uint64_t cut_at; /* last time the window was cut */
 	uint64_t srtt, rttvar;
@@ -181,7 +182,7 @@ stream_send(struct stream *s, uint64_t now, uint8_t chan, const void *data,
 
 /* Lost ones go before new ones: the receiver waits for the oldest. */
 static struct segment *
-first_lost(struct stream *s)
+first_lost(const struct stream *s)
 {
 	struct segment *seg;
 
@@ -193,29 +194,47 @@ first_lost(struct stream *s)
 	return NULL;
 }
 
-bool
-stream_pick(struct stream *s, uint64_t now, struct wire_data *d)
+/* What may go out next, or NULL. */
+static struct segment *
+first_to_go(const struct stream *s)
 {
 	struct segment *seg;
 
 	if (s->flying >= s->cwnd)
-		return false;
+		return NULL;
 	seg = first_lost(s);
 #if MUTANT == 102
 	/* Every fourth resend is forgotten. */
 	if (seg != NULL && seg->no % 4 == 0)
-		return false;
+		return NULL;
 #endif
-	if (seg != NULL) {
+	if (seg != NULL)
+		return seg;
+	seg = s->unsent;
+	if (seg == NULL || seg->no >= TAILQ_FIRST(&s->out)->no + STREAM_WINDOW)
+		return NULL;
+	return seg;
+}
+
+bool
+stream_ready(const struct stream *s)
+{
+	return first_to_go(s) != NULL;
+}
+
+bool
+stream_pick(struct stream *s, uint64_t now, struct wire_data *d)
+{
+	struct segment *seg = first_to_go(s);
+
+	if (seg == NULL)
+		return false;
+	if (seg->lost) {
 		seg->lost = false;
 		s->lost--;
-	} else {
-		seg = s->unsent;
-		if (seg == NULL ||
-		    seg->no >= TAILQ_FIRST(&s->out)->no + STREAM_WINDOW)
-			return false;
+	} else
 		s->unsent = TAILQ_NEXT(seg, entry);
-	}
+	s->again = seg->tries > 0;
 	seg->tries++;
 	seg->sent_at = now;
 	s->flying++;
@@ -223,6 +242,12 @@ stream_pick(struct stream *s, uint64_t now, struct wire_data *d)
 	d->data = seg->data;
 	d->len = seg->len;
 	return true;
+}
+
+bool
+stream_again(const struct stream *s)
+{
+	return s->again;
 }
 
 /* Smoothed round trip and its variation, as RFC 6298 has them. */

@@ -37,6 +37,10 @@ bool	 stream_send(struct stream *, uint64_t now, uint8_t chan, const void *,
  * as sent.  Its bytes stay valid until the next call of stream_ack.
  */
 bool	 stream_pick(struct stream *, uint64_t now, struct wire_data *);
+/* Had the one picked last been sent before? */
+bool	 stream_again(const struct stream *);
+/* Would it find one? */
+bool	 stream_ready(const struct stream *);
 /* False: it acknowledges what was never sent. */
 bool	 stream_ack(struct stream *, const struct wire_ack *, uint64_t now);
 

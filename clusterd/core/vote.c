@@ -34,6 +34,14 @@
  *       left counts again.  Else a first view that not all wrote down would
  *       stand in the way for ever.
  *
+ *   E8  A quorum device has votes like a node, promises epochs like one, and
+ *       remembers what it was READY for and the newest base it was told; it
+ *       keeps E1 always, as electorates with a device are never taken for
+ *       fixed.  But it is a member of no view, and cannot leave one.  So it
+ *       is counted in S only if a node of S was named in the last view R that
+ *       it was READY for, and remembers R (E5).  Where all nodes are in S
+ *       (E7) its votes are there, for nobody else can have them.
+ *
  * If X was entered by anybody and S is a later attempt (by its epoch, and a
  * node promises epochs in ascending order), then S blocks X or the base of S
  * is X or later.  For let B be the base of S, older than X, and A that of X.
@@ -50,6 +58,17 @@
  * took effect and S is later, S cannot have an older base: it would block F,
  * which F wins (E4), so they share a node; and that has entered F.  So all
  * later views descend from F, and two never go on side by side.
+ *
+ * With a device the node they share may be the device, and that enters nothing.
+ * Then F counted it, so it was READY for F before F was entered, and S comes
+ * later: the last view R that it was READY for is F or later.  If R is F, a node
+ * of F is in S; it has entered F, or S comes first for it and F never takes
+ * effect.  If R is later, its base is F or later, be R one that counted the
+ * device (by induction) or not (then F and R share a node); and the device
+ * learned R and its base in one.  So the base of S is F or later again.  And F
+ * is over by then: either a node of F is in S, or the device was told of F as a
+ * base by a view in which, by the same argument, one was.  A device that is made
+ * anew is a node with an empty disk: E5.
  *
  * Who leaves cleanly from X has entered X, was READY for nothing later, and
  * has put on disk that it will not vote for X's successor.  Whoever knows
@@ -96,7 +115,7 @@ vote_has(const struct vote_nodes *s, uint16_t node)
 void
 vote_add(struct vote_nodes *s, uint16_t node)
 {
-	if (s->n < CONF_NODES_MAX && !vote_has(s, node))
+	if (s->n < VOTERS_MAX && !vote_has(s, node))
 		s->v[s->n++] = node;
 }
 
@@ -204,11 +223,15 @@ electorate_conf(const struct conf *conf, struct electorate *e)
 
 	memset(e, 0, sizeof(*e));
 	rules_of(conf, e);
-	e->n = conf->nnodes;
-	for (i = 0; i < conf->nnodes; i++) {
-		e->v[i].node = conf->nodes[i].id;
-		e->v[i].votes = conf->nodes[i].votes;
-		e->v[i].counts = conf->nodes[i].votes > 0;
+	if (conf->qdevice.votes > 0) {
+		e->v[0].node = VOTER_DEVICE;
+		e->v[0].votes = conf->qdevice.votes;
+		e->v[e->n++].counts = true;
+	}
+	for (i = 0; i < conf->nnodes; i++, e->n++) {
+		e->v[e->n].node = conf->nodes[i].id;
+		e->v[e->n].votes = conf->nodes[i].votes;
+		e->v[e->n].counts = conf->nodes[i].votes > 0;
 		vote_add(&all, conf->nodes[i].id);
 	}
 	e->expected = electorate_votes(e);
@@ -223,7 +246,7 @@ electorate_static(const struct electorate *e, const struct conf *conf)
 	electorate_conf(conf, &file);
 	file.serial = e->serial;
 	return !e->dynamic && !e->downscale && e->tie == 0 && !e->set &&
-	    electorate_eq(e, &file);
+	    conf->qdevice.votes == 0 && electorate_eq(e, &file);
 }
 
 static unsigned
@@ -238,6 +261,15 @@ votes_in(const struct electorate *e, const struct vote_nodes *s)
 	return votes;
 }
 
+/* All nodes that count: what a device has alone, nobody has. */
+static unsigned
+node_votes(const struct electorate *e)
+{
+	const struct voter *d = electorate_voter(e, VOTER_DEVICE);
+
+	return electorate_votes(e) - (d != NULL && d->counts ? d->votes : 0u);
+}
+
 bool
 electorate_wins(const struct electorate *e, const struct vote_nodes *present,
     const struct vote_nodes *left, unsigned extra, struct tally *t)
@@ -245,7 +277,7 @@ electorate_wins(const struct electorate *e, const struct vote_nodes *present,
 	struct vote_nodes gone = *left, here = { .n = 0 };
 	unsigned i;
 
-	if (votes_in(e, &gone) == electorate_votes(e))
+	if (votes_in(e, &gone) == node_votes(e))
 		gone.n = 0;
 	for (i = 0; i < present->n; i++) {
 		if (!vote_has(&gone, present->v[i]))
@@ -285,8 +317,10 @@ electorate_blocks(const struct electorate *e, const struct vote_nodes *present)
 	struct tally t;
 
 	electorate_missing(e, present, &others);
+	/* A device forms no view. */
 	if (e->every)
-		return others.n == 0;
+		return others.n == 0 ||
+		    (others.n == 1 && others.v[0] == VOTER_DEVICE);
 	return !electorate_wins(e, &others, &none, 0, &t);
 }
 
@@ -327,7 +361,7 @@ without(const struct electorate *base, const struct vote_nodes *left,
 	unsigned i;
 
 	*e = *base;
-	if (!base->downscale || votes_in(base, left) == electorate_votes(base))
+	if (!base->downscale || votes_in(base, left) == node_votes(base))
 		gone.n = 0;
 	e->expected -= votes_in(base, &gone);
 	for (i = 0; i < e->n; i++) {
@@ -411,7 +445,7 @@ electorate_merge(struct electorate *e, const struct electorate *other)
 
 	memset(&sum, 0, sizeof(sum));
 	sum.every = true;
-	while ((i < e->n || k < other->n) && sum.n < CONF_NODES_MAX) {
+	while ((i < e->n || k < other->n) && sum.n < VOTERS_MAX) {
 		a = i < e->n ? &e->v[i] : NULL;
 		b = k < other->n ? &other->v[k] : NULL;
 		if (b == NULL || (a != NULL && a->node <= b->node)) {
@@ -454,13 +488,13 @@ electorate_put(struct wbuf *w, const struct electorate *e)
 static unsigned
 get_voters(struct rbuf *r, struct voter *v)
 {
-	unsigned i, n = rbuf_count(r, CONF_NODES_MAX);
+	unsigned i, n = rbuf_count(r, VOTERS_MAX);
 
 	for (i = 0; i < n; i++) {
 		v[i].node = rbuf_u16(r);
 		v[i].votes = rbuf_u8(r);
 		v[i].counts = rbuf_u8(r) != 0;
-		if (v[i].node == 0 || (i > 0 && v[i].node <= v[i - 1].node))
+		if (i > 0 && v[i].node <= v[i - 1].node)
 			r->err = true;
 	}
 	return r->err ? 0 : n;

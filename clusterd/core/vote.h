@@ -13,11 +13,13 @@
 #include "../conf.h"
 
 #define EXPECTED_MAX	100000	/* votes; more than any configuration has */
+#define VOTER_DEVICE	0	/* the quorum device, among voters: no node */
+#define VOTERS_MAX	(CONF_NODES_MAX + 1)
 
-/* A set of nodes by id; no order. */
+/* A set of voters: nodes by id, or the device; no order. */
 struct vote_nodes {
 	unsigned	 n;
-	uint16_t	 v[CONF_NODES_MAX];
+	uint16_t	 v[VOTERS_MAX];
 };
 
 struct voter {
@@ -36,7 +38,7 @@ struct electorate {
 	uint32_t	 expected;	/* votes, at least those that count */
 	uint64_t	 serial;	/* of the operator's last word in it */
 	unsigned	 n;		/* 0: there is none */
-	struct voter	 v[CONF_NODES_MAX];	/* ascending by node */
+	struct voter	 v[VOTERS_MAX];	/* ascending by node */
 };
 
 /* What the operator wants; in force from the next primary view on. */
@@ -45,7 +47,7 @@ struct vote_wish {
 	bool		 set;		/* false: as the file has it */
 	uint32_t	 expected;	/* 0: of all that count */
 	unsigned	 n;
-	struct voter	 v[CONF_NODES_MAX];	/* ascending; counts is unused */
+	struct voter	 v[VOTERS_MAX];	/* ascending; counts is unused */
 };
 
 enum vote_rule {

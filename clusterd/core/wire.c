@@ -96,13 +96,15 @@ wire_put_hello(struct wbuf *w, const struct wire_hello *h)
 void
 wire_put_beat(struct wbuf *w, const struct wire_beat *b)
 {
-	put_frame(w, WF_BEAT, 4 + 1 + 8 + 8 + 4 + 8);
+	put_frame(w, WF_BEAT, 4 + 1 + 8 + 8 + 4 + 8 + 8 + 1);
 	wbuf_u32(w, b->seq);
 	wbuf_u8(w, b->heard);
 	wbuf_u64(w, b->sent);
 	wbuf_u64(w, b->echo);
 	wbuf_u32(w, b->echo_age);
 	wbuf_u64(w, b->life);
+	wbuf_u64(w, b->vouch);
+	wbuf_u8(w, b->flags);
 }
 
 void
@@ -128,6 +130,26 @@ void
 wire_put_bye(struct wbuf *w)
 {
 	put_frame(w, WF_BYE, 0);
+}
+
+void
+wire_put_probe(struct wbuf *w, uint32_t probe, size_t fill)
+{
+	static const uint8_t zeros[WIRE_PLAIN_MAX];
+	size_t head = w->len + WIRE_FRAME_LEN + 4;
+
+	ASSERT(fill >= head && fill <= sizeof(zeros));
+	put_frame(w, WF_PROBE, 4 + fill - head);
+	wbuf_u32(w, probe);
+	wbuf_bytes(w, zeros, fill - head);
+}
+
+void
+wire_put_probed(struct wbuf *w, const struct wire_probed *p)
+{
+	put_frame(w, WF_PROBED, 4 + 2);
+	wbuf_u32(w, p->probe);
+	wbuf_u16(w, p->came);
 }
 
 void
@@ -191,6 +213,8 @@ wire_get_beat(struct rbuf *r, struct wire_beat *b)
 	b->echo = rbuf_u64(r);
 	b->echo_age = rbuf_u32(r);
 	b->life = rbuf_u64(r);
+	b->vouch = rbuf_u64(r);
+	b->flags = rbuf_u8(r);
 	return !r->err;
 }
 
@@ -212,6 +236,21 @@ wire_get_ack(struct rbuf *r, struct wire_ack *a)
 	a->nsack = rbuf_u8(r);
 	a->sack = rbuf_take(r, a->nsack);
 	return !r->err && a->next != 0 && a->nsack <= WIRE_SACK_MAX;
+}
+
+bool
+wire_get_probe(struct rbuf *r, uint32_t *probe)
+{
+	*probe = rbuf_u32(r);
+	return !r->err;
+}
+
+bool
+wire_get_probed(struct rbuf *r, struct wire_probed *p)
+{
+	p->probe = rbuf_u32(r);
+	p->came = rbuf_u16(r);
+	return !r->err;
 }
 
 bool

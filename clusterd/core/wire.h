@@ -15,28 +15,31 @@
 #define CORE_WIRE_H
 
 #include "../buf.h"
+#include "version.h"
 
 #define WIRE_MAGIC	0x636c7344	/* "clsD" */
-#define WIRE_VERSION	1		/* of header and frames */
-#define WIRE_VERSION_MIN 1		/* oldest we still speak */
-#define WIRE_FEATURES	UINT64_C(0)	/* feature bits we offer */
 
 #define WIRE_HEADER_LEN	36
 #define WIRE_TAG_LEN	16
 #define WIRE_PREAMBLE_LEN 20
 #define WIRE_FRAME_LEN	3		/* type and length of a frame */
 /*
- * Fits the smallest IPv6 MTU with room for its headers, so that no path needs
- * discovery.  Larger datagrams are refused unread.
+ * Fits the smallest IPv6 MTU with room for its headers: passes everywhere
+ * without discovery.
  */
-#define WIRE_DATAGRAM_MAX 1200
+#define WIRE_DATAGRAM_SAFE 1200
+/*
+ * What a packet of 9000 bytes holds.  Above the safe size only where the path
+ * has shown that it passes (link_mtu.c).  Larger ones are refused unread.
+ */
+#define WIRE_DATAGRAM_MAX 8952
 /* Plain bytes of one datagram: preamble and frames. */
 #define WIRE_PLAIN_MAX	(WIRE_DATAGRAM_MAX - WIRE_HEADER_LEN - WIRE_TAG_LEN)
 #define WIRE_SEGMENT_MAX 1024		/* bytes of the stream in one frame */
 /* A relayed datagram names this link, and fits into a datagram of the relay. */
 #define WIRE_LINK_RELAY	255
-#define WIRE_RELAY_MAX	(WIRE_PLAIN_MAX - WIRE_PREAMBLE_LEN - \
-			    WIRE_FRAME_LEN - 2)
+#define WIRE_RELAY_MAX	(WIRE_DATAGRAM_SAFE - WIRE_HEADER_LEN - WIRE_TAG_LEN - \
+			    WIRE_PREAMBLE_LEN - WIRE_FRAME_LEN - 2)
 #define WIRE_RELAY_PLAIN_MAX (WIRE_RELAY_MAX - WIRE_HEADER_LEN - WIRE_TAG_LEN)
 #define WIRE_SACK_MAX	64		/* bytes of bitmap in an ACK frame */
 
@@ -60,7 +63,11 @@ struct wire_header {
 enum wire_frame {
 	WF_HELLO = 1, WF_BEAT, WF_DATA, WF_ACK, WF_BYE,
 	WF_STALL, WF_DEAD,	/* WV_BEAT only */
-	WF_RELAY, WF_RELAYED
+	WF_RELAY, WF_RELAYED,
+	WF_PROBE, WF_PROBED,
+#ifdef WIRE_NEXT
+	WF_PAD = 200	/* no body; version 2 */
+#endif
 };
 
 /*
@@ -89,7 +96,11 @@ struct wire_beat {
 	uint64_t	 echo;		/* last sent received on it; 0: none */
 	uint32_t	 echo_age;	/* us since that one came */
 	uint64_t	 life;		/* the receiver's newest that is proven */
+	uint64_t	 vouch;		/* the primary view it vouches for; 0: none */
+	uint8_t		 flags;
 };
+
+#define WIRE_BEAT_ASK	0x01		/* an answer is wanted at once */
 
 struct wire_data {
 	uint64_t	 segment;	/* from 1, consecutive in a session */
@@ -101,6 +112,12 @@ struct wire_ack {
 	uint64_t	 next;		/* every segment below it has come */
 	uint8_t		 nsack;		/* bytes of bitmap */
 	const uint8_t	*sack;		/* bit i: segment next + 1 + i has come */
+};
+
+/* The answer to a PROBE, which is a number and bytes to fill the datagram. */
+struct wire_probed {
+	uint32_t	 probe;		/* the number */
+	uint16_t	 came;		/* bytes of the datagram that it came in */
 };
 
 /* The engine does not run, but its machine does. */
@@ -141,6 +158,9 @@ void	 wire_put_beat(struct wbuf *, const struct wire_beat *);
 void	 wire_put_data(struct wbuf *, const struct wire_data *);
 void	 wire_put_ack(struct wbuf *, const struct wire_ack *);
 void	 wire_put_bye(struct wbuf *);
+/* Fills the plain bytes up to `fill`. */
+void	 wire_put_probe(struct wbuf *, uint32_t probe, size_t fill);
+void	 wire_put_probed(struct wbuf *, const struct wire_probed *);
 void	 wire_put_stall(struct wbuf *, const struct wire_stall *);
 void	 wire_put_dead(struct wbuf *, const struct wire_dead *);
 void	 wire_put_relay(struct wbuf *, enum wire_frame,
@@ -155,6 +175,8 @@ bool	 wire_get_hello(struct rbuf *, struct wire_hello *);
 bool	 wire_get_beat(struct rbuf *, struct wire_beat *);
 bool	 wire_get_data(struct rbuf *, struct wire_data *);
 bool	 wire_get_ack(struct rbuf *, struct wire_ack *);
+bool	 wire_get_probe(struct rbuf *, uint32_t *);
+bool	 wire_get_probed(struct rbuf *, struct wire_probed *);
 bool	 wire_get_stall(struct rbuf *, struct wire_stall *);
 bool	 wire_get_dead(struct rbuf *, struct wire_dead *);
 bool	 wire_get_relay(struct rbuf *, struct wire_relay *);

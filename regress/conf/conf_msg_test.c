@@ -103,6 +103,11 @@ ATF_TC_BODY(round_trip, tc)
 	ATF_CHECK_EQ(0, memcmp(a->hash, b->hash, sizeof(a->hash)));
 	ATF_CHECK_STREQ(a->cluster, b->cluster);
 	ATF_CHECK_STREQ(a->keyfile, b->keyfile);
+	ATF_CHECK_EQ(a->mtu, b->mtu);
+	ATF_CHECK_EQ(a->dscp, b->dscp);
+	ATF_CHECK_EQ(a->mode, b->mode);
+	ATF_CHECK_EQ(a->nlinkinfo, b->nlinkinfo);
+	ATF_CHECK_EQ(0, memcmp(a->links, b->links, sizeof(a->links)));
 	ATF_CHECK_STREQ(a->admin_group, b->admin_group);
 	ATF_CHECK_EQ(a->heartbeat_us, b->heartbeat_us);
 	ATF_CHECK_EQ(a->failure_timeout_us, b->failure_timeout_us);
@@ -251,6 +256,12 @@ ATF_TC_BODY(members_are_checked, tc)
 	REFUSED(c->nodes[0].levels[1].devices[0] = 0);
 	REFUSED(c->port = 0);
 	REFUSED(c->keyfile[0] = '\0');
+	REFUSED(c->mode = (enum conf_mode)3);
+	REFUSED(c->nlinkinfo = c->nlinks + 1);
+	REFUSED(c->nlinkinfo = c->nlinks; c->links[0].name[0] = '-');
+	REFUSED(c->dscp = 64);
+	REFUSED(c->mtu = 1279);
+	REFUSED(c->mtu = 9001);
 	REFUSED(c->detect = (enum conf_detect)3);
 	REFUSED(c->heartbeat_us = 0);
 	REFUSED(c->heartbeat_us = 300000);

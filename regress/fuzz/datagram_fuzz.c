@@ -129,10 +129,14 @@ static void
 raw(struct rig *r, const struct rig_op *op)
 {
 	struct event ev = { .type = EV_PACKET, .link = op->arg & 3 };
+	struct event timer = { .type = EV_TIMER };
 	static struct image before, after;
-	unsigned packets = waiting(r);
 	bool outsider = !authentic(op->data, op->len);
+	unsigned packets;
 
+	/* What is due at this moment is not the datagram's doing. */
+	rig_step(r, r->victim, &timer);
+	packets = waiting(r);
 	look(r, &before);
 	ev.data = op->data;
 	ev.len = op->len;
@@ -193,7 +197,7 @@ static void
 sealed(struct rig *r, const struct rig_op *op, uint64_t counter)
 {
 	bool beat = (op->op & 7) == 4;
-	struct wire_header h = { .version = WIRE_VERSION,
+	struct wire_header h = { .version = WIRE_HEADER_VERSION,
 		.link = op->arg & 1,
 		.voice = beat ? WV_BEAT : WV_ENGINE,
 		.cluster = r->node[r->victim]->link->cluster,

@@ -9,17 +9,17 @@
 
 FUZZ_SECONDS	?= 60
 FUZZ_TARGETS	:= datagram peer ordered client msg conf confmsg store ondisk \
-		   clmsg fence journal
+		   clmsg fence journal device
 TARGETS		?= $(FUZZ_TARGETS)
 
 # What each needs besides its own file: sources, and libraries.
 FUZZ_RIG	:= regress/fuzz/rig.c clusterd/log.c
-FUZZ_CORE	:= datagram peer ordered client
+FUZZ_CORE	:= datagram peer ordered client device
 $(foreach t,$(FUZZ_CORE),$(eval FUZZ_SRCS_$(t) := $(FUZZ_RIG) $(CORE_SRCS)))
 FUZZ_SRCS_msg	:= $(FUZZ_RIG) $(CORE_SRCS) clusterd/msg.c
 FUZZ_SRCS_conf	:= $(CONF_SRCS) $(filter clusterd/conf% clusterd/buf.c,$(CORE_SRCS)) clusterd/log.c
 FUZZ_SRCS_confmsg := $(filter clusterd/conf% clusterd/buf.c,$(CORE_SRCS)) clusterd/log.c
-FUZZ_SRCS_store	:= $(FUZZ_RIG) $(CORE_SRCS) clusterd/store.c
+FUZZ_SRCS_store	:= $(FUZZ_RIG) $(CORE_SRCS) clusterd/store.c clusterd/keyfile.c
 FUZZ_SRCS_ondisk := libgfs/ondisk.c libgfs/dirent.c libgfs/crc.c \
 		   clusterd/buf.c clusterd/log.c
 FUZZ_SRCS_journal := $(FUZZ_RIG) $(CORE_SRCS) libgfs/ondisk.c libgfs/crc.c \

@@ -63,7 +63,8 @@ start(struct rig *r, uint16_t id)
 		.seed = { id, 2, 3, 4 } };
 	struct event ev = { .type = EV_START };
 
-	memcpy(nc.key, rig_key, sizeof(nc.key));
+	keyring_plain(&nc.keys, rig_key);
+	r->writes[id] = false;
 	r->node[id] = node_new(&nc);
 	ASSERT(r->node[id] != NULL);
 	rig_step(r, id, &ev);
@@ -106,12 +107,16 @@ perform(struct rig *r, uint16_t id, const struct action *a)
 		/* What it writes it must be able to read again. */
 		ASSERT(member_stored_decode(&stored, a->data, a->len));
 		break;
+	case ACT_KEYS:
+		r->writes[id] = true;
+		break;
 	case ACT_FENCE_START:
 		r->fences++;
 		r->fence_at = r->now + FENCE_US;
 		r->fence_req = a->req;
 		r->fence_by = id;
 		break;
+	case ACT_DEVICE:
 	case ACT_MOUNT_PID:
 		r->mounts++;
 		break;
@@ -138,6 +143,7 @@ perform(struct rig *r, uint16_t id, const struct action *a)
 void
 rig_step(struct rig *r, uint16_t id, struct event *ev)
 {
+	struct event written = { .type = EV_KEYS_STORED, .ok = true };
 	struct actions out;
 	struct action *a;
 
@@ -154,6 +160,10 @@ rig_step(struct rig *r, uint16_t id, struct event *ev)
 		free(a);
 	}
 	ASSERT(r->told <= RIG_OUT_MAX);
+	if (!r->writes[id])
+		return;
+	r->writes[id] = false;
+	rig_step(r, id, &written);
 }
 
 struct note *
@@ -487,6 +497,9 @@ rig_snapshot(struct rig *r, uint16_t id, enum service svc, struct wbuf *w)
 		break;
 	case SVC_KV:
 		kv_note(r->node[id]->kv, &want, &bus);
+		break;
+	case SVC_KEYS:
+		keys_note(r->node[id]->keys, &want, &bus);
 		break;
 	case SVC_QUORUM: /* has none */
 	case SVC_MAX:

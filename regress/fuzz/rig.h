@@ -48,6 +48,7 @@ struct rig {
 	uint16_t		 victim;	/* who is fed */
 	uint16_t		 friend;	/* in whose name */
 	STAILQ_HEAD(, rig_packet) packets;
+	bool			 writes[RIG_NODES + 1];	/* its key file */
 	uint64_t		 fence_at;	/* 0: no request waits */
 	uint32_t		 fence_req;
 	uint16_t		 fence_by;

@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "core/device.h"
 #include "core/link_int.h"
 #include "core/order_internal.h"
 #include "rig.h"
@@ -160,8 +161,12 @@ sniff(void *arg, const struct rig_packet *p)
 	if (p->from != t->from || p->to != t->to)
 		return;
 	rbuf_init(&r, p->data, p->len);
-	if (!wire_get_header(&r, &h) ||
-	    !seal_open(&t->key, h.to, h.counter, p->data, WIRE_HEADER_LEN,
+	/* What is sealed with a new key is of no new kind. */
+	if (!wire_get_header(&r, &h))
+		errx(1, "a datagram of our own has no header");
+	if (h.keyid != 0)
+		return;
+	if (!seal_open(&t->key, h.to, h.counter, p->data, WIRE_HEADER_LEN,
 		p->data + WIRE_HEADER_LEN, p->len - WIRE_HEADER_LEN, plain))
 		errx(1, "a datagram of our own does not open");
 	if (t->kinds[0x80][0]++ == 0)
@@ -218,7 +223,10 @@ busy(struct rig *r, uint16_t id, unsigned scene)
 	static const struct {
 		const char *cmd, *arg;
 	} orders[] = { { "quorum-expected", "3" },
-		{ "quorum-votes", "node3 2" }, { "quorum-reset", "" } };
+		{ "quorum-votes", "node3 2" }, { "quorum-reset", "" },
+		{ "key-add", "" }, { "key-abort", "" }, { "key-add", "" },
+		{ "key-use", "" } };
+
 	struct event gone = { .type = EV_CLIENT_CLOSE, .client = 3 };
 	struct wbuf w;
 	unsigned i;
@@ -247,8 +255,14 @@ busy(struct rig *r, uint16_t id, unsigned scene)
 static void
 snapshots(const struct tap *t, struct rig *r)
 {
+	/* Sealed with a new key, so sniff() does not see them. */
+	static const uint8_t drop[15] = { 3, [14] = 1 };
+	static const uint8_t quiet[18] = { 6, [13] = 2, [17] = 6 };
 	struct wbuf w;
 	unsigned svc;
+
+	save_op(t, "ordered", "drop", 0, SVC_KEYS, drop, sizeof(drop));
+	save_op(t, "ordered", "quiet", 0, SVC_KEYS, quiet, sizeof(quiet));
 
 	for (svc = SVC_FENCE; svc < SVC_MAX; svc++) {
 		if ((SVC_SNAPS & 1u << svc) == 0)
@@ -443,9 +457,12 @@ state(void)
 		.n = 2,
 		.whole = true,
 		.since = { 3, 1 } };
+	struct keyring ring = { .n = 2, .use = 7, .last = 9 };
 	struct wbuf blob, slot, w;
 	unsigned i;
 
+	ring.k[0].gen = 7;
+	ring.k[1].gen = 8;
 	for (i = 0; i < s.n; i++) {
 		s.members[i].node = (uint16_t)(i + 1);
 		s.members[i].inc = rig_inc((uint16_t)(i + 1));
@@ -468,8 +485,82 @@ state(void)
 	rig_put(&w, 2, 0, slot.data, slot.len);
 	rig_put(&w, 3, 0, slot.data, slot.len);
 	save("store", "slots", &w);
+	wbuf_reset(&slot);
+	wbuf_bytes(&slot, "clskeys\n", 8);
+	wbuf_u32(&slot, 1);
+	keyring_put(&slot, &ring);
+	wbuf_reset(&w);
+	wbuf_u8(&w, 2);
+	rig_put(&w, 2, 0, slot.data, slot.len);
+	save("store", "keys", &w);
+	wbuf_reset(&w);
+	wbuf_u8(&w, 2);
+	rig_put(&w, 0, 0, rig_key, sizeof(rig_key));
+	save("store", "key", &w);
 	wbuf_free(&blob);
 	wbuf_free(&slot);
+	wbuf_free(&w);
+}
+
+/* What the quorum device remembers, as clusterd-protocol(7) 6.11 has it. */
+static void
+put_device_memory(struct wbuf *w)
+{
+	struct electorate e = { .n = 2,
+		.expected = 2,
+		.v = { { VOTER_DEVICE, 1, true }, { 1, 1, true } } };
+
+	wbuf_u64(w, 17); /* base */
+	wbuf_u16(w, 1);
+	wbuf_u32(w, 1); /* its members */
+	wbuf_u16(w, 1);
+	wbuf_u64(w, rig_inc(1));
+	wbuf_u8(w, 0);
+	electorate_put(w, &e);
+	wbuf_u32(w, 1); /* attempts */
+	wbuf_u64(w, 20);
+	wbuf_u16(w, 1);
+	electorate_put(w, &e);
+	wbuf_u32(w, 1); /* named */
+	wbuf_u16(w, 1);
+	wbuf_u64(w, 3); /* since */
+	wbuf_u16(w, 1);
+}
+
+/* Its blocks, as this life would find them or as its last write left them. */
+static void
+blocks(const char *name, uint64_t promised, bool told, bool damaged)
+{
+	struct device_block b = { .promised = promised };
+	uint8_t uuid[DEVICE_UUID] = { 7 };
+	struct wbuf memory, body, w;
+	uint16_t node;
+
+	wbuf_init(&memory, DEVICE_MEMORY_MAX);
+	wbuf_init(&body, DEVICE_BODY_MAX);
+	wbuf_init(&w, SEED_MAX);
+	put_device_memory(&memory);
+	if (told) {
+		b.accepted = 20;
+		b.len = memory.len;
+		memcpy(b.memory, memory.data, memory.len);
+	}
+	device_block_encode(&b, &body);
+	wbuf_u8(&w, 0);
+	wbuf_bytes(&w, uuid, sizeof(uuid));
+	wbuf_u32(&w, 2);
+	for (node = 1; node <= 2; node++) {
+		wbuf_u16(&w, node);
+		wbuf_u8(&w, node == 2 && damaged);
+		wbuf_blob(&w, body.data, body.len);
+	}
+	save("device", name, &w);
+	wbuf_reset(&w);
+	wbuf_u8(&w, 1);
+	wbuf_bytes(&w, memory.data, memory.len);
+	save("device", "memory", &w);
+	wbuf_free(&memory);
+	wbuf_free(&body);
 	wbuf_free(&w);
 }
 
@@ -494,6 +585,10 @@ main(int argc, char *argv[])
 	clients();
 	beats();
 	state();
+	blocks("before", 20, true, false);
+	blocks("asked", 40, false, false);
+	blocks("recorded", 40, true, false);
+	blocks("damaged", 20, true, true);
 	for (; argc > 2; argc--)
 		configuration(argv[argc - 1]);
 	return 0;

@@ -2,11 +2,13 @@
 /* Copyright (c) 2026 The clusterd authors */
 
 /*
- * The file of the durable state, and the blob in it: torn, foreign, or right.
+ * The file of the durable state, and the blob in it, and the key file: torn,
+ * foreign, or right.
  *
  * Input: u8 flags, then records (rig.h).  A record is written to slot op & 1;
  * with op & 2 its checksum is made right.  With flags & 1, the first record is
- * a blob alone and goes to member_stored_decode() as it is.
+ * a blob alone and goes to member_stored_decode() as it is; with flags & 2, it
+ * is a key file, which is given the right checksum with op & 2.
  *
  * What is read can be written and read again, and a write that fails in the
  * middle leaves what was there.
@@ -19,6 +21,7 @@
 
 #include "core/member.h"
 #include "fuzz.h"
+#include "keyfile.h"
 #include "rig.h"
 #include "store.h"
 
@@ -63,6 +66,31 @@ blob(const void *data, size_t len)
 	ASSERT(member_stored_decode(&again, w.data, w.len));
 	ASSERT(again.n == s.n && again.epoch == s.epoch &&
 	    memcmp(again.members, s.members, sizeof(s.members)) == 0);
+	wbuf_free(&w);
+}
+
+/* The same of the key file; and it is sound. */
+static void
+keys(const struct rig_op *op)
+{
+	struct keyring ring, again;
+	uint8_t sum[SUM_LEN];
+	struct wbuf w;
+
+	wbuf_init(&w, 1 << 20);
+	wbuf_bytes(&w, op->data, op->len);
+	crypto_generichash(sum, sizeof(sum), op->data, op->len, NULL, 0);
+	if ((op->op & 2) != 0)
+		wbuf_bytes(&w, sum, sizeof(sum));
+	if (w.len > 0 && keyfile_decode(w.data, w.len, &ring)) {
+		ASSERT(ring.n >= 1 && ring.n <= KEYRING_MAX);
+		ASSERT(keyring_find(&ring, ring.use) != NULL);
+		wbuf_reset(&w);
+		keyfile_encode(&w, &ring);
+		ASSERT(!w.err && w.len <= KEYFILE_MAX);
+		ASSERT(keyfile_decode(w.data, w.len, &again));
+		ASSERT(keyring_same(&ring, &again));
+	}
 	wbuf_free(&w);
 }
 
@@ -112,16 +140,20 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	static bool first = true;
+	struct rig_op op = { 0 };
 	struct rbuf in;
-	struct rig_op op;
+	uint8_t flags;
 
 	if (first)
 		atexit(forget);
 	first = false;
 	rbuf_init(&in, data, len);
-	if ((rbuf_u8(&in) & 1) == 0)
+	flags = rbuf_u8(&in);
+	if ((flags & 3) == 0)
 		file(&in);
-	else if (rig_next(&in, &op))
+	else if (rig_next(&in, &op) && (flags & 1) != 0)
 		blob(op.data, op.len);
+	else if ((flags & 1) == 0 && !in.err)
+		keys(&op);
 	return 0;
 }

@@ -53,7 +53,7 @@ includes_body() {
 	{
 		# core sees nothing of its parent but the pure headers.
 		grep -nE '#include "(\.\./)+' clusterd/core/*.[ch] |
-		    grep -vE '"\.\./(buf|conf|proto|compat)\.h"'
+		    grep -vE '"\.\./(buf|conf|keyring|proto|compat)\.h"'
 		grep -nE '#include "(log|msg|engine|control|net|proc|store)\.h"' clusterd/core/*.[ch]
 		# outside core, only the engine, its sockets and the simulator see it;
 		# the beat process sees its own words alone.

@@ -3,3 +3,6 @@ $(call prog,regress/net/setlife,regress/net/setlife.c clusterd/store.c clusterd/
 $(call shtest,regress/net/daemon_test)
 $(call shtest,regress/net/detect_test)
 $(call shtest,regress/net/relay_test)
+$(call shtest,regress/net/keys_test)
+$(call shtest,regress/net/lease_test)
+$(call shtest,regress/net/upgrade_test)

@@ -248,7 +248,7 @@ chk_group_told(struct sim *s, unsigned node, struct sim_client *c, bool view,
 	struct node_view v;
 
 	ASSERT(t != NULL && data != NULL);
-	node_get_view(s->nodes[node].core, &v);
+	s->nodes[node].build->get_view(s->nodes[node].core, &v);
 	t->epoch = v.epoch;
 	t->view = t->safe = view;
 	t->from = from;

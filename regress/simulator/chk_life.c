@@ -137,14 +137,14 @@ chk_refused(struct sim *s, unsigned node, const struct sim_event *e,
 	if (!node_on(s, node) || n->leaving || (!e->bad && !again))
 		return;
 	/* On its way out it looks at nothing any more. */
-	if (node_over(n->core) || node_refused(n->core) == before + 1)
+	if (n->build->over(n->core) || n->build->refused(n->core) == before + 1)
 		return;
 	sim_fail(s, INV_REFUSED,
 	    "n%u takes %zu bytes that %s: %llu were refused before, and %llu "
 	    "now",
 	    n->id, e->len, again ? "it had before" : "nobody sent",
 	    (unsigned long long)before,
-	    (unsigned long long)node_refused(n->core));
+	    (unsigned long long)n->build->refused(n->core));
 }
 
 void
@@ -152,7 +152,7 @@ chk_bound(struct sim *s, unsigned node)
 {
 	struct node_load l;
 
-	node_get_load(s->nodes[node].core, &l);
+	s->nodes[node].build->get_load(s->nodes[node].core, &l);
 	s->load_max.order_log = MAX(s->load_max.order_log, l.order_log);
 	s->load_max.order_own = MAX(s->load_max.order_own, l.order_own);
 	s->load_max.stream = MAX(s->load_max.stream, l.stream);

@@ -155,7 +155,7 @@ chk_fence_start(struct sim *s, unsigned node, const struct action *act)
 	struct node_view v;
 	unsigned i;
 
-	node_get_view(s->nodes[node].core, &v);
+	s->nodes[node].build->get_view(s->nodes[node].core, &v);
 	/* Whom the operator wants off is switched off, even if it came back. */
 	for (i = 0; i < v.n; i++)
 		if (victim >= 0 && !s->op_fenced[victim] &&

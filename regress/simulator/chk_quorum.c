@@ -75,6 +75,25 @@ chk_quorum_draw(struct sim *s, struct conf *c)
 		c->nodes[i].votes = 1;
 }
 
+/* The file was drawn elsewhere. */
+void
+chk_quorum_generated(struct sim *s, const struct conf *c)
+{
+	s->chk_quorum->options =
+	    c->last_man_standing || c->downscale || c->tie != TIE_NONE;
+}
+
+/* Can all but one go on, by the votes of the file and without options? */
+bool
+chk_quorum_spares(const struct sim *s, unsigned node)
+{
+	unsigned i, total = 0;
+
+	for (i = 0; i < s->n; i++)
+		total += s->conf->nodes[i].votes;
+	return 2 * (total - s->conf->nodes[node].votes) > total;
+}
+
 void
 chk_quorum_free(struct sim *s)
 {
@@ -116,7 +135,7 @@ chk_quorum_left(struct sim *s, unsigned node)
 	struct node_view v;
 	size_t k;
 
-	node_get_view(s->nodes[node].core, &v);
+	s->nodes[node].build->get_view(s->nodes[node].core, &v);
 	if (v.left == 0)
 		return;
 	cq->left[node].inc = s->nodes[node].inc;
@@ -125,35 +144,45 @@ chk_quorum_left(struct sim *s, unsigned node)
 		mark_left(cq, &cq->v[k], node);
 }
 
+/* Without downscale a leaver keeps its vote; if all have left, all count. */
+static const bool *
+leavers(const struct sim *s, const struct electorate *e, const bool *left)
+{
+	unsigned i;
+
+	if (!e->downscale)
+		return none_left;
+	for (i = 0; i < e->n; i++)
+		if (e->v[i].counts && e->v[i].node != VOTER_DEVICE &&
+		    !left[node_index(s, e->v[i].node)])
+			return left;
+	return none_left;
+}
+
 /*
  * Votes that count in the electorate: of all, and of the members of v (or of
- * everybody else).  Leavers are no part of either, unless all have left.
+ * everybody else).  Leavers are no part of either.
  */
 static void
 sum(const struct sim *s, const struct electorate *e, const bool *left,
     const struct node_view *v, bool others, unsigned *have, unsigned *all)
 {
-	unsigned i, gone = 0;
-	bool out, everybody = true;
+	/* Where all nodes are, the device can be with nobody else. */
+	bool with = v->device || v->n == s->n;
+	unsigned i;
 
-	/* Without downscale a leaver keeps its vote. */
-	if (!e->downscale)
-		left = none_left;
 	*have = 0;
 	*all = e->expected;
-	for (i = 0; i < e->n; i++)
-		if (e->v[i].counts && !left[node_index(s, e->v[i].node)])
-			everybody = false;
 	for (i = 0; i < e->n; i++) {
 		if (!e->v[i].counts)
 			continue;
-		out = !everybody && left[node_index(s, e->v[i].node)];
-		if (out)
-			gone += e->v[i].votes;
+		if (e->v[i].node == VOTER_DEVICE)
+			*have += with != others ? e->v[i].votes : 0u;
+		else if (left[node_index(s, e->v[i].node)])
+			*all -= e->v[i].votes;
 		else if (in_view(v, e->v[i].node) != others)
 			*have += e->v[i].votes;
 	}
-	*all -= gone;
 }
 
 static bool
@@ -162,11 +191,12 @@ wins(const struct sim *s, const struct electorate *e, const bool *left,
 {
 	unsigned have, all;
 
+	left = leavers(s, e, left);
 	sum(s, e, left, v, others, &have, &all);
 	if (2 * have != all)
 		return 2 * have > all;
 	return e->tie != 0 && have > 0 && in_view(v, e->tie) != others &&
-	    !(e->downscale && left[node_index(s, e->tie)]);
+	    !left[node_index(s, e->tie)];
 }
 
 /* As the file has it, and before anything else. */
@@ -174,17 +204,22 @@ static bool
 follows_file(const struct sim *s, const struct node_view *v)
 {
 	struct electorate file;
-	unsigned i;
+	unsigned i, k;
 
 	memset(&file, 0, sizeof(file));
-	file.n = s->n;
+	if (s->conf->qdevice.votes > 0) {
+		file.v[0].votes = s->conf->qdevice.votes;
+		file.v[file.n++].counts = true;
+		file.expected += s->conf->qdevice.votes;
+	}
 	for (i = 0; i < s->n; i++) {
-		file.v[i].node = s->conf->nodes[i].id;
-		file.v[i].votes = s->conf->nodes[i].votes;
-		file.v[i].counts = true;
-		file.expected += file.v[i].votes;
-		if (s->chk_quorum->options && file.v[i].votes > 0 &&
-		    !in_view(v, file.v[i].node))
+		k = file.n++;
+		file.v[k].node = s->conf->nodes[i].id;
+		file.v[k].votes = s->conf->nodes[i].votes;
+		file.v[k].counts = true;
+		file.expected += file.v[k].votes;
+		if ((s->chk_quorum->options || s->conf->qdevice.votes > 0) &&
+		    file.v[k].votes > 0 && !in_view(v, file.v[k].node))
 			return false;
 	}
 	return wins(s, &file, none_left, v, false);
@@ -211,17 +246,17 @@ check_electorate(struct sim *s, const struct node_view *v)
 {
 	const struct electorate *e = &v->elect;
 	const struct conf *c = s->conf;
-	unsigned i, votes = 0;
+	unsigned i, votes = 0, d = c->qdevice.votes > 0;
 
 	for (i = 0; i < e->n; i++)
 		votes += e->v[i].counts ? e->v[i].votes : 0u;
-	if (e->n != c->nnodes || votes == 0 || e->expected != votes)
+	if (e->n != c->nnodes + d || votes == 0 || e->expected != votes)
 		sim_fail(s, INV_PRIMARY_QUORUM,
 		    "view %llu.%u counts %u votes of %u nodes and expects %u",
 		    (unsigned long long)v->epoch, v->leader, votes, e->n,
 		    e->expected);
-	for (i = 0; i < e->n; i++)
-		if (e->v[i].votes != c->nodes[i].votes ||
+	for (i = d; i < e->n; i++)
+		if (e->v[i].votes != c->nodes[i - d].votes ||
 		    (!e->v[i].counts && e->v[i].votes > 0 &&
 			!c->last_man_standing && !c->downscale))
 			sim_fail(s, INV_PRIMARY_QUORUM,

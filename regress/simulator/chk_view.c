@@ -16,8 +16,13 @@
  *	ever in one again.  Who is left out goes on believing in the old view
  *	until it notices, which must be soon; but never can two of them go on
  *	at one instant: when one takes effect, the one before has lost a member.
+ * INV_LEASE  at no instant of true time does one node hold the lease of one
+ *	primary view and another that of another; a node that does not run
+ *	holds it until its own clock says that it is over.  And without it no
+ *	node grants a lock or begins to fence.
  */
 
+#include "proto.h"
 #include "sim.h"
 
 struct seen {
@@ -67,6 +72,7 @@ static bool
 same(const struct node_view *a, const struct node_view *b)
 {
 	return a->n == b->n && a->primary == b->primary &&
+	    a->features == b->features &&
 	    memcmp(a->members, b->members, a->n * sizeof(a->members[0])) == 0 &&
 	    memcmp(a->incs, b->incs, a->n * sizeof(a->incs[0])) == 0 &&
 	    electorate_eq(&a->elect, &b->elect);
@@ -202,6 +208,15 @@ synced(struct sim *s, const struct node_view *v)
 	new_primary(s, k);
 }
 
+static bool
+believes(const struct sim *s, unsigned i)
+{
+	const struct sim_node *n = &s->nodes[i];
+
+	return n->core != NULL && n->view.primary &&
+	    n->view.lease > node_local(s, i);
+}
+
 /* How long may it take to notice that the others went on? */
 static void
 check_stale(struct sim *s, unsigned i)
@@ -224,7 +239,8 @@ check_stale(struct sim *s, unsigned i)
 		n->stale_since = s->now;
 	else if (s->strict)
 		limit = 0;
-	s->stale_max = MAX(s->stale_max, s->now - n->stale_since);
+	if (believes(s, i))
+		s->stale_max = MAX(s->stale_max, s->now - n->stale_since);
 	if (s->now - n->stale_since > limit)
 		sim_fail(s, INV_PRIMARY_ONE,
 		    "n%u believes in primary view %llu for %llu ms after it "
@@ -257,36 +273,121 @@ chk_view_over(struct sim *s, unsigned i)
 	struct sim_node *n = &s->nodes[i];
 	struct node_view v;
 
-	node_get_last_view(n->core, &v);
+	n->build->get_last_view(n->core, &v);
 	if (v.epoch != 0 && v.epoch != n->last_epoch)
 		entered(s, i, &v);
 }
 
+/* At this instant of true time, whatever the clocks of the nodes say. */
+static void
+check_lease(struct sim *s, unsigned i)
+{
+	const struct node_view *a = &s->nodes[i].view, *b;
+	unsigned k;
+
+	if (!believes(s, i))
+		return;
+	for (k = 0; k < s->n; k++) {
+		b = &s->nodes[k].view;
+		if (!believes(s, k) ||
+		    (a->epoch == b->epoch && a->leader == b->leader))
+			continue;
+		sim_fail(s, INV_LEASE,
+		    "n%u believes in primary view %llu.%u while n%u still "
+		    "believes in %llu.%u",
+		    s->nodes[i].id, (unsigned long long)a->epoch, a->leader,
+		    s->nodes[k].id, (unsigned long long)b->epoch, b->leader);
+	}
+}
+
+/*
+ * Is it an answer that gives the client more than it had?  What it gave up
+ * itself may be confirmed at any time.
+ */
+static bool
+is_grant(const struct sim *s, unsigned i, const struct action *act)
+{
+	const struct sim_client *c = s->nodes[i].clients;
+	uint32_t lkid, status;
+	struct rbuf r;
+	unsigned k;
+	int mode;
+
+	if (act->type != ACT_CLIENT_SEND || act->msgtype != M_AST)
+		return false;
+	rbuf_init(&r, act->data, act->len);
+	(void)rbuf_u32(&r);
+	lkid = rbuf_u32(&r);
+	status = rbuf_u32(&r);
+	mode = rbuf_u8(&r);
+	(void)rbuf_u8(&r);
+	if (rbuf_u8(&r) != 0 || status != 0 || r.err)
+		return false;
+	while (c < s->nodes[i].clients + SIM_CLIENTS && c->id != act->client)
+		c++;
+	if (c == s->nodes[i].clients + SIM_CLIENTS)
+		return false;
+	for (k = 0; k < SIM_LOCKS; k++)
+		if (c->locks[k].lkid == lkid)
+			return mode > c->locks[k].belief;
+	return false;
+}
+
+/* What counts towards others is done on the word of a lease only. */
 void
-chk_view_step(struct sim *s, unsigned i)
+chk_lease_act(struct sim *s, unsigned i, const struct action *act)
+{
+	bool grant = is_grant(s, i, act);
+	struct node_view v;
+
+	if (!grant && act->type != ACT_FENCE_START)
+		return;
+	s->nodes[i].build->get_view(s->nodes[i].core, &v);
+	if (v.lease <= node_local(s, i) && !believes(s, i))
+		sim_fail(s, INV_LEASE, "n%u %s without a lease", s->nodes[i].id,
+		    grant ? "grants a lock" : "fences");
+}
+
+static void
+look_at(struct sim *s, unsigned i)
 {
 	struct sim_node *n = &s->nodes[i];
+	bool same_name = n->build->view_is(n->core, &n->view);
 	struct node_view v, was;
 
-	node_get_view(n->core, &v);
+	n->build->get_view(n->core, &v);
+	ASSERT(!same_name || same(&v, &n->view));
 	if (v.epoch != 0 &&
 	    (v.epoch != n->view.epoch || v.leader != n->view.leader))
 		entered(s, i, &v);
-	if (node_over(n->core))
+	if (n->build->over(n->core))
 		chk_view_over(s, i);
 	was = n->view;
 	n->view = v;
+	chk_wire(s, i, &v);
 	/* It has ended; the goodbye goes out before the daemon does. */
 	if (was.epoch != 0 && v.epoch == 0)
 		chk_quorum_left(s, i);
 	if (v.synced && !(was.synced && was.epoch == v.epoch))
 		synced(s, &v);
-	if (v.primary && v.synced)
-		chk_group_effective(s, i);
 	if (v.held > 0 && !v.primary) /* member_hold.c H1 */
 		sim_fail(s, INV_LIVE_VIEW,
 		    "n%u is not quorate and holds %u nodes back", n->id,
 		    v.held);
+}
+
+/* Most steps change no view: then there is nothing to copy. */
+void
+chk_view_step(struct sim *s, unsigned i)
+{
+	struct sim_node *n = &s->nodes[i];
+
+	if (node_look(s) || !n->build->view_is(n->core, &n->view))
+		look_at(s, i);
+	n->view.lease = n->build->lease(n->core);
+	check_lease(s, i);
+	if (n->view.primary && n->view.synced)
+		chk_group_effective(s, i);
 	check_stale(s, i);
 }
 
@@ -320,6 +421,10 @@ chk_view_settled(const struct sim *s)
 		if (!node_on(s, i) || !v->primary || !v->synced || v->n != n ||
 		    v->epoch != first->epoch || v->leader != first->leader ||
 		    !has(v, s->nodes[i].id, s->nodes[i].inc))
+			return false;
+		/* It works, and so it must have been told. */
+		if (s->calm && s->conf->qdevice.votes > 0 &&
+		    (!v->device || !disk_told(s)))
 			return false;
 	}
 	return true;

@@ -253,8 +253,14 @@ client_act(struct sim *s, unsigned node, unsigned i)
 	if (s->now < c->next_at)
 		return;
 	act(s, node, c);
-	/* As many acts as sixteen nodes have: each is a message to all. */
-	if (s->n > 16)
+	/*
+	 * As many acts as sixteen nodes have: each is a message to all.  What is
+	 * left to do while draining concerns single nodes, and all of them wait
+	 * for each other.
+	 */
+	if (s->n > 16 && s->phase == PH_DRAIN)
+		most /= 8;
+	else if (s->n > 16)
 		most = most * s->n * s->n / (16 * 16);
 	if (node_on(s, node) && s->nodes[node].life == life)
 		client_wake(s, node, i, draw(s, 100, most));

@@ -106,8 +106,10 @@ profile_draw(struct sim *s)
 		    sim_chance(s, 500) ? (unsigned)sim_between(s, 1, 5) : 0;
 	p->ppm = sim_chance(s, 300) ? 10000 : 200;
 	p->stranger = sim_chance(s, 200);
-	/* Drawn by nothing else, so that the other draws stay. */
 	p->weight[F_PAIR] = s->seed % 4 == 1 ? 3 : 0;
+	/* Drawn without a number of the run's: other seeds stay as they were. */
+	p->weight[F_DEVICE] = s->conf->qdevice.votes > 0 ? 3 : 0;
+	net_draw_lengths(s);
 	leave_out(s);
 	for (k = 0; k < NITEMS(named); k++)
 		if (s->want_profile != NULL &&
@@ -148,7 +150,7 @@ split(struct sim *s, uint64_t mask, bool on)
 
 	for (a = 0; a < s->n; a++)
 		for (b = 0; b < s->n; b++)
-			for (l = 0; l < SIM_LINKS; l++)
+			for (l = 0; l < s->conf->nlinks; l++)
 				if ((mask >> a & 1) != (mask >> b & 1))
 					cut(s, a, b, l, on);
 }
@@ -205,12 +207,12 @@ garbage(struct sim *s, unsigned a)
 {
 	struct net *net = &s->net;
 	unsigned i, n = (unsigned)draw(s, 1, 30);
-	uint8_t data[1500];
+	uint8_t data[sizeof(net->sample)];
 	size_t k, len;
 
 	sim_trace(s, "garbage for n%u", s->nodes[a].id);
 	for (i = 0; i < n; i++) {
-		len = draw(s, 0, sizeof(data));
+		len = draw(s, 0, 1500);
 		for (k = 0; k < len; k++)
 			data[k] = (uint8_t)rng_u64(&s->frng);
 		if (net->samplelen > 0 && draw(s, 0, 2) > 0) {
@@ -224,8 +226,27 @@ garbage(struct sim *s, unsigned a)
 				data[draw(s, 0, len - 1)] ^=
 				    (uint8_t)(1U << draw(s, 0, 7));
 		}
-		net_forge(s, a, (unsigned)draw(s, 0, SIM_LINKS - 1), data, len);
+		net_forge(s, a, (unsigned)draw(s, 0, s->conf->nlinks - 1), data,
+		    len);
 	}
+}
+
+/* It is not reached, by some or by all; or made anew, when all is well. */
+static void
+device_faults(struct sim *s, unsigned a)
+{
+	uint64_t len = draw(s, 50 * MS, 4 * SEC);
+	uint64_t kind = draw(s, 0, 9);
+	unsigned i;
+
+	if (kind == 0) {
+		if (chk_view_settled(s))
+			disk_make(s);
+		return;
+	}
+	for (i = 0; i < s->n; i++)
+		if (kind < 4 || (kind < 7 && draw(s, 0, 1) == 0) || i == a)
+			disk_away(s, i, len);
 }
 
 static void
@@ -248,7 +269,7 @@ network_faults(struct sim *s, enum fault what, unsigned a, unsigned b)
 	case F_ONE_WAY:
 		sim_trace(s, "n%u no longer reaches n%u", s->nodes[a].id,
 		    s->nodes[b].id);
-		for (l = 0; l < SIM_LINKS; l++) {
+		for (l = 0; l < s->conf->nlinks; l++) {
 			cut(s, a, b, l, true);
 			until(s, F_ONE_WAY, a, b, l, len);
 		}
@@ -264,7 +285,7 @@ network_faults(struct sim *s, enum fault what, unsigned a, unsigned b)
 		}
 		break;
 	case F_LINK:
-		l = (unsigned)draw(s, 0, SIM_LINKS - 1);
+		l = (unsigned)draw(s, 0, s->conf->nlinks - 1);
 		sim_trace(s, "link %u between n%u and n%u is cut", l,
 		    s->nodes[a].id, s->nodes[b].id);
 		cut(s, a, b, l, true);
@@ -273,22 +294,23 @@ network_faults(struct sim *s, enum fault what, unsigned a, unsigned b)
 		until(s, F_ONE_WAY, b, a, l, len);
 		break;
 	case F_SLOW:
-		l = (unsigned)draw(s, 0, SIM_LINKS - 1);
+		l = (unsigned)draw(s, 0, s->conf->nlinks - 1);
 		s->net.dir[a][b][l].slow = draw(s, 5 * MS, 250 * MS);
 		sim_trace(s, "link %u from n%u to n%u is slow", l,
 		    s->nodes[a].id, s->nodes[b].id);
 		until(s, F_SLOW, a, b, l, len);
 		break;
 	case F_MTU:
-		l = (unsigned)draw(s, 0, SIM_LINKS - 1);
+		l = (unsigned)draw(s, 0, s->conf->nlinks - 1);
 		s->net.dir[a][b][l].mtu = s->net.dir[b][a][l].mtu =
-		    (unsigned)draw(s, 100, 1150);
+		    (unsigned)(draw(s, 0, 1) == 0 ? draw(s, 100, 1150) :
+						    draw(s, 1200, 9000));
 		sim_trace(s, "link %u between n%u and n%u takes %u bytes", l,
 		    s->nodes[a].id, s->nodes[b].id, s->net.dir[a][b][l].mtu);
 		until(s, F_MTU, a, b, l, len);
 		break;
 	default:
-		l = (unsigned)draw(s, 0, SIM_LINKS - 1);
+		l = (unsigned)draw(s, 0, s->conf->nlinks - 1);
 		sim_trace(s, "link %u from n%u to n%u loses much", l,
 		    s->nodes[a].id, s->nodes[b].id);
 		s->net.dir[a][b][l].loss = (unsigned)draw(s, 50, 700);
@@ -372,6 +394,9 @@ fault_happen(struct sim *s)
 		break;
 	case F_GARBAGE:
 		garbage(s, a);
+		break;
+	case F_DEVICE:
+		device_faults(s, a);
 		break;
 	default:
 		network_faults(s, (enum fault)what, a, b);

@@ -66,6 +66,41 @@ record(struct sim *s, unsigned to, unsigned link, const uint8_t *data,
 	net->record[i].seen = 0;
 }
 
+/*
+ * What each network carries, before and after the faults end: a path that has
+ * shrunk in the middle of a run stays so.  It has a generator of its own.
+ */
+void
+net_draw_lengths(struct sim *s)
+{
+	static const uint16_t common[] = { 0, 0, 1200, 1472, 4000, 8972 };
+	uint64_t seed[4] = { s->seed, 6, 1, 3 };
+	struct rng rng;
+	unsigned i, l;
+
+	rng_seed(&rng, seed);
+	for (i = 0; i < 64; i++)
+		rng_u64(&rng);
+	for (i = 0; i < 2; i++)
+		for (l = 0; l < SIM_LINKS; l++)
+			s->net.carries[i][l] = s->off[ST_LENGTH] ?
+			    0 :
+			    common[rng_below(&rng, NITEMS(common))];
+}
+
+static bool
+too_long(const struct sim *s, unsigned from, unsigned to, unsigned link,
+    size_t len)
+{
+	const struct net *net = &s->net;
+	unsigned mtu = net->dir[from][to][link].mtu;
+	unsigned carries = net->carries[s->calm][link];
+
+	if (carries == 0 || (mtu != 0 && mtu < carries))
+		carries = mtu;
+	return carries != 0 && len > carries;
+}
+
 void
 net_send(struct sim *s, unsigned from, unsigned to, unsigned link,
     const uint8_t *data, size_t len)
@@ -81,8 +116,7 @@ net_send(struct sim *s, unsigned from, unsigned to, unsigned link,
 		record(s, to, link, data, len);
 	if (net->dir[from][to][link].cut || net->apart[from][to])
 		return;
-	if (net->dir[from][to][link].mtu != 0 &&
-	    len > net->dir[from][to][link].mtu)
+	if (too_long(s, from, to, link, len))
 		return;
 	if (s->stranger != NULL)
 		stranger_hear(s, to, link, data, len);
@@ -90,7 +124,7 @@ net_send(struct sim *s, unsigned from, unsigned to, unsigned link,
 	    sim_chance(s, net->dir[from][to][link].loss))
 		return;
 	slow = slow == 0 ? 0 : sim_between(s, slow / 2, slow);
-	arrive(s, to, link, slow, data, len);
+	chk_keys_sent(s, from, arrive(s, to, link, slow, data, len));
 	if (sim_chance(s, net->dup))
 		arrive(s, to, link, slow, data, len);
 }

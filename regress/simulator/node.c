@@ -70,7 +70,7 @@ arm(struct sim *s, unsigned i)
 
 	if (n->core == NULL || n->paused)
 		return;
-	at = node_deadline(n->core);
+	at = n->build->deadline(n->core);
 	/* An earlier event looks again when it fires. */
 	if (at >= n->timer_at)
 		return;
@@ -163,8 +163,9 @@ node_shut(struct sim *s, unsigned i)
 	struct held *h;
 	struct waiting *w;
 
+	disk_dead(s, i);
 	clients_dead(s, i);
-	node_free(n->core);
+	n->build->destroy(n->core);
 	n->core = NULL;
 	n->paused = false;
 	while ((h = STAILQ_FIRST(&n->held)) != NULL) {
@@ -184,6 +185,7 @@ node_shut(struct sim *s, unsigned i)
 	free(n->storing);
 	n->storing = NULL;
 	n->busy = false;
+	keys_shut(s, i);
 	memset(&n->view, 0, sizeof(n->view));
 }
 
@@ -233,7 +235,7 @@ act_on(struct sim *s, unsigned i, const struct action *act)
 	switch (act->type) {
 	case ACT_SEND:
 		to = node_index(s, act->node);
-		ASSERT(to >= 0 && act->link < SIM_LINKS);
+		ASSERT(to >= 0 && act->link < s->conf->nlinks);
 		chk_nonce(s, i, (unsigned)to, act->data, act->len);
 		sim_hash(s, act->data, act->len);
 		net_send(s, i, (unsigned)to, act->link, act->data, act->len);
@@ -247,6 +249,9 @@ act_on(struct sim *s, unsigned i, const struct action *act)
 		break;
 	case ACT_STORE:
 		begin_store(s, i, act);
+		break;
+	case ACT_KEYS:
+		keys_write(s, i, act);
 		break;
 	case ACT_FENCE_START:
 		fence_start(s, i, act);
@@ -274,6 +279,9 @@ act_on(struct sim *s, unsigned i, const struct action *act)
 		    (int)act->len, (const char *)act->data);
 		off(s, i, sim_between(s, 20 * MS, 300 * MS));
 		return false;
+	case ACT_DEVICE:
+		disk_request(s, i, act);
+		break;
 	case ACT_FENCE_CANCEL: /* the switch has been told already */
 	case ACT_EVENT:	       /* traced by the core itself */
 	case ACT_MOUNT_PID:
@@ -292,11 +300,18 @@ drain(struct sim *s, unsigned i)
 
 	while (on && !n->busy && (h = STAILQ_FIRST(&n->held)) != NULL) {
 		STAILQ_REMOVE_HEAD(&n->held, entry);
+		n->caught_up = h->caught_up;
 		on = act_on(s, i, h->act);
 		free(h->act);
 		free(h);
 	}
 	return on;
+}
+
+bool
+node_look(const struct sim *s)
+{
+	return s->n <= 16 || s->steps % s->n == 0;
 }
 
 static bool
@@ -315,22 +330,23 @@ step(struct sim *s, unsigned i, struct event *ev)
 	if (ev->type == EV_PACKET || ev->type == EV_CLIENT_DATA)
 		ev->more = sim_chance(s, 400);
 	actions_init(&acts);
-	node_step(n->core, ev, &acts);
-	/* Large clusters are looked at now and then: it costs as much as they
-	   do. */
-	if (s->n <= 16 || s->steps % 16 == 0)
-		node_check(n->core);
+	n->build->step(n->core, ev, &acts);
+	if (node_look(s))
+		n->build->check(n->core);
 	while ((act = actions_take(&acts)) != NULL) {
+		chk_lease_act(s, i, act);
 		if (act->type == ACT_FENCE_START)
 			chk_fence_start(s, i, act);
 		h = calloc(1, sizeof(*h));
 		ASSERT(h != NULL);
 		h->act = act;
+		h->caught_up = chk_keys_caught_up(n);
 		STAILQ_INSERT_TAIL(&n->held, h, entry);
 	}
 	if (!drain(s, i))
 		return false;
 	chk_view_step(s, i);
+	chk_keys_step(s, i);
 	chk_bound(s, i);
 	if (n->view.epoch != epoch)
 		unlucky(s, i, UN_VIEW);
@@ -406,7 +422,7 @@ node_timer(struct sim *s, unsigned i, uint64_t gen)
 	if (n->core == NULL || n->paused || gen != n->gen)
 		return;
 	n->timer_at = UINT64_MAX;
-	if (node_deadline(n->core) > node_local(s, i)) {
+	if (n->build->deadline(n->core) > node_local(s, i)) {
 		arm(s, i);
 		return;
 	}
@@ -476,17 +492,20 @@ node_boot(struct sim *s, unsigned i)
 	n->inc = n->life + (n->behind ? 0 : 1700000000 * SEC + s->now);
 	nc.incarnation = n->inc;
 	n->offset = (int64_t)sim_between(s, 1, 1000 * SEC);
-	n->ppm = (int)sim_between(s, 0, 2 * (unsigned)s->profile.ppm) -
-	    s->profile.ppm;
+	/* Most of them are as wrong as a clock may be. */
+	n->ppm = (int)sim_between(s, 0, 8 * (unsigned)s->profile.ppm) -
+	    4 * s->profile.ppm;
+	n->ppm = MAX(MIN(n->ppm, s->profile.ppm), -s->profile.ppm);
 	n->timer_at = UINT64_MAX;
 	n->gen++;
 	n->run_since = s->now;
 	STAILQ_INIT(&n->held);
 	STAILQ_INIT(&n->waiting);
-	memcpy(nc.key, s->key, sizeof(nc.key));
+	keys_boot(s, i, &nc);
 	for (k = 0; k < 4; k++)
 		nc.seed[k] = rng_u64(&s->rng);
-	n->core = node_new(&nc);
+	build_pick(s, i);
+	n->core = n->build->create(&nc);
 	ASSERT(n->core != NULL);
 	sim_trace(s, "n%u starts as incarnation %llu", n->id,
 	    (unsigned long long)n->inc);

@@ -25,14 +25,27 @@ tell(struct sim *s, unsigned node, uint32_t type, struct wbuf *w)
 	wbuf_free(w);
 }
 
+/* The last command is given up when no answer came until now. */
 static void
-command(struct sim *s, unsigned node, const char *cmd, unsigned target)
+hang_up(struct sim *s)
+{
+	struct event ev = { .type = EV_CLIENT_CLOSE, .client = s->op_client };
+
+	if (s->op_client != 0 && node_on(s, s->op_node) &&
+	    s->nodes[s->op_node].life == s->op_life)
+		node_input(s, s->op_node, &ev);
+	s->op_client = 0;
+}
+
+void
+operator_orders(struct sim *s, unsigned node, const char *cmd, const char *arg)
 {
 	struct event ev = { .type = EV_CLIENT_OPEN,
 		.pid = 1,
 		.rights = RIGHT_OBSERVE | RIGHT_USE | RIGHT_ADMIN };
 	struct wbuf w;
 
+	hang_up(s);
 	s->op_client = ev.client = ++s->next_client;
 	s->op_node = node;
 	s->op_life = s->nodes[node].life;
@@ -44,22 +57,15 @@ command(struct sim *s, unsigned node, const char *cmd, unsigned target)
 	tell(s, node, M_HELLO, &w);
 	wbuf_init(&w, 256);
 	wbuf_str(&w, cmd);
-	wbuf_str(&w, s->conf->nodes[target].name);
-	sim_trace(s, "operator on n%u: %s %s", s->nodes[node].id, cmd,
-	    s->conf->nodes[target].name);
+	wbuf_str(&w, arg);
+	sim_trace(s, "operator on n%u: %s %s", s->nodes[node].id, cmd, arg);
 	tell(s, node, M_COMMAND, &w);
 }
 
-/* The last command is given up when no answer came until now. */
 static void
-hang_up(struct sim *s)
+command(struct sim *s, unsigned node, const char *cmd, unsigned target)
 {
-	struct event ev = { .type = EV_CLIENT_CLOSE, .client = s->op_client };
-
-	if (s->op_client != 0 && node_on(s, s->op_node) &&
-	    s->nodes[s->op_node].life == s->op_life)
-		node_input(s, s->op_node, &ev);
-	s->op_client = 0;
+	operator_orders(s, node, cmd, s->conf->nodes[target].name);
 }
 
 void

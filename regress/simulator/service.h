@@ -9,7 +9,7 @@
 #include "client.h"
 #include "proto.h"
 
-#define GIVES_MAX 64
+#define GIVES_MAX SIM_GROUP_MAX
 #define EVENT_TOPICS 4
 #define SIM_KEYS 3
 #define SIM_PARTIES 3	/* that the barrier waits for */

@@ -44,7 +44,7 @@ inv_name(enum invariant inv)
 		"live-view", "live-locks", "live-groups", "view-change",
 		"group-state", "service-order", "levels", "barrier", "kv",
 		"dgram", "live-services", "refused", "group-member", "bound",
-		"nap" };
+		"keys", "nap", "lease", "wire" };
 
 	return names[inv];
 }
@@ -164,6 +164,23 @@ make_device(struct conf *c, unsigned i, uint16_t node)
 	    (uint16_t)c->ndevices++;
 }
 
+/* Which links data goes over; it has a generator of its own. */
+static void
+draw_links(struct sim *s, struct conf *c)
+{
+	uint64_t seed[4] = { s->seed, 6, 2, 3 };
+	struct rng rng;
+	unsigned i;
+
+	rng_seed(&rng, seed);
+	for (i = 0; i < 64; i++)
+		rng_u64(&rng);
+	c->mode = (enum conf_mode)rng_below(&rng, MODE_ACTIVE + 1);
+	c->nlinkinfo = c->nlinks;
+	for (i = 0; i < c->nlinks; i++)
+		c->links[i].priority = (uint8_t)rng_below(&rng, 2);
+}
+
 static struct conf *
 make_conf(struct sim *s)
 {
@@ -196,7 +213,13 @@ make_conf(struct sim *s)
 		if (sim_chance(s, 300))
 			make_device(c, i, cn->id);
 	}
+	draw_links(s, c);
 	chk_quorum_draw(s, c);
+	disk_draw(s, c);
+	if (s->generated) {
+		generate_conf(s, c);
+		chk_quorum_generated(s, c);
+	}
 	conf_hash(c);
 	return c;
 }
@@ -257,13 +280,13 @@ sim_init(struct sim *s)
 	seed_generators(s);
 	drawn = (unsigned)sim_between(s, 3, 7);
 	/* Drawn in any case: a number that is given changes nothing else. */
+	generate_start(s);
 	if (s->n == 0)
-		s->n = drawn;
+		s->n = s->generated ? generate_nodes(s) : drawn;
 	s->dead = -1;
 	s->hash = UINT64_C(0xcbf29ce484222325);
 	s->conf = make_conf(s);
-	for (i = 0; i < sizeof(s->key); i++)
-		s->key[i] = (uint8_t)rng_u64(&s->rng);
+	keys_init(s);
 	profile_draw(s);
 	if (s->measure != ME_NONE)
 		make_calm(s);
@@ -299,6 +322,7 @@ sim_free(struct sim *s)
 		free(s->nodes[i].older);
 	}
 	stranger_free(s);
+	disk_free(s);
 	heap_clear(&s->heap);
 	net_clear(s);
 	chk_view_free(s);
@@ -338,16 +362,20 @@ handle(struct sim *s, struct sim_event *e)
 		.link = e->link,
 		.data = e->data,
 		.len = e->len };
-	uint64_t before = UINT64_MAX;
+	uint64_t before = UINT64_MAX, keys = 0;
 	bool same = node_on(s, e->node) && n->life == e->life;
 
 	switch (e->type) {
 	case SE_PACKET:
 		if (node_on(s, e->node) && !n->paused)
-			before = node_refused(n->core);
-		node_input(s, e->node, &ev);
+			before = n->build->refused(n->core);
 		if (before != UINT64_MAX)
+			keys = n->build->refused_key(n->core);
+		node_input(s, e->node, &ev);
+		if (before != UINT64_MAX) {
 			chk_refused(s, e->node, e, before);
+			chk_keys_packet(s, e, keys);
+		}
 		break;
 	case SE_TIMER:
 		node_timer(s, e->node, e->gen);
@@ -390,6 +418,10 @@ handle(struct sim *s, struct sim_event *e)
 		if (same)
 			client_act(s, e->node, (unsigned)e->what);
 		break;
+	case SE_DISK:
+		if (same)
+			disk_step(s, e);
+		break;
 	case SE_OPERATOR:
 		operator_acts(s);
 		break;
@@ -398,6 +430,13 @@ handle(struct sim *s, struct sim_event *e)
 		break;
 	case SE_NAP:
 		nap(s);
+		break;
+	case SE_KEYS:
+		if (same && n->writing)
+			keys_written(s, e);
+		break;
+	case SE_ROTATE:
+		keys_rotate(s);
 		break;
 	case SE_STRANGER:
 		stranger_timer(s, e->gen);
@@ -437,10 +476,15 @@ settled(struct sim *s, uint64_t len)
 	return s->now - s->settled_since > len;
 }
 
-static void
+/* False: who is left would have no quorum, so there is nothing to see. */
+static bool
 last_death(struct sim *s)
 {
-	s->dead = (int)sim_between(s, 0, s->n - 1);
+	unsigned who = (unsigned)sim_between(s, 0, s->n - 1);
+
+	if (s->lonely && !chk_quorum_spares(s, who))
+		return false;
+	s->dead = (int)who;
 	enter_phase(s, PH_DEATH);
 	s->hit_at = s->now;
 	if (s->measure == ME_CUT)
@@ -448,6 +492,7 @@ last_death(struct sim *s)
 	else
 		node_crash(s, (unsigned)s->dead, "for good");
 	s->calm_kills = 0;
+	return true;
 }
 
 /* Is the run complete?  Fails it when a phase takes too long. */
@@ -486,7 +531,7 @@ advance(struct sim *s)
 				    "one view only %llu ms after all were well",
 				    (unsigned long long)(s->settle_us / MS));
 			if (s->measure != ME_NONE)
-				last_death(s);
+				(void)last_death(s);
 			else
 				enter_phase(s, PH_WORK);
 		} else if (in > SETTLE_MAX)
@@ -501,9 +546,8 @@ advance(struct sim *s)
 	case PH_DRAIN:
 		if (!chk_live(s, in > DRAIN_MAX))
 			break;
-		if (s->dead >= 0)
+		if (s->dead >= 0 || !last_death(s))
 			return true;
-		last_death(s);
 		break;
 	case PH_DEATH:
 		if (s->measure != ME_NONE && s->detect_us != 0)
@@ -608,10 +652,11 @@ run_one(const struct sim *proto)
 	printf(
 	    "death noticed after %.1f ms, settled after %.1f ms; believed in "
 	    "a view that was over for %.1f ms; most bytes queued: %zu in "
-	    "order, %zu own, %zu for a peer\n",
+	    "order, %zu own, %zu for a peer; %llu steps in upgraded views\n",
 	    (double)s->detect_us / 1e3, (double)s->settle_us / 1e3,
 	    (double)s->stale_max / 1e3, s->load_max.order_log,
-	    s->load_max.order_own, s->load_max.stream);
+	    s->load_max.order_own, s->load_max.stream,
+	    (unsigned long long)s->upgraded);
 	printf("seed %llu nodes %u: ok, %.1f s, hash %016llx: %llu steps, "
 	       "%llu datagrams, %llu views, %llu grants, %llu values, "
 	       "%llu messages, %llu fences\n",
@@ -726,7 +771,7 @@ static void NORETURN
 usage(void)
 {
 	fprintf(stderr,
-	    "usage: sim [-kLSv] [-c count] [-j jobs] [-m kill|cut] "
+	    "usage: sim [-gkLSvw] [-c count] [-j jobs] [-m kill|cut] "
 	    "[-n nodes] [-p profile] "
 	    "[-s seed] [-T seconds] [-x numbers]\n");
 	exit(2);
@@ -756,10 +801,13 @@ main(int argc, char **argv)
 		errx(1, "cannot start");
 	proto->seed = 1;
 	proto->until = 8 * SEC;
-	while ((ch = getopt(argc, argv, "c:j:kLm:n:p:Ss:T:vx:")) != -1) {
+	while ((ch = getopt(argc, argv, "c:gj:kLm:n:p:Ss:T:vwx:")) != -1) {
 		switch (ch) {
 		case 'c':
 			count = number(optarg, 1, 100000000);
+			break;
+		case 'g':
+			proto->generated = true;
 			break;
 		case 'j':
 			jobs = (unsigned)number(optarg, 1, 64);
@@ -791,6 +839,9 @@ main(int argc, char **argv)
 			break;
 		case 'v':
 			proto->verbose = true;
+			break;
+		case 'w':
+			proto->mixed = true;
 			break;
 		case 'x':
 			if (!shrink_parse(proto, optarg))

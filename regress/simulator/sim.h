@@ -17,7 +17,7 @@
 #include "core/rng.h"
 
 #define SIM_NODES_MAX	64
-#define SIM_LINKS	2
+#define SIM_LINKS	2	/* unless the configuration is generated */
 #define SIM_CLIENTS	2	/* of one node */
 #define SIM_LOCKS	3	/* of one client */
 #define SIM_RESOURCES	4
@@ -60,7 +60,10 @@ enum invariant {
 	INV_REFUSED,		/* what is forged, foreign or replayed is refused */
 	INV_GROUP_MEMBER,	/* senders are members; members are in the view */
 	INV_BOUND,		/* queues have bounds */
+	INV_KEYS,		/* members can open what members send; chk_keys.c */
 	INV_NAP,		/* calm: a short pause of a node changes no view */
+	INV_LEASE,		/* no two primary views are believed in at once */
+	INV_WIRE,		/* views and sessions speak what all there know */
 	INV_MAX
 };
 
@@ -84,7 +87,10 @@ enum sim_event_type {
 	SE_CLIENT,	/* node, life, what = client index: it acts */
 	SE_REPLAY,	/* the attacker sends an old datagram */
 	SE_OPERATOR,
+	SE_DISK,	/* node, life, what = step of its request */
 	SE_NAP,		/* somebody is not run for a moment */
+	SE_KEYS,	/* node, life: its key file is written, if ok */
+	SE_ROTATE,	/* the operator looks after the keys */
 	SE_STRANGER	/* gen: the foreign cluster's node has a timer due */
 };
 
@@ -195,6 +201,7 @@ struct sim_client {
 struct held {
 	STAILQ_ENTRY(held) entry;
 	struct action	*act;
+	bool		 caught_up;	/* chk_keys.c */
 };
 
 struct waiting {	/* an input that came while the node was paused */
@@ -206,10 +213,36 @@ struct waiting {	/* an input that came while the node was paused */
 /* Moments at which a pause hurts more than at others. */
 enum unlucky { UN_NONE = 0, UN_BEFORE_STORE, UN_AFTER_STORE, UN_VIEW };
 
+/* build.c: one build of the core, as the simulator uses it. */
+struct build {
+	const char	*name;
+	uint64_t	 features;
+	struct node	*(*create)(const struct node_config *);
+	void		(*destroy)(struct node *);
+	void		(*step)(struct node *, const struct event *,
+			    struct actions *);
+	uint64_t	(*deadline)(const struct node *);
+	void		(*check)(const struct node *);
+	void		(*get_view)(const struct node *, struct node_view *);
+	bool		(*over)(const struct node *);
+	void		(*get_load)(const struct node *, struct node_load *);
+	uint64_t	(*refused)(const struct node *);
+	uint64_t	(*skipped)(const struct node *);
+	void		(*get_last_view)(const struct node *, struct node_view *);
+	bool		(*view_is)(const struct node *, const struct node_view *);
+	uint64_t	(*lease)(const struct node *);
+	uint64_t	(*refused_key)(const struct node *);
+	const struct keyring *(*ring)(const struct node *);
+	const struct keyring *(*agreed)(const struct node *);
+};
+
+extern const struct build build_this, build_next;
+
 struct sim_node {
 	struct sim	*sim;
 	uint16_t	 id;
 	struct node	*core;		/* NULL: off */
+	const struct build *build;	/* whose code that is */
 	uint64_t	 life;		/* counts starts; its incarnation */
 	uint64_t	 inc;
 	bool		 paused;
@@ -230,6 +263,14 @@ struct sim_node {
 	uint8_t		*older;		/* what was durable before stored */
 	size_t		 olderlen;
 	bool		 busy;
+	struct keyring	 file, file_next;	/* its key file; on its way */
+	bool		 writing;
+	struct {			/* as of its last step */
+		struct keyring agreed;
+		bool	 synced, caught_up;
+		uint64_t since;
+	}		 keys_seen;
+	bool		 caught_up;	/* when it wrote what is sent now */
 	STAILQ_HEAD(, held) held;
 	STAILQ_HEAD(, waiting) waiting;
 	unsigned	 nwaiting;
@@ -249,7 +290,8 @@ struct net {
 		unsigned loss;		/* permille */
 		unsigned mtu;		/* longer ones are dropped; 0: none */
 		uint64_t slow;		/* us more */
-	}		 dir[SIM_NODES_MAX][SIM_NODES_MAX][SIM_LINKS];
+	}		 dir[SIM_NODES_MAX][SIM_NODES_MAX][CONF_LINKS_MAX];
+	unsigned	 carries[2][CONF_LINKS_MAX];	/* bytes; before, in calm; 0: any */
 	unsigned	 loss, dup, flip;	/* permille, everywhere */
 	uint64_t	 lat_min, lat_max;	/* us */
 	unsigned	 spike;			/* permille; up to 50 ms more */
@@ -265,7 +307,7 @@ struct net {
 	/* Does not heal: two nodes reach each other over others only. */
 	bool		 apart[SIM_NODES_MAX][SIM_NODES_MAX];
 	/* A late datagram, for forgers. */
-	uint8_t		 sample[1500];
+	uint8_t		 sample[9000];
 	size_t		 samplelen;
 };
 
@@ -274,7 +316,7 @@ struct net {
 enum fault {
 	F_CRASH = 0, F_PAUSE, F_SHORT_PAUSE, F_PARTITION, F_ISOLATE,
 	F_ONE_WAY, F_LINK, F_LOSS, F_STOP, F_CLIENT, F_SLOW, F_MTU,
-	F_GARBAGE, F_UNLUCKY, F_DISK, F_PAIR, F_MAX
+	F_GARBAGE, F_UNLUCKY, F_DISK, F_DEVICE, F_PAIR, F_MAX
 };
 
 /*
@@ -284,7 +326,8 @@ enum fault {
  */
 enum standing {
 	ST_LOSS = 1, ST_DUP, ST_FLIP, ST_SPIKE, ST_REPLAY, ST_FENCE,
-	ST_COMMANDS, ST_DRIFT, ST_STRANGER, ST_WAIT_FOR_ALL, ST_PAIR, ST_MAX
+	ST_COMMANDS, ST_DRIFT, ST_STRANGER, ST_WAIT_FOR_ALL, ST_ROTATE,
+	ST_DEVICE, ST_LENGTH, ST_PAIR, ST_MAX
 };
 
 #define FAULT_FIRST	20
@@ -323,12 +366,19 @@ struct sim {
 	struct rng	 rng;		/* network and faults */
 	struct rng	 crng;		/* clients */
 	struct rng	 frng;		/* the fault at hand */
+	struct rng	 grng;		/* builds and generated configurations */
+	uint64_t	 upgraded;	/* steps in a view with its features */
+	bool		 mixed;		/* -w: nodes of two builds */
+	bool		 lonely;	/* who is left may have no quorum */
+	bool		 generated;	/* -g: the configuration, see generate.c */
 	unsigned	 nfaults;	/* so far */
 	bool		 off[FAULT_MAX]; /* left out, by number */
 	int		 report;	/* where a failure is told, for -S; or 0 */
 	struct heap	 heap;
 	struct conf	*conf;
-	uint8_t		 key[32];
+	struct rng	 krng;		/* keys */
+	bool		 rotate;	/* they are changed in this run */
+	uint64_t	 rotations;	/* old keys dropped */
 	struct sim_node	 nodes[SIM_NODES_MAX];
 	struct net	 net;
 	struct profile	 profile;
@@ -348,6 +398,7 @@ struct sim {
 	struct chk_lock	*chk_lock;
 	struct chk_service *chk_service;
 	struct stranger	*stranger;
+	struct sim_disk	*disk;
 	struct chk_life	*chk_life;
 	uint64_t	 counters[SIM_NODES_MAX][SIM_NODES_MAX];
 	uint64_t	 counter_life[SIM_NODES_MAX];
@@ -391,6 +442,20 @@ bool	 node_on(const struct sim *, unsigned);
 int	 node_index(const struct sim *, uint16_t id);
 uint64_t node_local(const struct sim *, unsigned);
 void	 node_lose_disk(struct sim *, unsigned, bool all);
+/*
+ * Is this step followed by a look at all of its node?  That costs as much as
+ * the cluster is large: of more than 16 nodes every n-th step is.
+ */
+bool	 node_look(const struct sim *);
+
+/* build.c */
+void	 build_pick(struct sim *, unsigned node);
+void	 chk_wire(struct sim *, unsigned node, const struct node_view *);
+
+/* generate.c */
+void	 generate_start(struct sim *);
+unsigned generate_nodes(struct sim *);
+void	 generate_conf(struct sim *, struct conf *);
 
 /* net.c */
 void	 net_send(struct sim *, unsigned from, unsigned to, unsigned link,
@@ -400,12 +465,24 @@ void	 net_forge(struct sim *, unsigned to, unsigned link, const uint8_t *,
 	    size_t);
 /* All but what stays apart. */
 void	 net_heal(struct sim *);
+void	 net_draw_lengths(struct sim *);
 void	 net_replay(struct sim *);
 void	 net_clear(struct sim *);
 
 /* fence.c */
 void	 fence_start(struct sim *, unsigned node, const struct action *);
 void	 fence_finish(struct sim *, const struct sim_event *);
+
+/* disk.c: the quorum disk */
+void	 disk_draw(struct sim *, struct conf *);
+void	 disk_free(struct sim *);
+void	 disk_request(struct sim *, unsigned node, const struct action *);
+void	 disk_step(struct sim *, const struct sim_event *);
+void	 disk_dead(struct sim *, unsigned node);
+void	 disk_away(struct sim *, unsigned node, uint64_t len);
+void	 disk_make(struct sim *);
+/* Was it told of a view since it was made? */
+bool	 disk_told(const struct sim *);
 
 /* fault.c */
 void	 profile_draw(struct sim *);
@@ -430,7 +507,23 @@ int	 shrink(const struct sim *proto);
 /* -x: numbers and ranges, with commas between.  False: malformed. */
 bool	 shrink_parse(struct sim *, const char *);
 
+/* chk_keys.c */
+void	 keys_init(struct sim *);
+void	 keys_boot(struct sim *, unsigned node, struct node_config *);
+void	 keys_shut(struct sim *, unsigned node);
+void	 keys_write(struct sim *, unsigned node, const struct action *);
+void	 keys_written(struct sim *, const struct sim_event *);
+/* The operator changes the key, and puts right who was left behind. */
+void	 keys_rotate(struct sim *);
+void	 chk_keys_sent(struct sim *, unsigned from, struct sim_event *);
+void	 chk_keys_packet(struct sim *, const struct sim_event *, uint64_t before);
+void	 chk_keys_step(struct sim *, unsigned node);
+bool	 chk_keys_caught_up(const struct sim_node *);
+
 /* operator.c */
+/* An order to a node; the one before is not waited for any more. */
+void	 operator_orders(struct sim *, unsigned node, const char *cmd,
+	    const char *arg);
 void	 operator_next(struct sim *);
 void	 operator_acts(struct sim *);
 
@@ -468,6 +561,7 @@ bool	 service_done(struct sim *, unsigned node, const struct sim_client *,
 void	 chk_view_init(struct sim *);
 void	 chk_view_free(struct sim *);
 void	 chk_view_step(struct sim *, unsigned node);
+void	 chk_lease_act(struct sim *, unsigned node, const struct action *);
 void	 chk_view_over(struct sim *, unsigned node);
 bool	 chk_view_settled(const struct sim *);
 /* Do all survivors have a view without the dead one? */
@@ -492,6 +586,8 @@ void	 chk_nap(struct sim *);
 
 /* Some seeds have options of quorum. */
 void	 chk_quorum_draw(struct sim *, struct conf *);
+void	 chk_quorum_generated(struct sim *, const struct conf *);
+bool	 chk_quorum_spares(const struct sim *, unsigned node);
 void	 chk_quorum_free(struct sim *);
 /* A primary view is entered for the first time, on whatever node. */
 void	 chk_quorum_entered(struct sim *, const struct node_view *);

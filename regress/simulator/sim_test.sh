@@ -49,6 +49,17 @@ replay_body() {
 	atf_check -o not-file:hash13 $SIM -s 14
 }
 
+# What is kept for speed matters where there are many; sim-soak-64 and
+# sim-detect go up to 64 nodes.
+atf_test_case large_clusters
+large_clusters_body() {
+	atf_check -o match:': ok,' $SIM -s 1 -n 32 -T 1
+	for what in kill cut; do
+		atf_check -o match:'2 seeds passed, 0 failed' \
+		    $SIM -m $what -s 1 -n 24 -c 2
+	done
+}
+
 # field NAME: the number in front of a word of the last line.
 field() {
 	sed -n "\$s/.* \([0-9][0-9]*\) $1.*/\1/p" out
@@ -67,5 +78,6 @@ atf_init_test_cases() {
 	atf_add_test_case each_profile
 	atf_add_test_case failed_once
 	atf_add_test_case replay
+	atf_add_test_case large_clusters
 	atf_add_test_case runs_are_full
 }

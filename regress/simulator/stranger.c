@@ -58,6 +58,7 @@ stranger_start(struct sim *s)
 		.incarnation = 1700000000 * SEC + 500 * SEC };
 	struct event ev = { .type = EV_START };
 	struct stranger *st = calloc(1, sizeof(*st));
+	uint8_t key[KEYRING_KEY_LEN];
 	unsigned k;
 
 	ASSERT(st != NULL);
@@ -65,8 +66,9 @@ stranger_start(struct sim *s)
 	st->node = (unsigned)sim_between(s, 0, s->n - 1);
 	st->timer_at = UINT64_MAX;
 	nc.self = s->nodes[st->node].id;
-	for (k = 0; k < sizeof(nc.key); k++)
-		nc.key[k] = (uint8_t)rng_u64(&s->rng);
+	for (k = 0; k < sizeof(key); k++)
+		key[k] = (uint8_t)rng_u64(&s->rng);
+	keyring_plain(&nc.keys, key);
 	for (k = 0; k < 4; k++)
 		nc.seed[k] = rng_u64(&s->rng);
 	st->core = node_new(&nc);

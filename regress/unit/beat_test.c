@@ -14,12 +14,13 @@
 static struct beat *
 beat_of(struct world *w, uint64_t inc, enum seal_use use)
 {
-	struct seal_key k;
+	struct seal_gen k[KEYRING_MAX] = { { .set = true } };
 	struct beat *b;
 
-	seal_derive(&k, world_key, use, 2, inc);
-	b = beat_new(w->conf[1], 2, inc, &k);
+	seal_derive(&k[0].key, world_key, use, 2, inc);
+	b = beat_new(w->conf[1], 2, inc);
 	ATF_REQUIRE(b != NULL);
+	beat_keys(b, k);
 	return b;
 }
 

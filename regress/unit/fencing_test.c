@@ -231,6 +231,35 @@ ATF_TC_BODY(rejoin_averts, tc)
 	fixture_free(fx);
 }
 
+/*
+ * Back as an older incarnation, because it has forgotten the one that waits for
+ * its fence: it is no proof of anything, and not to be fenced for it either.
+ */
+ATF_TC_WITHOUT_HEAD(older_life_starts_anew);
+ATF_TC_BODY(older_life_starts_anew, tc)
+{
+	struct fix *fx = started(3, true);
+	struct fencing_info fi;
+	unsigned fenced;
+
+	fixture_device(fx, FIX_FAIL);
+	fixture_crash(fx, 3);
+	fixture_settle(fx, BIT(1) | BIT(2));
+	fixture_run(fx, 2 * SECOND);
+	fenced = fixture_node(fx, 3)->fenced;
+	fixture_start_behind(fx, 3);
+	fixture_settle(fx, ALL);
+	ATF_CHECK_EQ(1, fixture_node(fx, 3)->deaths);
+	ATF_CHECK_MATCH("waits for its fence", fixture_node(fx, 3)->why);
+	ATF_REQUIRE(entry(fx, 1, 3, &fi));
+	ATF_CHECK_EQ(FS_DONE, fi.state);
+	ATF_CHECK_EQ(EVID_REJOIN, fi.evidence);
+	ATF_CHECK(fixture_node(fx, 3)->inc > fi.inc);
+	ATF_CHECK_EQ(fenced, fixture_node(fx, 3)->fenced);
+	same_tables(fx, 1, 3);
+	fixture_free(fx);
+}
+
 ATF_TC_WITHOUT_HEAD(manual_waits_for_the_operator);
 ATF_TC_BODY(manual_waits_for_the_operator, tc)
 {
@@ -538,7 +567,7 @@ primary_view(struct view *v, uint64_t epoch, unsigned n)
  * end of the sync is delivered before or after the new view is ending, too.
  */
 static unsigned
-started_devices(const struct conf *conf, bool wedged)
+started_devices(const struct conf *conf, enum note_type before)
 {
 	struct fencing *f = fencing_new(conf, 1, 10, always_used, NULL);
 	struct note n = { .type = NOTE_VIEW };
@@ -562,9 +591,11 @@ started_devices(const struct conf *conf, bool wedged)
 	v.lost[0].node = 3;
 	v.lost[0].inc = 12;
 	fencing_note(f, &n, &bus);
-	n = (struct note){ .type = NOTE_WEDGE };
-	if (wedged)
-		fencing_note(f, &n, &bus);
+	n = (struct note){ .type = NOTE_LEASE, .ok = true };
+	fencing_note(f, &n, &bus);
+	/* The view ends, the lease runs out, or nothing happens. */
+	n = (struct note){ .type = before };
+	fencing_note(f, &n, &bus);
 	n = (struct note){ .type = NOTE_SYNCED, .seq = 2 };
 	fencing_note(f, &n, &bus);
 	/* What it puts into the order is delivered at once. */
@@ -585,14 +616,18 @@ started_devices(const struct conf *conf, bool wedged)
 	return k;
 }
 
-/* The last message of a view's sync may be delivered as the view ends. */
+/*
+ * The last message of a view's sync may be delivered as the view ends, and the
+ * lease may run out at any time.
+ */
 ATF_TC_WITHOUT_HEAD(synced_too_late);
 ATF_TC_BODY(synced_too_late, tc)
 {
 	struct fix *fx = fixture_new(3);
 
-	ATF_CHECK_EQ(1, started_devices(fixture_conf(fx), false));
-	ATF_CHECK_EQ(0, started_devices(fixture_conf(fx), true));
+	ATF_CHECK_EQ(1, started_devices(fixture_conf(fx), NOTE_EVENT));
+	ATF_CHECK_EQ(0, started_devices(fixture_conf(fx), NOTE_WEDGE));
+	ATF_CHECK_EQ(0, started_devices(fixture_conf(fx), NOTE_LEASE));
 	fixture_free(fx);
 }
 
@@ -605,6 +640,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, executor_dies);
 	ATF_TP_ADD_TC(tp, device_fails_then_works);
 	ATF_TP_ADD_TC(tp, rejoin_averts);
+	ATF_TP_ADD_TC(tp, older_life_starts_anew);
 	ATF_TP_ADD_TC(tp, manual_waits_for_the_operator);
 	ATF_TP_ADD_TC(tp, confirm_is_refused_while_heard);
 	ATF_TP_ADD_TC(tp, operator_fences_a_live_node);

@@ -333,6 +333,22 @@ fence(struct fix *fx, const struct action *act, struct fix_node *fn)
 	fe->ok = fx->device == FIX_OFF;
 }
 
+/* Told to the node behind the step. */
+static void
+write_keys(struct fix_node *fn, const struct action *a)
+{
+	struct keyring ring;
+	struct rbuf r;
+
+	rbuf_init(&r, a->data, a->len);
+	ATF_REQUIRE(!fn->writing);
+	ATF_REQUIRE(keyring_get(&r, &ring) && rbuf_done(&r));
+	ATF_REQUIRE(keyring_follows(&fn->file, &ring));
+	fn->writing = true;
+	if (!fn->full)
+		fn->file = ring;
+}
+
 static bool
 act(struct fix *fx, struct fix_node *fn, const struct action *a)
 {
@@ -345,6 +361,9 @@ act(struct fix *fx, struct fix_node *fn, const struct action *a)
 		return true;
 	case ACT_STORE:
 		store(fn, a);
+		return true;
+	case ACT_KEYS:
+		write_keys(fn, a);
 		return true;
 	case ACT_FENCE_START:
 		fence(fx, a, fn);
@@ -363,6 +382,7 @@ act(struct fix *fx, struct fix_node *fn, const struct action *a)
 		return false;
 	case ACT_DIE:
 		fn->deaths++;
+		fx->incs = MAX(fx->incs, a->life);
 		strlcpy(fn->why, (const char *)a->data, sizeof(fn->why));
 		return false;
 	default:
@@ -392,6 +412,16 @@ step(struct fix *fx, struct fix_node *fn, struct event *ev)
 
 		fn->asked = false;
 		step(fx, fn, &stop);
+		return;
+	}
+	if (alive && fn->writing) {
+		struct event written = { .type = EV_KEYS_STORED,
+			.ok = !fn->full,
+			.data = (const uint8_t *)"disk full",
+			.len = fn->full ? 9 : 0 };
+
+		fn->writing = false;
+		step(fx, fn, &written);
 		return;
 	}
 	if (alive)
@@ -493,6 +523,11 @@ fixture_start(struct fix *fx, uint16_t id)
 		.storedlen = fn->storedlen };
 
 	ATF_REQUIRE(fn->node == NULL);
+	if (fn->file.n == 0)
+		fn->file.n = 1;
+	nc.keys = fn->file;
+	fn->writing = false;
+	nc.secret[0] = (uint8_t)id;
 	fn->inc = nc.incarnation = ++fx->incs;
 	nc.seed[0] = fn->inc;
 	fn->restart_at = fn->paused_until = 0;
@@ -506,6 +541,18 @@ fixture_start(struct fix *fx, uint16_t id)
 	step(fx, fn, &ev);
 	fixture_open(fx, id, CLIENT);
 	plan_sessions(fx, id);
+}
+
+void
+fixture_start_behind(struct fix *fx, uint16_t id)
+{
+	struct fix_node *fn = fixture_node(fx, id);
+
+	free(fn->stored);
+	fn->stored = NULL;
+	fn->storedlen = 0;
+	fx->incs = 0;
+	fixture_start(fx, id);
 }
 
 void

@@ -45,6 +45,9 @@ struct fix_node {
 	uint64_t	 paused_until;	/* it is not run before that */
 	uint8_t		*stored;
 	size_t		 storedlen;
+	struct keyring	 file;		/* its key file */
+	bool		 full;		/* which cannot be written */
+	bool		 writing;
 	unsigned	 deaths;	/* ACT_DIE */
 	unsigned	 fenced;	/* ACT_FENCE_START against it */
 	char		 why[256];	/* of the last death */
@@ -64,6 +67,8 @@ struct conf *fixture_conf(struct fix *);	/* change it before start */
 struct fix_node *fixture_node(struct fix *, uint16_t id);
 
 void	 fixture_start(struct fix *, uint16_t id);
+/* With its state lost and its clock behind: as its first incarnation. */
+void	 fixture_start_behind(struct fix *, uint16_t id);
 void	 fixture_start_all(struct fix *);
 void	 fixture_crash(struct fix *, uint16_t id); /* power loss */
 /* Not run for so long; what comes meanwhile waits for it. */

@@ -35,10 +35,12 @@ void
 world_start(struct world *w, unsigned i, uint64_t inc, const uint8_t k[32])
 {
 	uint64_t seed[4] = { i + 1, inc, 3, 4 };
+	struct keyring ring;
 
+	keyring_plain(&ring, k);
 	link_free(w->l[i]);
 	w->inc[i] = inc;
-	w->l[i] = link_new(w->conf[i], (uint16_t)(i + 1), inc, k);
+	w->l[i] = link_new(w->conf[i], (uint16_t)(i + 1), inc, &ring);
 	ATF_REQUIRE(w->l[i] != NULL);
 	rng_seed(&w->rng[i], seed);
 	bus_init(&w->bus[i]);
@@ -121,6 +123,10 @@ take_note(struct told *t, const struct note *n)
 		if (n->msgtype == EVK_REJECT)
 			strlcpy(t->event, (const char *)n->data,
 			    sizeof(t->event));
+		if (n->msgtype == EVK_LINK && n->code != EVL_DEBUG &&
+		    strstr((const char *)n->data, "datagrams") != NULL)
+			strlcpy(t->link, (const char *)n->data,
+			    sizeof(t->link));
 		break;
 	default:
 		break;

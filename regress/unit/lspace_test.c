@@ -241,6 +241,8 @@ put_view(bool primary)
 	e->view = w.view;
 	e = entry(NOTE_QUORUM);
 	e->ok = primary;
+	e = entry(NOTE_LEASE);
+	e->ok = primary;
 	w.view.nlost = 0;
 }
 

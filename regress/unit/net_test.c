@@ -8,8 +8,10 @@
  */
 
 #include <atf-c.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "loop.h"
 #include "net.h"
@@ -53,7 +55,7 @@ setup(void)
 		w.net[i] = net_new(w.conf);
 		ATF_REQUIRE(w.net[i] != NULL);
 		for (l = 0; l < 2; l++) {
-			fd = sock_link(w.conf->nodes[i].links[l], PORT);
+			fd = sock_link(w.conf->nodes[i].links[l], PORT, 0);
 			ATF_REQUIRE(fd != -1);
 			ATF_REQUIRE(net_socket(w.net[i], l, fd));
 		}
@@ -248,6 +250,34 @@ ATF_TC_BODY(moments, tc)
 	ATF_CHECK_EQ(boot, net_moment(wall - 2000, wall, boot, boot + 50));
 }
 
+/* What the parent asked for, as the kernel has it. */
+ATF_TC_WITHOUT_HEAD(marks);
+ATF_TC_BODY(marks, tc)
+{
+	static const struct {
+		const char *addr;
+		int level, option;
+	} t[] = { { "127.78.0.1", IPPROTO_IP, IP_TOS },
+		{ "::1", IPPROTO_IPV6, IPV6_TCLASS } };
+	static const uint8_t dscps[] = { 0, 1, 46, 63 };
+	unsigned i, k;
+	socklen_t len;
+	int fd, tos;
+
+	for (i = 0; i < NITEMS(t); i++)
+		for (k = 0; k < NITEMS(dscps); k++) {
+			fd = sock_link(t[i].addr, PORT, dscps[k]);
+			ATF_REQUIRE_MSG(fd != -1, "%s", t[i].addr);
+			tos = -1;
+			len = sizeof(tos);
+			ATF_REQUIRE_EQ(0,
+			    getsockopt(fd, t[i].level, t[i].option, &tos,
+				&len));
+			ATF_CHECK_EQ(dscps[k] << 2, tos);
+			close(fd);
+		}
+}
+
 ATF_TP_ADD_TCS(tp)
 {
 	ATF_TP_ADD_TC(tp, runs);
@@ -255,5 +285,6 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, unsendable);
 	ATF_TP_ADD_TC(tp, stamps);
 	ATF_TP_ADD_TC(tp, moments);
+	ATF_TP_ADD_TC(tp, marks);
 	return atf_no_error();
 }

@@ -44,6 +44,7 @@ begin(struct world *w, uint16_t self, bool fresh)
 {
 	struct note view = { .type = NOTE_VIEW };
 	struct note quorum = { .type = NOTE_QUORUM, .ok = true, .seq = EPOCH };
+	struct note lease = { .type = NOTE_LEASE, .ok = true, .seq = EPOCH };
 	static struct view v;
 	unsigned i;
 
@@ -67,6 +68,7 @@ begin(struct world *w, uint16_t self, bool fresh)
 	view.ref = &v;
 	order_note(w->o, &view, &w->bus);
 	order_note(w->o, &quorum, &w->bus);
+	order_note(w->o, &lease, &w->bus);
 	drain(w);
 }
 

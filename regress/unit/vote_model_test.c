@@ -13,7 +13,12 @@
  * each view with a later name for which all were ready descends from it.
  * There is one exception: all nodes are there, and the only disks that knew
  * better are lost (E7); then a new line begins.
- * Also checked: all nodes together wait for nobody.
+ * Also checked: of a view that took effect somebody is gone before a later one
+ * is formed; and all nodes together wait for nobody.
+ *
+ * Some models have a quorum device, which is here what device.c makes of a disk:
+ * it promises epochs in order, remembers what it is told at once or not at all,
+ * and is not always reached.  It may be made anew at any time.
  */
 
 #include <stdio.h>
@@ -47,6 +52,10 @@ struct model {
 	bool lossy;    /* disks are lost in this model */
 	unsigned lost;
 	struct mview *views;
+	uint64_t dev_promised;
+	bool dev_told; /* ever, since it was made */
+	struct device_memory dev;
+	unsigned by_device; /* views that needed it */
 	uint64_t serial;
 	struct bus bus;
 };
@@ -91,11 +100,34 @@ descends(const struct model *s, unsigned k, unsigned from)
 	return false;
 }
 
+/* Nobody has left it, and so it can go on. */
+static bool
+whole(const struct model *s, unsigned k)
+{
+	uint16_t n;
+
+	for (n = 1; n <= NODES; n++) {
+		if ((s->views[k].members >> n & 1) != 0 && s->in[n] != (int)k)
+			return false;
+	}
+	return true;
+}
+
 static void
 check(struct model *s, unsigned k)
 {
 	unsigned i;
 
+	for (i = 0; i < s->nviews; i++) {
+		if (i != k && s->views[i].effective && s->views[k].formed &&
+		    later(&s->views[k], &s->views[i]))
+			ATF_REQUIRE_MSG(!whole(s, i),
+			    "view %llu.%u goes on beside %llu.%u",
+			    (unsigned long long)s->views[i].v.epoch,
+			    s->views[i].v.leader,
+			    (unsigned long long)s->views[k].v.epoch,
+			    s->views[k].v.leader);
+	}
 	for (i = s->line; i < s->nviews; i++) {
 		if (s->views[i].effective && s->views[k].formed &&
 		    later(&s->views[k], &s->views[i]))
@@ -201,14 +233,31 @@ draw_fresh(struct model *s, const struct round *rd, struct view *v)
 			chance(s, 20));
 }
 
+/* False: it did not, and the view is not formed. */
+static bool
+record(struct model *s, const struct round *rd, const struct ballot *b,
+    const struct mview *mv, bool fails)
+{
+	if (!mv->v.device)
+		return true;
+	if (fails && chance(s, 30))
+		return false;
+	device_memorize(rd, b, &mv->v, &s->dev);
+	s->dev_told = true;
+	return true;
+}
+
 /* Everybody is ready, or the rest never will be. */
 static void
-get_ready(struct model *s, unsigned k)
+get_ready(struct model *s, unsigned k, const struct round *rd,
+    const struct ballot *b)
 {
 	struct mview *mv = &s->views[k];
-	bool fails = chance(s, 35);
+	bool fails = chance(s, 35), first = chance(s, 50);
 	uint16_t n;
 
+	if (first && !record(s, rd, b, mv, fails))
+		return;
 	for (n = 1; n <= NODES; n++) {
 		if ((mv->members >> n & 1) == 0)
 			continue;
@@ -219,11 +268,39 @@ get_ready(struct model *s, unsigned k)
 		mv->ready |= 1u << n;
 		s->last_ready[n] = (int)k;
 	}
+	if (!first && !record(s, rd, b, mv, fails))
+		return;
 	mv->formed = true;
 	s->primary++;
 	if (s->lost > 0 && mv->members == EVERYBODY)
 		s->line = k;
 	check(s, k);
+}
+
+static void
+ask_device(struct model *s, struct round *rd)
+{
+	if (s->conf->qdevice.votes == 0 || !chance(s, 70))
+		return;
+	/* It refuses, and the coordinator tries again. */
+	rd->epoch = MAX(rd->epoch, s->dev_promised + 1);
+	s->dev_promised = rd->epoch;
+	rd->told = true;
+	if (s->dev_told)
+		rd->memory = s->dev;
+}
+
+/* Would it have been primary without? */
+static void
+count_device(struct model *s, const struct member *m, struct round *rd)
+{
+	struct ballot b;
+	bool told = rd->told;
+
+	rd->told = false;
+	vote_count(m, rd, true, &b);
+	rd->told = told;
+	s->by_device += !b.primary;
 }
 
 static void
@@ -240,6 +317,7 @@ try_view(struct model *s, unsigned mask)
 	gather(s, mask, &rd);
 	if (rd.members.n == 0 || s->nviews == VIEWS)
 		return;
+	ask_device(s, &rd);
 	for (n = 1; n <= NODES; n++) {
 		if ((mask >> n & 1) != 0) {
 			s->promised[n] = rd.epoch;
@@ -253,6 +331,7 @@ try_view(struct model *s, unsigned mask)
 	    "all are there, and wait for nobody");
 	if (!b.primary)
 		return;
+	count_device(s, m, &rd);
 	mv = &s->views[s->nviews];
 	memset(mv, 0, sizeof(*mv));
 	mv->v.epoch = rd.epoch;
@@ -266,11 +345,13 @@ try_view(struct model *s, unsigned mask)
 		if (prim_cmp(&rd.flush[i].base, &base) > 0)
 			base = rd.flush[i].base;
 	}
+	if (rd.told && prim_cmp(&rd.memory.base, &base) > 0)
+		base = rd.memory.base;
 	mv->parent = find_view(s, &base);
 	draw_fresh(s, &rd, &mv->v);
 	maybe_wish(s, m);
 	vote_fill(m, &b, &mv->v);
-	get_ready(s, s->nviews++);
+	get_ready(s, s->nviews++, &rd, &b);
 }
 
 /* The COMMIT arrives here, unless something newer is promised. */
@@ -360,6 +441,9 @@ step(struct model *s)
 		leave(s, n);
 	} else if (what < 88 && s->lossy) {
 		lose_disk(s, n);
+	} else if (what < 89 && chance(s, 30)) {
+		s->dev_told = false;
+		memset(&s->dev, 0, sizeof(s->dev));
 	} else {
 		s->up[n] = true;
 	}
@@ -384,9 +468,12 @@ start(struct model *s, unsigned long number)
 	s->conf->last_man_standing = chance(s, 50);
 	s->conf->downscale = chance(s, 50);
 	s->conf->tie = (enum conf_tie)rng_below(&s->rng, 3);
+	if (chance(s, 50))
+		s->conf->qdevice.votes = (uint8_t)(1 + rng_below(&s->rng, 4));
 	/* Where electorates never change, an empty disk has a vote (E5). */
-	s->lossy =
-	    (s->conf->last_man_standing || s->conf->downscale) && chance(s, 50);
+	s->lossy = (s->conf->last_man_standing || s->conf->downscale ||
+		       s->conf->qdevice.votes > 0) &&
+	    chance(s, 50);
 	s->conf->nnodes = NODES;
 	for (n = 1; n <= NODES; n++) {
 		s->conf->nodes[n - 1].id = n;
@@ -420,6 +507,7 @@ ATF_TC_BODY(one_line_of_descent, tc)
 	const char *env = getenv("MODELS");
 	unsigned long i, models = env == NULL ? 300 : strtoul(env, NULL, 10);
 	unsigned formed = 0, effective = 0, contested = 0, lost = 0, k;
+	unsigned device = 0;
 	struct model s;
 
 	for (i = 1; i <= models; i++) {
@@ -430,15 +518,18 @@ ATF_TC_BODY(one_line_of_descent, tc)
 		effective += s.effective;
 		contested += s.contested;
 		lost += s.lost;
+		device += s.by_device;
 		finish(&s);
 	}
 	fprintf(stderr,
 	    "%lu models: %u views formed, %u took effect, %u were "
-	    "not tried because others might have gone on, %u disks lost\n",
-	    models, formed, effective, contested, lost);
+	    "not tried because others might have gone on, %u disks lost, "
+	    "%u by the votes of the device\n",
+	    models, formed, effective, contested, lost, device);
 	/* The model must not be so harsh that nothing ever happens in it. */
 	ATF_CHECK(formed > 20 * models && effective > 5 * models);
 	ATF_CHECK(contested > models && lost > models);
+	ATF_CHECK(device > models);
 }
 
 ATF_TP_ADD_TCS(tp)

@@ -477,6 +477,60 @@ ATF_TC_BODY(bytes, tc)
 	conf_free(c);
 }
 
+static bool
+wins(const struct electorate *e, const char *present, const char *left)
+{
+	struct vote_nodes p = set_of(present), l = set_of(left);
+	struct tally t;
+
+	return electorate_wins(e, &p, &l, 0, &t);
+}
+
+/* "0" is the device, which counts like a node and is none. */
+ATF_TC_WITHOUT_HEAD(device_is_a_voter);
+ATF_TC_BODY(device_is_a_voter, tc)
+{
+	struct conf *c = make_conf("11");
+	struct vote_nodes s = set_of("1"), with = set_of("10");
+	struct electorate e, again;
+	struct wbuf w;
+	struct rbuf r;
+
+	c->qdevice.votes = 1;
+	c->tie = TIE_HIGHEST;
+	electorate_conf(c, &e);
+	ATF_CHECK_EQ(3, e.n);
+	ATF_CHECK_EQ(3, e.expected);
+	ATF_CHECK_EQ(2, e.tie);
+	c->tie = TIE_NONE;
+	electorate_conf(c, &e);
+	ATF_CHECK(!electorate_static(&e, c));
+	ATF_CHECK(wins(&e, "12", "") && wins(&e, "10", ""));
+	ATF_CHECK(!wins(&e, "1", "") && !wins(&e, "0", ""));
+	/* It leaves never: when all nodes have, all count again. */
+	ATF_CHECK(wins(&e, "10", "2") && !wins(&e, "1", "12"));
+	ATF_CHECK(electorate_blocks(&e, &with) && !electorate_blocks(&e, &s));
+	/* Won by all votes alone, it is blocked by all nodes alone. */
+	e.every = true;
+	s = set_of("12");
+	ATF_CHECK(electorate_blocks(&e, &s) && !wins(&e, "12", ""));
+	e.every = false;
+	/* Who does not count with last_man_standing is who is not able to. */
+	c->last_man_standing = true;
+	electorate_next(c, &e, NULL, &none, &s, &s, &again);
+	ATF_CHECK(!electorate_voter(&again, VOTER_DEVICE)->counts);
+	ATF_CHECK_EQ(2, again.expected);
+	electorate_next(c, &e, NULL, &none, &with, &with, &again);
+	ATF_CHECK(electorate_voter(&again, VOTER_DEVICE)->counts);
+	wbuf_init(&w, 4096);
+	electorate_put(&w, &again);
+	rbuf_init(&r, w.data, w.len);
+	electorate_get(&r, &e);
+	ATF_CHECK(rbuf_done(&r) && electorate_eq(&e, &again));
+	wbuf_free(&w);
+	conf_free(c);
+}
+
 ATF_TP_ADD_TCS(tp)
 {
 	ATF_TP_ADD_TC(tp, table);
@@ -489,5 +543,6 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, wishes);
 	ATF_TP_ADD_TC(tp, merge);
 	ATF_TP_ADD_TC(tp, bytes);
+	ATF_TP_ADD_TC(tp, device_is_a_voter);
 	return atf_no_error();
 }

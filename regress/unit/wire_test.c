@@ -58,9 +58,10 @@ static void
 write_all(struct wbuf *w)
 {
 	struct wire_hello h = { 1, 3, 0x8000000000000001, { 9, 8, 7 } };
-	struct wire_beat b = { 77, 0x81, 123456789, 987654321, 55, 42 };
+	struct wire_beat b = { 77, 0x81, 123456789, 987654321, 55, 42, 66, 1 };
 	struct wire_data d = { 12, (const uint8_t *)"segment", 7 };
 	struct wire_ack a = { 34, 2, (const uint8_t *)"\x05\x80" };
+	struct wire_probed p = { 98, 8952 };
 
 	wire_put_hello(w, &h);
 	wire_put_beat(w, &b);
@@ -69,6 +70,8 @@ write_all(struct wbuf *w)
 	wbuf_bytes(w, "what", 4);
 	wire_put_data(w, &d);
 	wire_put_ack(w, &a);
+	wire_put_probe(w, 99, w->len + 50);
+	wire_put_probed(w, &p);
 	wire_put_bye(w);
 }
 
@@ -80,8 +83,10 @@ read_all(const uint8_t *data, size_t len)
 	struct wire_beat b;
 	struct wire_data d;
 	struct wire_ack a;
+	struct wire_probed p;
 	struct rbuf r, body;
 	unsigned n = 0;
+	uint32_t probe;
 	uint8_t type;
 	bool ok = true;
 
@@ -97,6 +102,10 @@ read_all(const uint8_t *data, size_t len)
 		else if (type == WF_ACK)
 			ok = wire_get_ack(&body, &a) &&
 			    a.sack + a.nsack <= data + len;
+		else if (type == WF_PROBE)
+			ok = wire_get_probe(&body, &probe);
+		else if (type == WF_PROBED)
+			ok = wire_get_probed(&body, &p);
 		if (!ok)
 			break;
 		n++;
@@ -111,8 +120,10 @@ ATF_TC_BODY(frames_round_trip, tc)
 	struct wire_beat b;
 	struct wire_data d;
 	struct wire_ack a;
+	struct wire_probed p;
 	struct wbuf w;
 	struct rbuf r, body;
+	uint32_t probe;
 	uint8_t type;
 
 	wbuf_init(&w, 1024);
@@ -133,6 +144,8 @@ ATF_TC_BODY(frames_round_trip, tc)
 	ATF_CHECK_EQ(987654321, b.echo);
 	ATF_CHECK_EQ(55, b.echo_age);
 	ATF_CHECK_EQ(42, b.life);
+	ATF_CHECK_EQ(66, b.vouch);
+	ATF_CHECK_EQ(1, b.flags);
 	ATF_REQUIRE(wire_next(&r, &type, &body));
 	ATF_CHECK_EQ(200, type);
 	ATF_REQUIRE(wire_next(&r, &type, &body) && type == WF_DATA);
@@ -145,6 +158,14 @@ ATF_TC_BODY(frames_round_trip, tc)
 	ATF_CHECK_EQ(34, a.next);
 	ATF_CHECK_EQ(2, a.nsack);
 	ATF_CHECK_EQ(0x80, a.sack[1]);
+	ATF_REQUIRE(wire_next(&r, &type, &body) && type == WF_PROBE);
+	ATF_CHECK_EQ(50 - WIRE_FRAME_LEN, rbuf_left(&body));
+	ATF_REQUIRE(wire_get_probe(&body, &probe));
+	ATF_CHECK_EQ(99, probe);
+	ATF_REQUIRE(wire_next(&r, &type, &body) && type == WF_PROBED);
+	ATF_REQUIRE(wire_get_probed(&body, &p));
+	ATF_CHECK_EQ(98, p.probe);
+	ATF_CHECK_EQ(8952, p.came);
 	ATF_REQUIRE(wire_next(&r, &type, &body) && type == WF_BYE);
 	ATF_CHECK(!wire_next(&r, &type, &body));
 	ATF_CHECK(!r.err);
@@ -161,7 +182,7 @@ ATF_TC_BODY(truncated_frames, tc)
 	wbuf_init(&w, 1024);
 	write_all(&w);
 	whole = read_all(w.data, w.len);
-	ATF_REQUIRE_EQ(6, whole);
+	ATF_REQUIRE_EQ(8, whole);
 	for (len = 0; len < w.len; len++)
 		ATF_CHECK(read_all(w.data, len) < whole);
 	wbuf_free(&w);
@@ -175,7 +196,7 @@ ATF_TC_BODY(short_bodies, tc)
 		uint8_t type;
 		unsigned need;
 	} t[] = { { WF_HELLO, 42 }, { WF_BEAT, 25 }, { WF_DATA, 9 },
-		{ WF_ACK, 9 } };
+		{ WF_ACK, 9 }, { WF_PROBE, 4 }, { WF_PROBED, 6 } };
 	uint8_t data[64];
 	unsigned i, len;
 

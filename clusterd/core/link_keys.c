@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: ISC */
+/* Copyright (c) 2026 The clusterd authors */
+
+/*
+ * Which key of the cluster a datagram is sealed with.  What comes in may be of
+ * any generation that we hold.  What goes out is of the generation in use if
+ * the peer is known to hold all that we hold (keys.c), and else of the one
+ * that it was heard with, or the old one: it may have been away while the key
+ * was changed.
+ *
+ * Invariants:
+ *   K1  ours are derived from the ring, place by place;
+ *   K2  no key is kept that is derived from one that is forgotten.
+ *
+ * clusterd-protocol(7), section 2.3.
+ */
+
+#include "link_int.h"
+
+static void
+forget(struct seal_gen *g)
+{
+	explicit_bzero(g, sizeof(*g));
+}
+
+void
+ring_forget(struct life *life)
+{
+	unsigned i;
+
+	for (i = 0; i < KEYRING_MAX; i++) {
+		forget(&life->keys[i]);
+		forget(&life->beat_keys[i]);
+	}
+}
+
+const struct seal_key *
+ring_key(const struct link_layer *l, struct seal_gen *keys, enum seal_use use,
+    uint16_t node, uint64_t inc, uint8_t gen)
+{
+	const uint8_t *key;
+	unsigned i;
+
+	for (i = 0; i < KEYRING_MAX; i++)
+		if (keys[i].set && keys[i].gen == gen)
+			return &keys[i].key;
+	key = keyring_find(&l->ring, gen);
+	if (key == NULL)
+		return NULL;
+	/* All that are set are of the ring, so there is a place for this one. */
+	for (i = 0; keys[i].set; i++)
+		ASSERT(i + 1 < KEYRING_MAX);
+	keys[i].set = true;
+	keys[i].gen = gen;
+	seal_derive(&keys[i].key, key, use, node, inc);
+	return &keys[i].key;
+}
+
+static const struct seal_gen *
+own(const struct link_layer *l, uint8_t gen)
+{
+	unsigned i;
+
+	for (i = 0; i + 1 < l->ring.n && l->own[i].gen != gen; i++)
+		;
+	return &l->own[i];
+}
+
+const struct seal_gen *
+ring_towards(const struct link_layer *l, const struct peer *p)
+{
+	/* While a newer life proves itself, it is who we speak to. */
+	const struct life *life = p->cand.nonce != 0 ? &p->cand : &p->cur;
+
+#if MUTANT == 111
+	return own(l, l->ring.use);
+#endif
+	if (l->ring.n == 1 || (life->inc != 0 && p->holds_all == life->inc))
+		return own(l, l->ring.use);
+	if (life->window.top != 0 &&
+	    keyring_find(&l->ring, life->heard_gen) != NULL)
+		return own(l, life->heard_gen);
+	/* We may be who was away: what our file says others had as well. */
+	if (!l->told)
+		return own(l, l->ring.use);
+	/* It was away, and has the old one; had it both, it could open it. */
+	return own(l, l->ring.k[0].gen);
+}
+
+void
+ring_heard(struct link_layer *l, const struct peer *p, struct life *life,
+    const struct wire_header *h, uint64_t now)
+{
+	if (h->counter == life->window.top)
+		life->heard_gen = h->keyid;
+	if (h->keyid != l->ring.use && p->holds_all == life->inc)
+		l->old_heard = now;
+}
+
+void
+ring_refuse(struct link_layer *l, struct peer *p, uint8_t gen, struct bus *bus)
+{
+	const struct keyring_key *newest = &l->ring.k[l->ring.n - 1];
+
+	if (keyring_find(&l->ring, gen) != NULL)
+		link_refuse(l, p, LR_KEY, bus,
+		    "node %u: datagrams in its name refused, because they are "
+		    "not sealed with our cluster key",
+		    p->id);
+	else if (keyring_later(gen, newest->gen))
+		link_refuse(l, p, LR_KEY, bus,
+		    "node %u: datagrams in its name refused, because they are "
+		    "of generation %u of the cluster key, and here is only %u: "
+		    "copy the key file of node %u to this node, and start "
+		    "clusterd here anew",
+		    p->id, gen, newest->gen, p->id);
+	else
+		link_refuse(l, p, LR_KEY, bus,
+		    "node %u: datagrams in its name refused, because they are "
+		    "of generation %u of the cluster key, and %u is in use: "
+		    "copy the key file of this node to it, and start clusterd "
+		    "there anew",
+		    p->id, gen, l->ring.use);
+}
+
+void
+ring_set(struct link_layer *l, const struct keyring *ring)
+{
+	unsigned i;
+
+	if (keyring_same(&l->ring, ring))
+		return;
+	if (l->ring.use != ring->use)
+		l->old_heard = 0;
+	l->ring = *ring;
+	for (i = 0; i < KEYRING_MAX; i++)
+		forget(&l->own[i]);
+	for (i = 0; i < ring->n; i++) { /* K1 */
+		l->own[i].set = true;
+		l->own[i].gen = ring->k[i].gen;
+		seal_derive(&l->own[i].key, ring->k[i].key, SEAL_ENGINE,
+		    l->self, l->inc);
+	}
+	for (i = 0; i < l->npeers; i++) { /* K2 */
+#if MUTANT == 115
+		l->peers[i].counter = 0;
+#endif
+		ring_forget(&l->peers[i].cur);
+		ring_forget(&l->peers[i].cand);
+	}
+}
+
+void
+ring_word(struct link_layer *l, const struct keys_word *word)
+{
+	struct peer *p;
+	unsigned i;
+
+	l->told = true;
+	ring_set(l, &word->ring);
+	for (i = 0; i < l->npeers; i++)
+		l->peers[i].holds_all = 0;
+	for (i = 0; i < word->n; i++) {
+		p = link_peer(l, word->holders[i].node);
+		if (p != NULL)
+			p->holds_all = word->holders[i].inc;
+	}
+}
+
+uint64_t
+link_old_heard(const struct link_layer *l)
+{
+	return l->old_heard;
+}

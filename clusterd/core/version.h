@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: ISC */
+/* Copyright (c) 2026 The clusterd authors */
+
+/*
+ * What this build speaks.  A session uses the highest version and the
+ * features that both of its ends have; a view has the features that all of
+ * its members have, agreed when it is formed, and none is switched on or off
+ * before the next view.  What two peers alone must understand asks for the
+ * session's; what is ordered or replicated asks for the view's.
+ *
+ * A view without a feature may follow one with it.  So what a feature puts
+ * into replicated state or on the disk must have a form without it, which is
+ * written from the next view on.
+ *
+ * WIRE_NEXT builds the version after this one, for tests of mixed clusters
+ * only: it pads, with a frame in version 2 and with a record of the order in
+ * views that have the feature.
+ *
+ * clusterd-protocol(7), section 1.3.
+ */
+
+#ifndef CORE_VERSION_H
+#define CORE_VERSION_H
+
+#include <stdint.h>
+
+#define WIRE_HEADER_VERSION 1		/* of header and preamble; it stays */
+#define WIRE_VERSION_MIN 1		/* oldest we still speak */
+#ifdef WIRE_NEXT
+#define WIRE_VERSION	2
+#define FEATURE_PAD	UINT64_C(1)
+#define WIRE_FEATURES	FEATURE_PAD
+#else
+#define WIRE_VERSION	1		/* newest we speak */
+#define WIRE_FEATURES	UINT64_C(0)	/* feature bits we have */
+#endif
+
+#endif /* CORE_VERSION_H */
