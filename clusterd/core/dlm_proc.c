@@ -561,6 +561,26 @@ answer(struct dlm_ls *ls, struct lock *lk, const struct dlm_msg *m)
 	proc_done(ls, lk, (enum dlm_status)m->status);
 }
 
+/*
+ * A lookup that was sent again may reach the master when the operation has
+ * ended, and makes a lock there that is nobody's.  Numbers are never used
+ * again, so it is that one which the master means.
+ */
+static void
+give_back(struct dlm_ls *ls, uint16_t node, const struct dlm_msg *in)
+{
+	struct dlm_msg m = {
+		.type = DM_UNLOCK,
+		.id = in->id,
+		.seq = in->seq + 1,
+		.mode = DLM_NL,
+		.name = (const uint8_t *)"",
+	};
+
+	if (in->status == DST_GRANTED || in->status == DST_QUEUED)
+		ls_send(ls, node, &m);
+}
+
 /* An answer may also tell who the master is. */
 static void
 on_reply(struct dlm_ls *ls, uint16_t node, const struct dlm_msg *m)
@@ -569,8 +589,10 @@ on_reply(struct dlm_ls *ls, uint16_t node, const struct dlm_msg *m)
 	struct rsb *r;
 	bool resolved;
 
-	if (lk == NULL)
+	if (lk == NULL) {
+		give_back(ls, node, m);
 		return;
+	}
 	r = lk->rsb;
 	resolved = r->lookup == lk || m->status == DST_RETRY;
 	if (!learn_master(ls, lk, node, (enum dlm_status)m->status)) {
