@@ -952,9 +952,9 @@ node_refused(const struct node *n)
 }
 
 uint64_t
-node_refused_key(const struct node *n)
+node_refused_key(const struct node *n, uint16_t from)
 {
-	return link_rejects(n->link, 0, LR_KEY);
+	return link_rejects(n->link, from, LR_KEY);
 }
 
 const struct keyring *

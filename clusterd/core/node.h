@@ -88,7 +88,7 @@ struct node_load {
 void	 node_get_load(const struct node *, struct node_load *);
 /* Datagrams refused since the start, for whatever reason; for their key. */
 uint64_t node_refused(const struct node *);
-uint64_t node_refused_key(const struct node *);
+uint64_t node_refused_key(const struct node *, uint16_t from);
 /* The keys in force here, and those that all have agreed on. */
 const struct keyring *node_ring(const struct node *);
 const struct keyring *node_agreed(const struct node *);

@@ -24,7 +24,7 @@ uint64_t next_node_skipped(const struct node *);
 void next_node_get_last_view(const struct node *, struct node_view *);
 bool next_node_view_is(const struct node *, const struct node_view *);
 uint64_t next_node_lease(const struct node *);
-uint64_t next_node_refused_key(const struct node *);
+uint64_t next_node_refused_key(const struct node *, uint16_t);
 const struct keyring *next_node_ring(const struct node *);
 const struct keyring *next_node_agreed(const struct node *);
 

@@ -233,7 +233,7 @@ chk_keys_packet(struct sim *s, const struct sim_event *e, uint64_t before)
 	/* Forged, recorded, of a life that is over, or to a stranger. */
 	if (!e->ok || e->bad || e->record != 0 || from->life != e->gen ||
 	    !node_on(s, e->node) || !node_on(s, e->other) ||
-	    to->build->refused_key(to->core) == before)
+	    to->build->refused_key(to->core, from->id) == before)
 		return;
 	if (together(to, from) && settled_in(s, to, e->what != 0))
 		sim_fail(s, INV_KEYS,

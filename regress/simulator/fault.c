@@ -56,8 +56,7 @@ fault_apart(struct sim *s)
 {
 	unsigned a, b;
 
-	/* One of the others may be off for good. */
-	if (s->n < 4 || s->seed % 3 != 0 || s->off[ST_PAIR])
+	if (s->n < 3 || s->seed % 3 != 0 || s->off[ST_PAIR])
 		return;
 	a = (unsigned)(s->seed / 12 % s->n);
 	b = (a + 1 + (unsigned)(s->seed / 24 % (s->n - 1))) % s->n;
@@ -65,6 +64,18 @@ fault_apart(struct sim *s)
 	s->net.apart[b][a] = s->seed % 2 == 0;
 	sim_trace(s, "n%u does not reach n%u, for ever%s", s->nodes[a].id,
 	    s->nodes[b].id, s->net.apart[b][a] ? ", nor back" : "");
+}
+
+bool
+fault_keeps(const struct sim *s, unsigned i)
+{
+	unsigned a, b;
+
+	for (a = 0; a < s->n; a++)
+		for (b = 0; b < s->n; b++)
+			if (s->net.apart[a][b] && a != i && b != i)
+				return true;
+	return false;
 }
 
 /* -x: conditions that hold for the whole run and are left out of it. */

@@ -370,7 +370,8 @@ handle(struct sim *s, struct sim_event *e)
 		if (node_on(s, e->node) && !n->paused)
 			before = n->build->refused(n->core);
 		if (before != UINT64_MAX)
-			keys = n->build->refused_key(n->core);
+			keys = n->build->refused_key(n->core,
+			    s->nodes[e->other].id);
 		node_input(s, e->node, &ev);
 		if (before != UINT64_MAX) {
 			chk_refused(s, e->node, e, before);
@@ -482,6 +483,9 @@ last_death(struct sim *s)
 {
 	unsigned who = (unsigned)sim_between(s, 0, s->n - 1);
 
+	/* Of three the third one holds the others together. */
+	if (s->n == 3 && fault_keeps(s, who))
+		who = (who + 1) % s->n;
 	if (s->lonely && !chk_quorum_spares(s, who))
 		return false;
 	s->dead = (int)who;

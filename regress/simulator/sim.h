@@ -231,7 +231,7 @@ struct build {
 	void		(*get_last_view)(const struct node *, struct node_view *);
 	bool		(*view_is)(const struct node *, const struct node_view *);
 	uint64_t	(*lease)(const struct node *);
-	uint64_t	(*refused_key)(const struct node *);
+	uint64_t	(*refused_key)(const struct node *, uint16_t from);
 	const struct keyring *(*ring)(const struct node *);
 	const struct keyring *(*agreed)(const struct node *);
 };
@@ -488,9 +488,11 @@ bool	 disk_told(const struct sim *);
 void	 profile_draw(struct sim *);
 void	 fault_next(struct sim *);
 void	 fault_happen(struct sim *);
-/* All links between one node and the others. */
 /* What the calm after the faults does not heal. */
 void	 fault_apart(struct sim *);
+/* Does it stay between two that are apart for ever? */
+bool	 fault_keeps(const struct sim *, unsigned);
+/* All links between one node and the others. */
 void	 fault_isolate(struct sim *, unsigned);
 void	 fault_end(struct sim *, const struct sim_event *);
 
