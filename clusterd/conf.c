@@ -134,6 +134,7 @@ conf_new(void)
 	c->port = 5600;
 	strlcpy(c->keyfile, "/etc/cluster/key", sizeof(c->keyfile));
 	conf_profile(c, DETECT_NORMAL);
+	c->relay = true;
 	c->wait_for_all = true;
 	c->fence_timeout_us = 60000000;
 	c->fence_tries = 2;

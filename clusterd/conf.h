@@ -116,6 +116,7 @@ struct conf {
 	struct conf_link links[CONF_LINKS_MAX];
 	uint8_t		 dscp;			/* 0..63; 0: none, default */
 	uint16_t	 mtu;			/* largest packet; 0: auto, default */
+	bool		 relay;			/* over a third node; default true */
 
 	/* membership */
 	enum conf_detect detect;		/* sets the three below */

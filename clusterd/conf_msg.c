@@ -240,6 +240,7 @@ conf_encode(const struct conf *c, bool secrets, struct wbuf *w)
 	}
 	wbuf_u8(w, c->dscp);
 	wbuf_u16(w, c->mtu);
+	wbuf_u8(w, c->relay);
 	wbuf_u8(w, (uint8_t)c->detect);
 	wbuf_u64(w, c->heartbeat_us);
 	wbuf_u64(w, c->failure_timeout_us);
@@ -278,6 +279,7 @@ decode(struct conf *c, struct rbuf *r)
 	}
 	c->dscp = rbuf_u8(r);
 	c->mtu = rbuf_u16(r);
+	c->relay = get_bool(r);
 	c->detect = (enum conf_detect)rbuf_u8(r);
 	c->heartbeat_us = rbuf_u64(r);
 	c->failure_timeout_us = rbuf_u64(r);

@@ -190,6 +190,7 @@ print_timers(const struct conf *c, struct wbuf *w)
 		put(w, "  mtu: auto\n");
 	else
 		put(w, "  mtu: %u\n", c->mtu);
+	put(w, "  relay: %s\n", word(c->relay));
 	put(w, "membership:\n");
 	put(w, "  detect: %s\n", conf_detect_name(c->detect));
 	put_duration(w, "  heartbeat", c->heartbeat_us);

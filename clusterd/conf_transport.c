@@ -51,6 +51,7 @@ const struct key transport_keys[] = {
 	    MEMBER(conf, mtu),
 	    .min = CONF_MTU_MIN,
 	    .max = CONF_MTU_MAX },
+	{ .name = "relay", .set = set_bool, MEMBER(conf, relay) },
 	{ .name = NULL },
 };
 

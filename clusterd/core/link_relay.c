@@ -68,7 +68,7 @@ relay_wanted(const struct link_layer *l, const struct peer *p, uint64_t now)
 	return false;
 #endif
 	/* No other node could help. */
-	if (l->npeers < 2 || two_way(l, p, now))
+	if (!l->conf->relay || l->npeers < 2 || two_way(l, p, now))
 		return false;
 	/* The peer asks for it, or we have missed it for long enough. */
 	return recent(l, path, now) || p->two_way_at + missed(l) <= now;
@@ -239,11 +239,19 @@ relay_take(struct link_layer *l, struct peer *p, unsigned link, uint8_t type,
 
 	if (!wire_get_relay(body, &f))
 		return false;
+	if (!l->conf->relay) {
+		link_refuse(l, p, LR_RELAY, bus,
+		    "node %u: not relayed, because transport.relay is false",
+		    p->id);
+		return true;
+	}
+#if MUTANT != 125
 	if (link == LINK_RELAY) { /* L9 */
 		link_refuse(l, p, LR_RELAY, bus,
 		    "node %u: not relayed, because it came relayed", p->id);
 		return true;
 	}
+#endif
 	if (type == WF_RELAY) {
 		pass_on(l, p, &f, bus);
 		return true;
