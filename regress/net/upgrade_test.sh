@@ -64,7 +64,6 @@ upgrade() {
 atf_test_case rolling cleanup
 rolling_head() {
 	head
-	atf_set timeout 300
 }
 rolling_body() {
 	setup 3

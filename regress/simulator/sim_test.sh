@@ -27,6 +27,13 @@ each_profile_body() {
 	done
 }
 
+# 2 to 16 nodes, configurations drawn from all there is, and two versions of the
+# wire in one cluster.
+atf_test_case any_configuration
+any_configuration_body() {
+	atf_check -o match:'40 seeds passed, 0 failed' $SIM -g -w -s 1 -c 40 -j 2
+}
+
 atf_test_case failed_once
 failed_once_body() {
 	while read -r seed nodes time profile what; do
@@ -76,6 +83,7 @@ runs_are_full_body() {
 atf_init_test_cases() {
 	atf_add_test_case random_seeds
 	atf_add_test_case each_profile
+	atf_add_test_case any_configuration
 	atf_add_test_case failed_once
 	atf_add_test_case replay
 	atf_add_test_case large_clusters
