@@ -426,6 +426,24 @@ beats(void)
 	wbuf_free(&w);
 }
 
+/* To be passed on, and passed on; what is inside nobody has sealed. */
+static void
+relays(void)
+{
+	static const uint8_t inner[60] = "clusterd";
+	const struct wire_relay f = { 3, inner, sizeof(inner) };
+	static struct tap t;
+	struct wbuf w;
+
+	wbuf_init(&w, 256);
+	wire_put_relay(&w, WF_RELAY, &f);
+	save_op(&t, "datagram", "relay", 0, 2, w.data, w.len);
+	wbuf_reset(&w);
+	wire_put_relay(&w, WF_RELAYED, &f);
+	save_op(&t, "datagram", "relayed", 0, 2, w.data, w.len);
+	wbuf_free(&w);
+}
+
 static void
 configuration(const char *path)
 {
@@ -584,6 +602,7 @@ main(int argc, char *argv[])
 	scene(RIG_THIRD | RIG_GROUPS | RIG_LOCKS, 3);
 	clients();
 	beats();
+	relays();
 	state();
 	blocks("before", 20, true, false);
 	blocks("asked", 40, false, false);
