@@ -307,6 +307,9 @@ describe(const struct lock *lk, struct dlm_msg *m)
 	} else if (lk->op == OP_CONVERT) {
 		/* It will be sent again, so it must still look new. */
 		m->seq--;
+		/* A recovery before this one took its mode, and the master
+		   of then told only us. */
+		m->sbflags |= lk->sbflags & DLM_SBF_DEMOTED;
 		if (lk->flags & DLM_F_CONVDEADLK) {
 			m->mode = DLM_NL;
 			m->sbflags |= DLM_SBF_DEMOTED;

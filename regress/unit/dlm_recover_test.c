@@ -726,6 +726,50 @@ ATF_TC_BODY(lookup_overtaken, tc)
 	overtaken(res, true);
 }
 
+/*
+ * Two masters die while a lock converts from CW to PR.  The first recovery
+ * leaves it CR; its client must still learn that after the second.
+ */
+static void
+weakened(unsigned res)
+{
+	struct fx_lock *first, *other, *x;
+	struct fx fx;
+
+	fx_init(&fx, 4);
+	first = fx_lock(&fx, 4, 9, res, DLM_NL, 0);
+	fx_drain(&fx);
+	other = fx_lock(&fx, 2, 2, res, DLM_CW, 0);
+	x = fx_lock(&fx, 1, 1, res, DLM_CW, 0);
+	fx_drain(&fx);
+	ATF_REQUIRE(first->asts == 1 && other->asts == 1 && x->asts == 1);
+	fx_convert(&fx, x, DLM_PR, 0, NULL);
+	fx_drain(&fx);
+	fx_kill(&fx, 4);
+	fx_fence(&fx);
+	fx_drain(&fx);
+	fx_kill(&fx, 3);
+	fx_fence(&fx);
+	fx_drain(&fx);
+	ATF_REQUIRE_EQ(1, x->asts);
+	fx_cancel(&fx, x);
+	fx_drain(&fx);
+	ATF_CHECK(x->asts == 2 && x->status == ECANCELED);
+	ATF_CHECK(x->mode == DLM_CR);
+	ATF_CHECK_MSG((x->sbflags & DLM_SBF_DEMOTED) != 0,
+	    "res%u: nobody told the client", res);
+	fx_free(&fx);
+}
+
+ATF_TC_WITHOUT_HEAD(weakened_twice);
+ATF_TC_BODY(weakened_twice, tc)
+{
+	unsigned res;
+
+	for (res = 0; res < 20; res++)
+		weakened(res);
+}
+
 ATF_TP_ADD_TCS(tp)
 {
 	ATF_TP_ADD_TC(tp, calm);
@@ -736,5 +780,6 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, one_master);
 	ATF_TP_ADD_TC(tp, first_write);
 	ATF_TP_ADD_TC(tp, lookup_overtaken);
+	ATF_TP_ADD_TC(tp, weakened_twice);
 	return atf_no_error();
 }
