@@ -77,6 +77,8 @@ struct lock {
 	bool		 lvbread;	/* operation seq read the value block */
 	bool		 lvbdirty;	/* lvb holds a write not confirmed yet */
 	bool		 dropped;	/* the new master was not told of it */
+	bool		 unheard;	/* it waited through a recovery, and its
+					   holder has not asked again yet */
 	bool		 demoted;	/* by a rebuild, not told yet */
 	bool		 lvbbad;	/* ... which was not valid */
 	bool		 lvbgood;	/* lvb is what the resource has, since gr */

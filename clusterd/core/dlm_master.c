@@ -67,6 +67,9 @@ master_finish(struct dlm_ls *ls, struct lock *lk, enum dlm_status status)
 			proc_done(ls, lk, status);
 		return;
 	}
+	/* Its holder asks again, and is answered then. */
+	if (lk->unheard && status == DST_GRANTED)
+		return;
 	reply(ls, lk, status);
 	if (status == DST_UNLOCKED ||
 	    (status != DST_QUEUED && lk->gr == DLM_IV))
@@ -241,6 +244,7 @@ master_cancel(struct dlm_ls *ls, struct lock *lk)
 static void
 repeat(struct dlm_ls *ls, struct lock *lk)
 {
+	lk->unheard = false;
 	reply(ls, lk, (enum dlm_status)lk->status);
 	if (lk->status != DST_GRANTED)
 		return;

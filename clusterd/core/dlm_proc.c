@@ -372,6 +372,7 @@ req_convert(struct dlm_ls *ls, struct lock *lk, const struct args *a)
 	}
 	lk->flags = a->flags;
 	lk->rq = (int8_t)a->mode;
+	lk->sbflags = 0;
 	take_lvb(lk, a, dlm_lvb_act(lk->gr, a->mode) == LVB_WRITE);
 	op_begin(ls, lk, OP_CONVERT);
 	push(ls, lk);

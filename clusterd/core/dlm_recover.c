@@ -7,7 +7,7 @@
  *
  *	STOP	No operation is given to a master; messages of older epochs
  *		are dropped.  The directory and an unfinished rebuild are
- *		forgotten.
+ *		forgotten, and that somebody who waits was answered.
  *	DIR	Each master tells its names to their directory nodes.
  *	LOCKS	Masters drop the locks of members that went.  Holders whose
  *		master went send their locks to the name's directory node,
@@ -153,6 +153,23 @@ end_stage(struct dlm_ls *ls)
 
 /* ---- stage STOP ----------------------------------------------------- */
 
+/*
+ * Who waits here may not know that it does, and then it looks its master up
+ * again.  Were it granted while that is on its way through the directory, its
+ * holder could unlock it, and then the lookup would make a lock that nobody
+ * holds.  So it is answered only when it has been asked for again.
+ */
+static void
+unhear(const struct dlm_ls *ls, struct rsb *r)
+{
+	struct lock *lk;
+
+	if (r->master != ls->dlm->self)
+		return;
+	TAILQ_FOREACH(lk, &r->q[AT_WAIT], queue)
+		lk->unheard = lk->user == NULL;
+}
+
 /* Forgets what an unfinished recovery built here. */
 static void
 revert(struct dlm_ls *ls, struct rsb *r)
@@ -207,6 +224,7 @@ step_clear(struct dlm_ls *ls, unsigned budget)
 			unpark_recovery(ls);
 			return true;
 		}
+		unhear(ls, r);
 		revert(ls, r);
 		budget--;
 	}
@@ -289,6 +307,9 @@ describe(const struct lock *lk, struct dlm_msg *m)
 	} else if (lk->op == OP_CONVERT) {
 		/* It will be sent again, so it must still look new. */
 		m->seq--;
+		/* A recovery before this one took its mode, and the master
+		   of then told only us. */
+		m->sbflags |= lk->sbflags & DLM_SBF_DEMOTED;
 		if (lk->flags & DLM_F_CONVDEADLK) {
 			m->mode = DLM_NL;
 			m->sbflags |= DLM_SBF_DEMOTED;

@@ -342,7 +342,8 @@ chk_lease_act(struct sim *s, unsigned i, const struct action *act)
 
 	if (!grant && act->type != ACT_FENCE_START)
 		return;
-	s->nodes[i].build->get_view(s->nodes[i].core, &v);
+	/* It may stop in this very step. */
+	s->nodes[i].build->get_last_view(s->nodes[i].core, &v);
 	if (v.lease <= node_local(s, i) && !believes(s, i))
 		sim_fail(s, INV_LEASE, "n%u %s without a lease", s->nodes[i].id,
 		    grant ? "grants a lock" : "fences");

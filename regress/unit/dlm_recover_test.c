@@ -656,6 +656,120 @@ ATF_TC_BODY(first_write, tc)
 	first_write_lost(1, 3);
 }
 
+/*
+ * Node 2 waits at node 1 for a lock and does not know it, because the answer
+ * was lost in a recovery.  It looks its master up again, and before that has
+ * come through the directory of node 3, the lock is granted.  If node 2 heard
+ * of it now and gave the lock back, the lookup would make it anew.
+ */
+static void
+overtaken(unsigned res, bool leaves)
+{
+	struct fx_lock *first, *keeper, *x;
+	struct fx fx;
+
+	fx_init(&fx, 3);
+	keeper = fx_lock(&fx, 1, 8, res, DLM_NL, 0);
+	fx_drain(&fx);
+	first = fx_lock(&fx, 1, 9, res, DLM_EX, 0);
+	x = fx_lock(&fx, 2, 1, res, DLM_EX, 0);
+	while (STAILQ_EMPTY(&fx.net[1][2]))
+		ATF_REQUIRE(fx_step(&fx));
+	fx_recover(&fx);
+	if (leaves)
+		fx_unlock(&fx, x, DLM_F_FORCEUNLOCK, NULL);
+	/* The higher node is served last: the lookup stays on the way. */
+	while (fx.stage != LSS_RUN || STAILQ_EMPTY(&fx.net[2][3]))
+		ATF_REQUIRE(fx_step(&fx));
+	fx_unlock(&fx, first, 0, NULL);
+	while (x->asts == 0)
+		ATF_REQUIRE(fx_step(&fx));
+	ATF_CHECK_EQ(0, x->status);
+	if (!leaves)
+		fx_unlock(&fx, x, 0, NULL);
+	fx_drain(&fx);
+	ATF_CHECK(!x->used);
+	/* Nothing else keeps the resource. */
+	fx_unlock(&fx, keeper, 0, NULL);
+	fx_drain(&fx);
+	fx_require_empty(&fx);
+	fx_free(&fx);
+}
+
+/* Has node 3 of three this name in its directory? */
+static bool
+kept_by_last(unsigned res)
+{
+	const struct dlm_ls *ls;
+	char name[16];
+	struct fx fx;
+	bool kept;
+
+	fx_init(&fx, 3);
+	fx_name(res, name);
+	ls = TAILQ_FIRST(&fx.node[1].d->spaces);
+	kept =
+	    dlm_dirnode(ls,
+		dlm_hash(ls->lsid, (const uint8_t *)name, strlen(name))) == 3;
+	fx_free(&fx);
+	return kept;
+}
+
+ATF_TC_WITHOUT_HEAD(lookup_overtaken);
+ATF_TC_BODY(lookup_overtaken, tc)
+{
+	unsigned res = 0;
+
+	while (!kept_by_last(res))
+		res++;
+	overtaken(res, false);
+	overtaken(res, true);
+}
+
+/*
+ * Two masters die while a lock converts from CW to PR.  The first recovery
+ * leaves it CR; its client must still learn that after the second.
+ */
+static void
+weakened(unsigned res)
+{
+	struct fx_lock *first, *other, *x;
+	struct fx fx;
+
+	fx_init(&fx, 4);
+	first = fx_lock(&fx, 4, 9, res, DLM_NL, 0);
+	fx_drain(&fx);
+	other = fx_lock(&fx, 2, 2, res, DLM_CW, 0);
+	x = fx_lock(&fx, 1, 1, res, DLM_CW, 0);
+	fx_drain(&fx);
+	ATF_REQUIRE(first->asts == 1 && other->asts == 1 && x->asts == 1);
+	fx_convert(&fx, x, DLM_PR, 0, NULL);
+	fx_drain(&fx);
+	fx_kill(&fx, 4);
+	fx_fence(&fx);
+	fx_drain(&fx);
+	fx_kill(&fx, 3);
+	fx_fence(&fx);
+	fx_drain(&fx);
+	ATF_REQUIRE_EQ(1, x->asts);
+	fx_cancel(&fx, x);
+	fx_drain(&fx);
+	ATF_CHECK(x->asts == 2 && x->status == ECANCELED);
+	ATF_CHECK(x->mode == DLM_CR);
+	ATF_CHECK_MSG((x->sbflags & DLM_SBF_DEMOTED) != 0,
+	    "res%u: nobody told the client", res);
+	fx_free(&fx);
+}
+
+ATF_TC_WITHOUT_HEAD(weakened_twice);
+ATF_TC_BODY(weakened_twice, tc)
+{
+	unsigned res;
+
+	for (res = 0; res < 20; res++)
+		weakened(res);
+}
+
 ATF_TP_ADD_TCS(tp)
 {
 	ATF_TP_ADD_TC(tp, calm);
@@ -665,5 +779,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, answers_lost);
 	ATF_TP_ADD_TC(tp, one_master);
 	ATF_TP_ADD_TC(tp, first_write);
+	ATF_TP_ADD_TC(tp, lookup_overtaken);
+	ATF_TP_ADD_TC(tp, weakened_twice);
 	return atf_no_error();
 }
