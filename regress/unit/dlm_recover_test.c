@@ -770,6 +770,56 @@ ATF_TC_BODY(weakened_twice, tc)
 		weakened(res);
 }
 
+/*
+ * A lookup was sent again, and its copy reaches the master when the operation
+ * has ended.  The lock that it makes is nobody's, and is given back.
+ */
+static void
+copied(unsigned res, bool granted)
+{
+	struct fx_lock *first, *keeper, *x;
+	struct fx_msg *m, *copy;
+	struct fx fx;
+
+	fx_init(&fx, 3);
+	keeper = fx_lock(&fx, 1, 8, res, DLM_NL, 0);
+	first = fx_lock(&fx, 1, 9, res, DLM_EX, 0);
+	fx_drain(&fx);
+	x = fx_lock(&fx, 2, 1, res, DLM_EX, 0);
+	while (STAILQ_EMPTY(&fx.net[3][1]))
+		ATF_REQUIRE(fx_step(&fx));
+	m = STAILQ_FIRST(&fx.net[3][1]);
+	copy = malloc(sizeof(*m) + m->len);
+	ATF_REQUIRE(copy != NULL);
+	memcpy(copy, m, sizeof(*m) + m->len);
+	fx_drain(&fx);
+	fx_cancel(&fx, x);
+	fx_drain(&fx);
+	ATF_REQUIRE(!x->used);
+	if (granted)
+		fx_unlock(&fx, first, 0, NULL);
+	fx_drain(&fx);
+	STAILQ_INSERT_TAIL(&fx.net[3][1], copy, entry);
+	fx_drain(&fx);
+	if (!granted)
+		fx_unlock(&fx, first, 0, NULL);
+	fx_unlock(&fx, keeper, 0, NULL);
+	fx_drain(&fx);
+	fx_require_empty(&fx);
+	fx_free(&fx);
+}
+
+ATF_TC_WITHOUT_HEAD(lookup_copied);
+ATF_TC_BODY(lookup_copied, tc)
+{
+	unsigned res = 0;
+
+	while (!kept_by_last(res))
+		res++;
+	copied(res, false);
+	copied(res, true);
+}
+
 ATF_TP_ADD_TCS(tp)
 {
 	ATF_TP_ADD_TC(tp, calm);
@@ -780,6 +830,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, one_master);
 	ATF_TP_ADD_TC(tp, first_write);
 	ATF_TP_ADD_TC(tp, lookup_overtaken);
+	ATF_TP_ADD_TC(tp, lookup_copied);
 	ATF_TP_ADD_TC(tp, weakened_twice);
 	return atf_no_error();
 }
