@@ -155,7 +155,8 @@ chk_fence_start(struct sim *s, unsigned node, const struct action *act)
 	struct node_view v;
 	unsigned i;
 
-	s->nodes[node].build->get_view(s->nodes[node].core, &v);
+	/* It may stop in this very step. */
+	s->nodes[node].build->get_last_view(s->nodes[node].core, &v);
 	/* Whom the operator wants off is switched off, even if it came back. */
 	for (i = 0; i < v.n; i++)
 		if (victim >= 0 && !s->op_fenced[victim] &&
@@ -164,8 +165,7 @@ chk_fence_start(struct sim *s, unsigned node, const struct action *act)
 			sim_fail(s, INV_FENCE_QUORUM,
 			    "n%u fences n%u, which is in its view",
 			    s->nodes[node].id, act->node);
-	/* One that has stopped in the same step shows no view any more. */
-	if ((old->primary && (old->synced || v.primary || v.epoch == 0)) ||
+	if ((old->primary && (old->synced || v.primary)) ||
 	    (v.primary && v.synced))
 		return;
 	sim_fail(s, INV_FENCE_QUORUM,
