@@ -161,6 +161,23 @@ can_use(const struct keys *k)
 	return false;
 }
 
+/*
+ * What the others have forgotten must let nobody in here, although the file
+ * has it still: the others would not hear who came in by it.
+ */
+static void
+forget_dropped(struct keyring *ring, const struct keyring *now)
+{
+	unsigned i = 0;
+
+	while (i < ring->n) {
+		if (keyring_has(now, &ring->k[i]))
+			i++;
+		else
+			keyring_drop(ring, ring->k[i].gen);
+	}
+}
+
 /* K1: what is not in the file yet is not in force yet. */
 static void
 put_in_force(struct keys *k, struct bus *bus)
@@ -173,8 +190,10 @@ put_in_force(struct keys *k, struct bus *bus)
 #endif
 	if (keyring_covers(&k->disk, &k->now))
 		k->word.ring = k->now;
-	else if (can_use(k))
+	else if (can_use(k)) {
 		k->word.ring.use = k->now.use;
+		forget_dropped(&k->word.ring, &k->now);
+	}
 	/* Whoever lacks a key of theirs speaks to each as it is heard. */
 	k->word.n = keyring_same(&k->word.ring, &k->now) ? k->nholders : 0;
 	memcpy(k->word.holders, k->holders, sizeof(k->holders));

@@ -87,6 +87,7 @@ struct peer {
 	uint64_t	 double_until;	/* data goes over two links */
 	/* link_relay.c */
 	uint64_t	 two_way_at;	/* us; a link last worked both ways */
+	uint64_t	 two_way_since;	/* us, without a break; 0: it does not */
 	uint16_t	 relay;		/* who passes on for us; 0: none */
 	uint64_t	 relay_at;	/* us; it last passed something on */
 	uint16_t	 told_relay;	/* as events told; 0: none */

@@ -8,7 +8,7 @@
  *
  *	direct -> searching	no link has worked both ways for two beats
  *	searching -> relayed	the peer is heard over a third node
- *	relayed -> direct	a link works both ways again
+ *	relayed -> direct	a link has worked both ways for eight beats
  *
  * Who searches sends its beats over several neighbours in turn; who passes
  * something back is kept until it does not for two beats, whatever others pass
@@ -59,6 +59,14 @@ two_way(const struct link_layer *l, const struct peer *p, uint64_t now)
 	return false;
 }
 
+/* A link that is dead but for a datagram now and then is no way back. */
+static bool
+steady(const struct link_layer *l, const struct peer *p, uint64_t now)
+{
+	return p->two_way_since != 0 &&
+	    p->two_way_since + 8 * l->conf->heartbeat_us <= now;
+}
+
 bool
 relay_wanted(const struct link_layer *l, const struct peer *p, uint64_t now)
 {
@@ -68,8 +76,10 @@ relay_wanted(const struct link_layer *l, const struct peer *p, uint64_t now)
 	return false;
 #endif
 	/* No other node could help. */
-	if (!l->conf->relay || l->npeers < 2 || two_way(l, p, now))
+	if (!l->conf->relay || l->npeers < 2)
 		return false;
+	if (two_way(l, p, now))
+		return recent(l, path, now) && !steady(l, p, now);
 	/* The peer asks for it, or we have missed it for long enough. */
 	return recent(l, path, now) || p->two_way_at + missed(l) <= now;
 }
@@ -178,7 +188,11 @@ relay_watch(struct link_layer *l, struct peer *p, struct bus *bus)
 {
 	bool by;
 
-	if (two_way(l, p, bus->now))
+	if (!two_way(l, p, bus->now))
+		p->two_way_since = 0;
+	else if (p->two_way_since == 0)
+		p->two_way_since = bus->now;
+	if (p->two_way_since != 0)
 		p->two_way_at = MAX(p->two_way_at, bus->now);
 	by = p->up && path_best(l, p) == LINK_RELAY;
 	if (by && p->told_relay != p->relay)
