@@ -41,11 +41,20 @@ recent(const struct link_layer *l, const struct path *path, uint64_t now)
 	return path->up && link_counts(l, path->last_heard) + missed(l) > now;
 }
 
+/* A direct link that loses every other beat is no link, if there is a relay. */
+static bool
+carries(const struct link_layer *l, const struct path *path, uint64_t now)
+{
+	bool lossy = path->loss > 65536 / 2 && l->conf->relay && l->npeers > 1;
+
+	return recent(l, path, now) && !lossy;
+}
+
 bool
 relay_recent(const struct link_layer *l, const struct peer *p, unsigned link,
     uint64_t now)
 {
-	return recent(l, &p->paths[link], now);
+	return carries(l, &p->paths[link], now);
 }
 
 static bool
@@ -54,7 +63,7 @@ two_way(const struct link_layer *l, const struct peer *p, uint64_t now)
 	unsigned i;
 
 	for (i = 0; i < l->conf->nlinks; i++)
-		if (recent(l, &p->paths[i], now) && p->paths[i].heard_there)
+		if (carries(l, &p->paths[i], now) && p->paths[i].heard_there)
 			return true;
 	return false;
 }
