@@ -23,6 +23,7 @@
 #include "keyfile.h"
 #include "log.h"
 #include "parent.h"
+#include "qdisk.h"
 #include "sockets.h"
 
 struct options {
@@ -30,6 +31,7 @@ struct options {
 	bool foreground, verbose, check;
 	const char *conf, *key, *node, *statedir, *rundir, *user, *pidfile;
 	const char *empty;
+	const char *quorum; /* what to do with the quorum disk */
 };
 
 static struct pidfh *pidfile;
@@ -41,7 +43,8 @@ usage(void)
 	fprintf(stderr,
 	    "usage: clusterd [-dnv] [-f file] [-k keyfile] [-N node] "
 	    "[-P pidfile]\n"
-	    "\t[-R rundir] [-S statedir] [-u user]\n");
+	    "\t[-R rundir] [-S statedir] [-u user]\n"
+	    "       clusterd -q init | replace | show [-f file]\n");
 	exit(EX_USAGE);
 }
 
@@ -50,7 +53,7 @@ parse(struct options *o, int argc, char **argv)
 {
 	int ch;
 
-	while ((ch = getopt(argc, argv, "BC:EFN:P:R:S:df:k:nu:v")) != -1) {
+	while ((ch = getopt(argc, argv, "BC:EFN:P:QR:S:df:k:nq:u:v")) != -1) {
 		switch (ch) {
 		case 'B':
 			o->role = ROLE_BEAT;
@@ -70,6 +73,9 @@ parse(struct options *o, int argc, char **argv)
 		case 'P':
 			o->pidfile = optarg;
 			break;
+		case 'Q':
+			o->role = ROLE_QDEVICE;
+			break;
 		case 'R':
 			o->rundir = optarg;
 			break;
@@ -87,6 +93,9 @@ parse(struct options *o, int argc, char **argv)
 			break;
 		case 'n':
 			o->check = true;
+			break;
+		case 'q':
+			o->quorum = optarg;
 			break;
 		case 'u':
 			o->user = optarg;
@@ -407,6 +416,20 @@ run(const struct options *o)
 	return status;
 }
 
+static int
+quorum_disk(const struct options *o)
+{
+	struct conf *conf = read_conf(o->conf);
+	int status;
+
+	if (conf->qdevice.kind != QDEVICE_DISK)
+		errx(EX_CONFIG, "%s: no quorum.device.path: there is no disk",
+		    o->conf);
+	status = qdisk_command(o->quorum, conf);
+	conf_free(conf);
+	return status;
+}
+
 int
 main(int argc, char **argv, char **envp)
 {
@@ -426,10 +449,13 @@ main(int argc, char **argv, char **envp)
 	switch (o.role) {
 	case ROLE_ENGINE:
 	case ROLE_BEAT:
+	case ROLE_QDEVICE:
 		if (o.empty == NULL)
 			usage();
 		if (o.role == ROLE_BEAT)
 			beat_main(&po);
+		if (o.role == ROLE_QDEVICE)
+			qdevice_main(&po);
 		engine_main(&po);
 	case ROLE_FENCE:
 		fence_main(&po);
@@ -440,5 +466,7 @@ main(int argc, char **argv, char **envp)
 		return conf_check_main(o.conf, o.verbose);
 	if (sodium_init() == -1)
 		errx(EX_SOFTWARE, "libsodium cannot be used");
+	if (o.quorum != NULL)
+		return quorum_disk(&o);
 	return run(&o);
 }

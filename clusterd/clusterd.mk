@@ -18,7 +18,11 @@ DAEMON_SRCS := clusterd/clusterd.c clusterd/parent.c clusterd/mounts.c \
 	       clusterd/sockets.c clusterd/store.c clusterd/conf_pipe.c \
 	       clusterd/proc.c clusterd/sandbox.c clusterd/engine.c \
 	       clusterd/net.c clusterd/control.c clusterd/beat.c \
-	       clusterd/beat_child.c clusterd/keyfile.c $(LOOP_SRCS) clusterd/log.c
+	       clusterd/beat_child.c clusterd/keyfile.c \
+	       clusterd/qdevice.c clusterd/qdevice_child.c \
+	       clusterd/qdevice_link.c clusterd/qdisk.c clusterd/opener.c \
+	       clusterd/qdisk_make.c clusterd/qdisk_format.c \
+	       $(LOOP_SRCS) clusterd/log.c
 
 include clusterd/core/core.mk
 include $(sort $(filter-out clusterd/core/core.mk,$(wildcard clusterd/*/*.mk)))
