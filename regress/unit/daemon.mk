@@ -9,4 +9,5 @@ $(call test,regress/unit/run_test,regress/unit/run_test.c fence/run.c fence/devi
 $(call test,regress/unit/net_test,regress/unit/net_test.c clusterd/net.c clusterd/sockets.c clusterd/loop.c clusterd/log.c,$(CORE_A) $(LOOP_LIBS) -lsodium)
 $(call test,regress/unit/mounts_test,regress/unit/mounts_test.c clusterd/mounts.c clusterd/loop.c clusterd/log.c,$(LOOP_LIBS))
 $(call test,regress/unit/fence_test,regress/unit/fence_test.c $(FENCE_SRCS) $(CONF_SRCS) $(LOOP_SRCS) clusterd/proc.c clusterd/conf_pipe.c clusterd/log.c,$(CORE_A) $(LOOP_LIBS) -lyaml -lsodium)
-$(call test,regress/unit/qdisk_test,regress/unit/qdisk_test.c clusterd/qdisk.c clusterd/qdisk_format.c clusterd/opener.c clusterd/proc.c $(LOOP_SRCS) clusterd/log.c,$(CORE_A) $(LOOP_LIBS) -lsodium)
+$(call test,regress/unit/qdisk_test,regress/unit/qdisk_test.c clusterd/qdisk.c clusterd/qdisk_format.c clusterd/opener.c clusterd/helper.c clusterd/proc.c $(LOOP_SRCS) clusterd/log.c,$(CORE_A) $(LOOP_LIBS) -lsodium)
+$(call test,regress/unit/heuristics_test,regress/unit/heuristics_test.c clusterd/heuristics.c clusterd/helper.c clusterd/proc.c fence/run.c $(LOOP_SRCS) clusterd/log.c,$(CORE_A) $(LOOP_LIBS) -lsodium)
