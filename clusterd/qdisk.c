@@ -27,7 +27,6 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "core/device.h"
 #include "ipc.h"
 #include "log.h"
 #include "proto.h"
