@@ -9,3 +9,4 @@ $(call test,regress/unit/run_test,regress/unit/run_test.c fence/run.c fence/devi
 $(call test,regress/unit/net_test,regress/unit/net_test.c clusterd/net.c clusterd/sockets.c clusterd/loop.c clusterd/log.c,$(CORE_A) $(LOOP_LIBS) -lsodium)
 $(call test,regress/unit/mounts_test,regress/unit/mounts_test.c clusterd/mounts.c clusterd/loop.c clusterd/log.c,$(LOOP_LIBS))
 $(call test,regress/unit/fence_test,regress/unit/fence_test.c $(FENCE_SRCS) $(CONF_SRCS) $(LOOP_SRCS) clusterd/proc.c clusterd/conf_pipe.c clusterd/log.c,$(CORE_A) $(LOOP_LIBS) -lyaml -lsodium)
+$(call test,regress/unit/engine_test,regress/unit/engine_test.c clusterd/control.c clusterd/net.c clusterd/conf_pipe.c clusterd/proc.c clusterd/sandbox.c $(LOOP_SRCS) clusterd/log.c,$(CORE_A) $(LOOP_LIBS) -lseccomp -lsodium)
