@@ -355,7 +355,8 @@ static void
 report(const struct parent_setup *s)
 {
 	if (s->store->damaged)
-		log_warnx("state file: no valid state in it: starting without");
+		log_warnx("%s: no valid state in it: starting without",
+		    s->store->path);
 	log_info("clusterd %s: node %s (%u) of cluster %s", VERSION,
 	    conf_node(s->conf, s->self)->name, s->self, s->conf->cluster);
 }
@@ -383,7 +384,8 @@ run(const struct options *o)
 		err(EX_CANTCREAT, "%s", o->rundir);
 	take_pidfile(o);
 	if (store_open(s->store, o->statedir) == -1)
-		err(EX_CANTCREAT, "%s/state", o->statedir);
+		err(EX_CANTCREAT, "%s: it must be writable, with room",
+		    s->store->path);
 	s->opts.foreground = o->foreground && !proc_under_journal();
 	s->opts.verbose = o->verbose || conf->log_level == CONF_LOG_DEBUG;
 	s->opts.user = o->user;

@@ -28,9 +28,11 @@
  *	after all that had come before it (engine.c).
  * L7	The beat process of a peer can end its session and put off its end, up
  *	to the stall limit, and nothing else.
- *
  * L8	No liveness hangs on a large datagram: above the safe size only what is
  *	sent for the first time, and only as large as an answer has proven.
+ * L10	A datagram that was sent before one that came a failure timeout ago was
+ *	held back, by a network or by somebody who keeps what he hears.  It is
+ *	no sign that its sender lives, or that the way it came works.
  *
  * This file: datagrams in and out, time.  link_path.c: one link of one peer.
  * link_mtu.c: how long a datagram may be on it.
@@ -429,6 +431,20 @@ check_header(struct link_layer *l, const struct wire_header *h, bool ours,
 	return p;
 }
 
+/* L10.  The mark is the newest counter as of one to two timeouts ago. */
+static bool
+held_back(const struct link_layer *l, struct life *life, uint64_t counter)
+{
+#if MUTANT != 127
+	if (l->at >= life->mark_at + l->conf->failure_timeout_us) {
+		life->mark = life->mark_next;
+		life->mark_next = life->window.top;
+		life->mark_at = l->at;
+	}
+#endif
+	return counter <= life->mark;
+}
+
 /*
  * Opens the datagram into plain; NULL: refused and counted.  Returns the life
  * that sealed it.
@@ -461,6 +477,7 @@ open_datagram(struct link_layer *l, struct peer *p, const struct wire_header *h,
 		life = &p->cand;
 	}
 	seal_accept(&life->window, h->counter);
+	l->old = held_back(l, life, h->counter);
 	ring_heard(l, p, life, h, bus->now);
 	return life;
 }

@@ -53,6 +53,8 @@ struct life {
 	struct seal_gen	 keys[KEYRING_MAX];	/* derived when first needed */
 	uint8_t		 heard_gen;	/* of its newest datagram, if any */
 	struct seal_window window;
+	uint64_t	 mark;		/* counter: what is not above it is old */
+	uint64_t	 mark_next, mark_at;	/* the next one, our clock as it was set */
 	uint32_t	 seq;		/* newest of its sessions with us */
 	uint64_t	 nonce;		/* of that one, told by a good HELLO; or 0 */
 	unsigned	 version;	/* the highest that both speak, and */
@@ -130,6 +132,7 @@ struct link_layer {
 	uint64_t	 gap_from, gap_to;	/* we did not run; see link_counts */
 	uint64_t	 at;		/* the datagram at hand came then */
 	size_t		 len;		/* and has so many bytes */
+	bool		 old;		/* and was held back (L10) */
 	uint64_t	 rejects[LR_MAX];	/* of unknown senders */
 	uint64_t	 told_at[LR_MAX];
 	uint64_t	 skipped;	/* frames of types that we do not know */

@@ -337,6 +337,8 @@ static void
 frames(struct link_layer *l, struct peer *p, struct life *life, bool proven,
     unsigned link, struct rbuf *r, struct bus *bus)
 {
+	/* What is relayed in it has an age of its own. */
+	const bool old = l->old;
 	struct wire_beat b;
 	struct rbuf body;
 	bool ok = true;
@@ -345,14 +347,15 @@ frames(struct link_layer *l, struct peer *p, struct life *life, bool proven,
 	while (ok && wire_next(r, &type, &body)) {
 		if (type == WF_BEAT) {
 			ok = wire_get_beat(&body, &b);
-			if (ok && life == &p->cur)
+			if (ok && life == &p->cur && !old)
 				path_beat(l, p, link, &b);
 			if (ok)
 				outlived(l, p, b.life, bus);
 		} else if (proven) {
 			/* It avoids our best link, so that one may be dead;
 			   a copy of what came over that one says nothing. */
-			if (type == WF_DATA && link != path_best(l, p) &&
+			if (type == WF_DATA && !old &&
+			    link != path_best(l, p) &&
 			    path_doubtful(l, p, bus->now, LINK_QUIET_US))
 				p->double_until =
 				    bus->now + 2 * l->conf->heartbeat_us;
@@ -392,7 +395,7 @@ session_datagram(struct link_layer *l, struct peer *p, struct life *life,
 		return;
 	}
 	/* Only a proven life can be alive: old records must not count. */
-	if (life == &p->cur)
+	if (life == &p->cur && !l->old)
 		link_heard(l, p, link, bus);
 	if (pre.seq < life->seq)
 		return;
