@@ -335,6 +335,7 @@ link_seal(struct link_layer *l, struct peer *p, unsigned link,
 	const struct seal_gen *key = ring_towards(l, p);
 	struct wire_header h = { .version = WIRE_HEADER_VERSION,
 		.keyid = key->gen,
+		.voice = key->key.aes ? WV_ENGINE_AES : WV_ENGINE,
 		.link = (uint8_t)link,
 		.cluster = l->cluster,
 		.from = l->self,
@@ -445,6 +446,14 @@ held_back(const struct link_layer *l, struct life *life, uint64_t counter)
 	return counter <= life->mark;
 }
 
+/* In a cipher that we know. */
+static bool
+of_engine(const struct wire_header *h)
+{
+	return h->voice == WV_ENGINE ||
+	    (h->voice == WV_ENGINE_AES && seal_aes_works());
+}
+
 /*
  * Opens the datagram into plain; NULL: refused and counted.  Returns the life
  * that sealed it.
@@ -465,7 +474,12 @@ open_datagram(struct link_layer *l, struct peer *p, const struct wire_header *h,
 		link_refuse(l, p, LR_REPLAY, bus, NULL);
 		return NULL;
 	}
-	key = ring_key(l, life->keys, SEAL_ENGINE, p->id, life->inc, h->keyid);
+	if (h->voice == WV_ENGINE_AES)
+		key = ring_key(l, life->aes_keys, SEAL_ENGINE_AES, p->id,
+		    life->inc, h->keyid);
+	else
+		key = ring_key(l, life->keys, SEAL_ENGINE, p->id, life->inc,
+		    h->keyid);
 	if (key == NULL ||
 	    !seal_open(key, h->to, h->counter, data, WIRE_HEADER_LEN,
 		data + WIRE_HEADER_LEN, len - WIRE_HEADER_LEN, plain)) {
@@ -537,7 +551,7 @@ link_relayed(struct link_layer *l, uint16_t from, const uint8_t *data,
 	if (p == NULL)
 		return;
 	due_touch(l, p);
-	if (p->id != from || h.voice != WV_ENGINE) {
+	if (p->id != from || !of_engine(&h)) {
 		link_refuse(l, p, LR_RELAY, bus,
 		    "node %u: what node %u relays refused, because it is not "
 		    "of node %u",
@@ -575,7 +589,7 @@ link_packet(struct link_layer *l, unsigned link, uint64_t at,
 	if (p == NULL)
 		return;
 	due_touch(l, p);
-	if (h.voice != WV_ENGINE) {
+	if (!of_engine(&h)) {
 		link_beat(l, p, &h, link, data, len, bus);
 		return;
 	}

@@ -51,6 +51,7 @@ struct path {
 struct life {
 	uint64_t	 inc;		/* 0: none */
 	struct seal_gen	 keys[KEYRING_MAX];	/* derived when first needed */
+	struct seal_gen	 aes_keys[KEYRING_MAX];	/* ... and as WV_ENGINE_AES */
 	uint8_t		 heard_gen;	/* of its newest datagram, if any */
 	struct seal_window window;
 	uint64_t	 mark;		/* counter: what is not above it is old */
@@ -116,6 +117,7 @@ struct link_layer {
 	uint64_t	 inc;
 	struct keyring	 ring;
 	struct seal_gen	 own[KEYRING_MAX];	/* of ours, as in the ring */
+	struct seal_gen	 own_aes[KEYRING_MAX];	/* the same; unset: we cannot */
 	bool		 told;		/* what others hold, by NOTE_KEYS */
 	uint64_t	 old_heard;	/* us; see link_old_heard() */
 	uint64_t	 cluster;	/* tag */

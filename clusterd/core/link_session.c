@@ -65,12 +65,22 @@ session_drop(struct link_layer *l, struct peer *p, const char *why,
 	p->beat_at = bus->now;
 }
 
+/* A session may have these. */
+static uint64_t
+own_features(void)
+{
+#if MUTANT == 126
+	return WIRE_FEATURES | FEATURE_AES;
+#endif
+	return WIRE_FEATURES | (seal_aes_works() ? FEATURE_AES : 0);
+}
+
 static void
 put_hello(struct link_layer *l)
 {
 	struct wire_hello h = { .vmin = WIRE_VERSION_MIN,
 		.vmax = WIRE_VERSION,
-		.features = WIRE_FEATURES };
+		.features = own_features() };
 
 	memcpy(h.conf, l->conf->hash, sizeof(h.conf));
 	wire_put_hello(&l->plain, &h);
@@ -218,7 +228,7 @@ hello(struct link_layer *l, struct peer *p, struct life *life,
 	life->seq = pre->seq;
 	life->nonce = pre->nonce;
 	life->version = MIN(h.vmax, WIRE_VERSION);
-	life->features = h.features & WIRE_FEATURES;
+	life->features = h.features & own_features();
 	return true;
 }
 
