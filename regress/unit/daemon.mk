@@ -11,4 +11,4 @@ $(call test,regress/unit/mounts_test,regress/unit/mounts_test.c clusterd/mounts.
 $(call test,regress/unit/fence_test,regress/unit/fence_test.c $(FENCE_SRCS) $(CONF_SRCS) $(LOOP_SRCS) clusterd/proc.c clusterd/conf_pipe.c clusterd/log.c,$(CORE_A) $(LOOP_LIBS) -lyaml -lsodium)
 $(call test,regress/unit/qdisk_test,regress/unit/qdisk_test.c clusterd/qdisk.c clusterd/qdisk_format.c clusterd/opener.c clusterd/helper.c clusterd/proc.c $(LOOP_SRCS) clusterd/log.c,$(CORE_A) $(LOOP_LIBS) -lsodium)
 $(call test,regress/unit/heuristics_test,regress/unit/heuristics_test.c clusterd/heuristics.c clusterd/helper.c clusterd/proc.c fence/run.c $(LOOP_SRCS) clusterd/log.c,$(CORE_A) $(LOOP_LIBS) -lsodium)
-$(call test,regress/unit/engine_test,regress/unit/engine_test.c clusterd/control.c clusterd/net.c clusterd/conf_pipe.c clusterd/proc.c clusterd/sandbox.c $(LOOP_SRCS) clusterd/log.c,$(CORE_A) $(LOOP_LIBS) -lseccomp -lsodium)
+$(call test,regress/unit/engine_test,regress/unit/engine_test.c clusterd/control.c clusterd/qdevice_link.c clusterd/net.c clusterd/conf_pipe.c clusterd/proc.c clusterd/sandbox.c $(LOOP_SRCS) clusterd/log.c,$(CORE_A) $(LOOP_LIBS) -lseccomp -lsodium)
