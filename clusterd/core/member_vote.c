@@ -123,30 +123,45 @@ all_here(const struct member *m, const struct ballot *b,
 	return b->members.n == m->conf->nnodes && missing.n == 0;
 }
 
-/* E3: may somebody go on from what one of them was ready for? */
+/* E3: may somebody go on from it? */
+static void
+look_at_attempt(const struct member *m, const struct round *rd,
+    const struct attempt *a, struct ballot *b)
+{
+	struct vote_nodes able, blank = { .n = 0 };
+
+	if (prim_cmp(&a->id, &b->base) <= 0)
+		return;
+	b->disputed = true;
+	if (all_here(m, b, &a->elect))
+		return;
+	who_remembers(rd, &a->id, &able, &blank);
+	if (electorate_blocks(&a->elect, &able))
+		return;
+	b->contested = true;
+	b->blank = blank;
+}
+
+/* What one of them was ready for; and the device, where it has a vote here. */
 static void
 look_at_attempts(const struct member *m, const struct round *rd,
-    const struct prim_id *base, struct ballot *b)
+    struct ballot *b)
 {
-	struct vote_nodes able, blank;
-	const struct attempt *a;
+	const struct attempt_list *l;
 	unsigned i, k;
 
 	for (i = 0; i < rd->members.n; i++) {
-		for (k = 0; k < rd->flush[i].attempts.n; k++) {
-			a = &rd->flush[i].attempts.v[k];
-			if (prim_cmp(&a->id, base) <= 0)
-				continue;
-			b->disputed = true;
-			if (all_here(m, b, &a->elect))
-				continue;
-			blank.n = 0;
-			who_remembers(rd, &a->id, &able, &blank);
-			if (electorate_blocks(&a->elect, &able))
-				continue;
-			b->contested = true;
-			b->blank = blank;
-		}
+		l = &rd->flush[i].attempts;
+		for (k = 0; k < l->n; k++)
+			look_at_attempt(m, rd, &l->v[k], b);
+	}
+#if MUTANT == 336
+	return;
+#endif
+	l = &rd->memory.attempts;
+	for (k = 0; rd->told && k < l->n; k++) {
+		if (device_able(rd, &l->v[k].id))
+			look_at_attempt(m, rd, &l->v[k], b);
 	}
 }
 
@@ -214,7 +229,7 @@ vote_count(const struct member *m, const struct round *rd, bool ever,
 	if (base.epoch == 0 && !fixed)
 		all = true; /* E5 */
 	electorate_missing(&b->elect, &b->members, &missing);
-	look_at_attempts(m, rd, &base, b);
+	look_at_attempts(m, rd, b);
 	for (i = 0; all && i < missing.n; i++)
 		b->waits |= missing.v[i] != VOTER_DEVICE &&
 		    !vote_has(&b->left, missing.v[i]);

@@ -35,7 +35,7 @@
  *       stand in the way for ever.
  *
  *   E8  A quorum device has votes like a node, promises epochs like one, and
- *       remembers what it was READY for and the newest base it was told; it
+ *       remembers what it was READY for (E3) and the newest base it was told; it
  *       keeps E1 always, as electorates with a device are never taken for
  *       fixed.  But it is a member of no view, and cannot leave one.  So it
  *       is counted in S only if a node of S was named in the last view R that

@@ -505,7 +505,7 @@ ATF_TC_WITHOUT_HEAD(one_line_of_descent);
 ATF_TC_BODY(one_line_of_descent, tc)
 {
 	const char *env = getenv("MODELS");
-	unsigned long i, models = env == NULL ? 1200 : strtoul(env, NULL, 10);
+	unsigned long i, models = env == NULL ? 3000 : strtoul(env, NULL, 10);
 	unsigned formed = 0, effective = 0, contested = 0, lost = 0, k;
 	unsigned device = 0;
 	struct model s;
