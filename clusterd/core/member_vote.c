@@ -212,7 +212,7 @@ vote_count(const struct member *m, const struct round *rd, bool ever,
 	whole = all_here(m, b, &b->elect); /* E7 */
 	if (b->elect.downscale && !whole)
 		gather_left(rd, &base, &b->left);
-	if (fixed || base.epoch == 0 || whole) {
+	if (base.epoch == 0 || whole) {
 		here = b->members; /* E5 */
 		/* Of all who could use its votes nobody is missing. */
 		if (b->device || whole)
@@ -319,21 +319,33 @@ vote_add_attempt(struct attempt_list *l, const struct view *v)
 	a->elect = v->elect;
 }
 
+/* A disk that is new remembers from this view on (E5). */
+static bool
+begin_memory(struct member *m, const struct view *v)
+{
+	if (m->stored.since.epoch != 0)
+		return false;
+	m->stored.since.epoch = v->epoch;
+	m->stored.since.leader = v->leader;
+	return true;
+}
+
 /* E1. */
 void
 vote_attempt(struct member *m, const struct view *v, struct bus *bus)
 {
-	struct attempt_list *l = &m->stored.attempts;
+	bool first;
 
 #if MUTANT == 310
 	return;
 #endif
-	if (!v->primary || !v->recorded)
+	if (!v->primary)
 		return;
-	vote_add_attempt(l, v);
-	if (m->stored.since.epoch == 0)
-		m->stored.since = l->v[l->n - 1].id;
-	bus_note(bus, NOTE_STORE, NULL, 0);
+	first = begin_memory(m, v);
+	if (v->recorded)
+		vote_add_attempt(&m->stored.attempts, v);
+	if (first || v->recorded)
+		bus_note(bus, NOTE_STORE, NULL, 0);
 }
 
 void
@@ -343,10 +355,7 @@ vote_enter(struct member *m, const struct view *v)
 	m->stored.prim_leader = v->leader;
 	m->stored.elect = v->elect;
 	m->stored.attempts.n = 0;
-	if (m->stored.since.epoch == 0) {
-		m->stored.since.epoch = v->epoch;
-		m->stored.since.leader = v->leader;
-	}
+	(void)begin_memory(m, v);
 }
 
 /* A member leaves, and has written down that it gives its vote up. */

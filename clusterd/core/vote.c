@@ -22,11 +22,12 @@
  *       set without a member of S can win E(P): S blocks P.
  *   E4  The members of S win E(S), too.
  *   E5  A node whose memory begins later than a view has no vote on what
- *       comes after that view, unless electorates cannot change
- *       (electorate_static): its disk may be new.  Memory begins with the
- *       first view that the disk had a part in, READY for it or in it.  While
- *       nobody remembers a primary view all voters must be there, with the
- *       same exception.
+ *       comes after that view: its disk may be new.  An operator may have
+ *       changed votes since, whatever the file says, and who missed that needs
+ *       others who know.  Memory begins with the first view that the disk had
+ *       a part in, READY for it or in it.  While nobody remembers a primary
+ *       view all voters must be there, unless by the file electorates never
+ *       change (electorate_static).
  *   E6  Two sets that both win E share a node, and so do one that wins and
  *       one that blocks.
  *   E7  Where all nodes of the file are in S, and all that count in E(B) and
@@ -80,6 +81,11 @@
  * With E7 the line from a view that took effect can end, if all who entered it
  * have lost their disks since.  None of them goes on, for they are all here,
  * restarted; what they did is lost with their disks.
+ *
+ * It ends, too, where nobody there remembers anything, and E5 lets them begin:
+ * so many disks must have been lost at once that their votes are the majority in
+ * the file, which does not say to wait for all.  What an operator had set is
+ * forgotten then.
  *
  * With two_node E2 does not keep two apart; fencing does.  An operator's
  * override replaces E2 and E3: that the others are off is his word.
