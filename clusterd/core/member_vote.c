@@ -4,7 +4,7 @@
 /*
  * Votes in a view change: what the coordinator counts, what a participant
  * writes down before it says READY, and what a leaver gives up.  The rules E1
- * to E6 and why they suffice are in vote.c.
+ * to E8 and why they suffice are in vote.c.
  *
  * clusterd-protocol(7), sections 6.7 and 6.8.
  */
@@ -36,23 +36,32 @@ newest_base(const struct round *rd)
 	return best;
 }
 
+/*
+ * Who speaks for a node, or a disk, that does not know options has the same
+ * electorate without them; others may tell them still.
+ */
+static bool
+better(const struct electorate *e, const struct electorate *than)
+{
+	return e->n > 0 && (than->n == 0 || (e->opt.known && !than->opt.known));
+}
+
 static void
 base_electorate(const struct member *m, const struct round *rd,
     const struct prim_id *base, struct electorate *e)
 {
 	unsigned i;
 
+	e->n = 0;
 	for (i = 0; i < rd->members.n; i++) {
 		if (prim_eq(&rd->flush[i].base, base) &&
-		    rd->flush[i].elect.n > 0) {
+		    better(&rd->flush[i].elect, e))
 			*e = rd->flush[i].elect;
-			return;
-		}
 	}
 	if (rd->told && prim_eq(&rd->memory.base, base) &&
-	    rd->memory.elect.n > 0)
+	    better(&rd->memory.elect, e))
 		*e = rd->memory.elect;
-	else
+	if (e->n == 0)
 		electorate_conf(m->conf, e);
 }
 
@@ -193,23 +202,45 @@ forced(const struct member *m, struct ballot *b)
 	b->primary = b->elect.expected > 0;
 }
 
+#if MUTANT == 331
+/* What is wished for the view decides on the view. */
+static void
+with_wish(const struct member *m, const struct round *rd, struct electorate *e)
+{
+	struct vote_nodes none = { .n = 0 }, all = { .n = 0 };
+	struct electorate base = *e;
+	unsigned i;
+
+	for (i = 0; i < rd->members.n; i++)
+		vote_add(&all, rd->members.v[i].node);
+	electorate_next(m->conf, &base, &m->wish, &none, &all, &all, e);
+}
+#endif
+
 void
 vote_count(const struct member *m, const struct round *rd, bool ever,
     struct ballot *b)
 {
 	struct prim_id base = newest_base(rd);
 	struct vote_nodes here, missing;
-	bool fixed, all, whole;
+	struct vote_options opt;
+	bool all, whole;
 	unsigned i;
 
 	memset(b, 0, sizeof(*b));
 	b->base = base;
 	b->device = rd->told;
 	base_electorate(m, rd, &base, &b->elect);
-	fixed = electorate_static(&b->elect, m->conf);
+#if MUTANT == 331
+	if (m->wish.opt.given != 0 && base.epoch != 0)
+		with_wish(m, rd, &b->elect);
+#endif
 	for (i = 0; i < rd->members.n; i++)
 		vote_add(&b->members, rd->members.v[i].node);
 	whole = all_here(m, b, &b->elect); /* E7 */
+#if MUTANT == 335
+	whole |= electorate_static(&b->elect);
+#endif
 	if (b->elect.downscale && !whole)
 		gather_left(rd, &base, &b->left);
 	if (base.epoch == 0 || whole) {
@@ -221,12 +252,14 @@ vote_count(const struct member *m, const struct round *rd, bool ever,
 		who_remembers(rd, &base, &here, &b->blank);
 	b->counted = b->device && vote_has(&here, VOTER_DEVICE);
 	b->primary =
-	    electorate_wins(&b->elect, &here, &b->left, 0, &b->tally); /* E2 */
-	all = (m->conf->wait_for_all || b->elect.two_node) && !ever;
+	    electorate_wins(&b->elect, &here, &b->left, &b->tally); /* E2 */
+	/* Those of the base rule the step from it, these two like all others. */
+	options_over(m->conf, &b->elect.opt, &opt);
+	all = (opt.wait_for_all || b->elect.two_node) && !ever;
 #if MUTANT == 302
 	all = false;
 #endif
-	if (base.epoch == 0 && !fixed)
+	if (base.epoch == 0 && !electorate_static(&b->elect))
 		all = true; /* E5 */
 	electorate_missing(&b->elect, &b->members, &missing);
 	look_at_attempts(m, rd, b);
@@ -236,6 +269,24 @@ vote_count(const struct member *m, const struct round *rd, bool ever,
 	b->primary &= !b->contested && !b->waits;
 	if (!b->primary)
 		forced(m, b);
+}
+
+/* In a view that does not know options they are those of the file. */
+static void
+next_electorate(const struct member *m, uint64_t features,
+    const struct electorate *base, const struct vote_nodes *left,
+    const struct vote_nodes *members, const struct vote_nodes *able,
+    struct electorate *next)
+{
+	struct vote_wish wish = m->wish;
+	struct electorate from = *base;
+	bool options = (features & FEATURE_OPTIONS) != 0;
+
+	if (!options)
+		from.opt.given = wish.opt.given = 0;
+	electorate_next(m->conf, &from, &wish, left, members, able, next);
+	if (!options)
+		memset(&next->opt, 0, sizeof(next->opt));
 }
 
 void
@@ -263,14 +314,14 @@ vote_fill(const struct member *m, const struct ballot *b, struct view *v)
 		vote_add(&voters, VOTER_DEVICE);
 		vote_add(&able, VOTER_DEVICE);
 	}
-	electorate_next(m->conf, &b->elect, &m->wish, &b->left, &voters, &able,
+	next_electorate(m, v->features, &b->elect, &b->left, &voters, &able,
 	    &v->elect);
 	/*
 	 * With downscale one electorate is two: with a leaver and without.
 	 * And a device is bound by what nodes remember (E8).
 	 */
 	v->recorded = b->disputed || b->elect.downscale ||
-	    !electorate_eq(&v->elect, &b->elect) ||
+	    !electorate_same(&v->elect, &b->elect) ||
 	    electorate_voter(&v->elect, VOTER_DEVICE) != NULL;
 }
 
@@ -284,7 +335,7 @@ vote_outdated(const struct member *m)
 	if (!m->view.primary || m->sync_epoch != m->view.epoch)
 		return false;
 	view_voters(&m->view, &all);
-	electorate_next(m->conf, &m->view.elect, &m->wish, &none, &all, &all,
+	next_electorate(m, m->view.features, &m->view.elect, &none, &all, &all,
 	    &next);
 	return !electorate_eq(&next, &m->view.elect);
 }
@@ -304,7 +355,7 @@ vote_add_attempt(struct attempt_list *l, const struct view *v)
 	unsigned i;
 
 	for (i = 0; i < l->n; i++) {
-		if (electorate_eq(&l->v[i].elect, &v->elect)) {
+		if (electorate_same(&l->v[i].elect, &v->elect)) {
 			drop_attempt(l, i);
 			break;
 		}
@@ -317,6 +368,7 @@ vote_add_attempt(struct attempt_list *l, const struct view *v)
 	a->id.epoch = v->epoch;
 	a->id.leader = v->leader;
 	a->elect = v->elect;
+	memset(&a->elect.opt, 0, sizeof(a->elect.opt));
 }
 
 /* A disk that is new remembers from this view on (E5). */

@@ -431,14 +431,36 @@ show_quorum(struct show *s)
 	row_str(s, "why", why);
 	row_str(s, "rule", q.quorate ? vote_rule_name(q.rule) : "");
 	row_str(s, "tie_breaker", q.tie == 0 ? "" : node_name(s->nd, q.tie));
-	row_bool(s, "set_by_operator", q.elect.set);
+	row_bool(s, "set_by_operator", q.elect.set || q.elect.opt.given != 0);
 	row_ago(s, "since_us", q.since);
 	row_lease(s);
 	row_missing(s, &q);
 	quorum_restore(&q, text, sizeof(text));
 	names_put(s->nd->conf, text, why, sizeof(why));
 	row_str(s, "restore", why);
+	quorum_options(s->nd->quorum, text, sizeof(text));
+	row_str(s, "options", text);
+	quorum_differs(s->nd->quorum, text, sizeof(text));
+	row_str(s, "differs", text);
 	row_end(s);
+}
+
+/* What an operator can change, one by one. */
+static void
+show_options(struct show *s)
+{
+	struct quorum_value v;
+	unsigned i;
+
+	for (i = 0; quorum_value(s->nd->quorum, i, &v); i++) {
+		row_begin(s);
+		row_str(s, "option", v.name);
+		row_str(s, "value", v.text);
+		row_str(s, "file", v.file);
+		row_bool(s, "set_by_operator", v.given);
+		row_str(s, "back", v.given ? "quorum reset" : "");
+		row_end(s);
+	}
 }
 
 static void
@@ -923,6 +945,7 @@ static const struct {
 	{ "nodes", show_nodes, true },
 	{ "links", show_links, false },
 	{ "quorum", show_quorum, false },
+	{ "quorum-options", show_options, false },
 	{ "fence", show_fence, false },
 	{ "lockspaces", show_lockspaces, false },
 	{ "locks", show_locks, false },

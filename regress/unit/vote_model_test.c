@@ -7,7 +7,8 @@
  * part.  Any set of nodes may try; some are not ready in the end; of a view
  * for which all were ready some enter at once, some later, some never; nodes
  * forget everything that is not on disk, leave cleanly, and are told of that
- * or not; operators change votes; one node after another loses its disk.
+ * or not; operators change votes and options; one node after another loses its
+ * disk.
  *
  * Checked: once a view has taken effect (all its members have entered it),
  * each view with a later name for which all were ready descends from it.
@@ -208,13 +209,26 @@ maybe_wish(struct model *s, struct member *m)
 	if (!chance(s, 10))
 		return;
 	m->wish.serial = ++s->serial;
-	m->wish.set = chance(s, 70);
+	m->wish.set = chance(s, 50);
 	m->wish.expected = (uint32_t)rng_below(&s->rng, 9);
 	m->wish.n = NODES;
 	for (i = 0; i < NODES; i++) {
 		m->wish.v[i].node = (uint16_t)(i + 1);
 		m->wish.v[i].votes = (uint8_t)rng_below(&s->rng, 4);
 	}
+	if (chance(s, 30))
+		return;
+	/* Any of them at once, which is more than one order does. */
+	m->wish.opt.known = true;
+	m->wish.opt.given = (uint8_t)rng_below(&s->rng, 1 << OPT_MAX);
+	m->wish.opt.given &= ~(1u << OPT_TWO_NODE);
+	m->wish.opt.last_man = chance(s, 50);
+	m->wish.opt.downscale = chance(s, 50);
+	m->wish.opt.tie = (enum conf_tie)rng_below(&s->rng, 4);
+	for (i = 0; m->wish.opt.tie == TIE_LIST && i < 2; i++)
+		m->wish.opt.tie_nodes[m->wish.opt.ntie++] =
+		    (uint16_t)(1 + rng_below(&s->rng, NODES));
+	m->wish.opt.device = (uint8_t)rng_below(&s->rng, 5);
 }
 
 /* Some of those who remember the base have its state; one at least. */
@@ -325,6 +339,7 @@ try_view(struct model *s, unsigned mask)
 			m = s->m[n];
 		}
 	}
+	maybe_wish(s, m);
 	vote_count(m, &rd, true, &b);
 	s->contested += b.contested;
 	ATF_REQUIRE_MSG(b.primary || mask != EVERYBODY,
@@ -349,7 +364,7 @@ try_view(struct model *s, unsigned mask)
 		base = rd.memory.base;
 	mv->parent = find_view(s, &base);
 	draw_fresh(s, &rd, &mv->v);
-	maybe_wish(s, m);
+	mv->v.features = chance(s, 95) ? WIRE_FEATURES : 0;
 	vote_fill(m, &b, &mv->v);
 	get_ready(s, s->nviews++, &rd, &b);
 }
