@@ -27,6 +27,7 @@ static const struct {
 	    "this stops clusterd there; its file systems are stopped first" },
 	{ V_EXPECTED, "quorum-expected", NULL },
 	{ V_VOTES, "quorum-votes", NULL },
+	{ V_SET, "quorum-set", NULL },
 	{ V_RESET, "quorum-reset", NULL },
 	{ V_UNBLOCK, "quorum-unblock",
 	    "only if every node that is not in the view is off: if one runs "
@@ -64,7 +65,7 @@ confirmed(struct shell *sh, const char *warning, const char *node)
 int
 cmd_act(struct shell *sh, const struct command *cmd)
 {
-	char text[1024], arg[160];
+	char text[1024], arg[544];
 	const char *again;
 	unsigned i;
 	int error;

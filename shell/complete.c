@@ -62,9 +62,10 @@ complete(const char *text, int start, int end)
 	rl_attempted_completion_over = 1;
 	state.n = 0;
 	for (; t != NULL && (t->type != T_END || t->verb != V_NONE); t++) {
-		if (t->type == T_WORD || t->type == T_FLAG)
+		if (t->type == T_WORD || t->type == T_FLAG ||
+		    t->type == T_VALUE)
 			offer(t->word, text);
-		else if (t->type == T_NODE) {
+		else if (t->type == T_NODE || t->type == T_NODES) {
 			for (i = 0; i < state.sh->nnodes; i++)
 				offer(state.sh->nodes[i], text);
 		}

@@ -35,6 +35,44 @@ static const struct token t_votes_node[] = { { T_VOTES, "VOTES",
 static const struct token t_votes[] = {
 	{ T_NODE, "NODE", "whose votes", t_votes_node, V_VOTES, NULL }, LAST
 };
+static const struct token t_set_end[] = { END(V_SET, NULL), LAST };
+static const struct token t_set_truth[] = { { T_VALUE, "true", "from now on",
+						t_set_end, V_SET, NULL },
+	{ T_VALUE, "false", "from now on", t_set_end, V_SET, NULL }, LAST };
+static const struct token t_set_nodes[] = { END(V_SET, NULL),
+	{ T_NODES, "NODE", "and then this one", t_set_nodes, V_SET, NULL },
+	LAST };
+static const struct token t_set_tie[] = {
+	{ T_VALUE, "none", "half of the votes are never enough", t_set_end,
+	    V_SET, NULL },
+	{ T_VALUE, "lowest", "with the node with the lowest id", t_set_end,
+	    V_SET, NULL },
+	{ T_VALUE, "highest", "with the node with the highest id", t_set_end,
+	    V_SET, NULL },
+	{ T_NODES, "NODE", "with the first of these nodes", t_set_nodes, V_SET,
+	    NULL },
+	LAST
+};
+static const struct token t_set_device[] = { { T_VOTES, "VOTES",
+						 "0 to 255; 0: it does not "
+						 "count",
+						 t_set_end, V_SET, NULL },
+	LAST };
+static const struct token t_set[] = { { T_VALUE, "wait_for_all",
+					  "a cold start waits for every voter",
+					  t_set_truth, V_SET, NULL },
+	{ T_VALUE, "two_node", "one of two nodes is enough: fencing decides",
+	    t_set_truth, V_SET, NULL },
+	{ T_VALUE, "last_man_standing", "the last view's votes decide",
+	    t_set_truth, V_SET, NULL },
+	{ T_VALUE, "downscale", "who leaves cleanly does not count",
+	    t_set_truth, V_SET, NULL },
+	{ T_VALUE, "tie_breaker", "half is enough with one node", t_set_tie,
+	    V_SET, NULL },
+	{ T_VALUE, "device_votes", "the votes of the quorum device",
+	    t_set_device, V_SET, NULL },
+	LAST };
+static const struct token t_options[] = { END(V_SHOW, "quorum-options"), LAST };
 static const struct token t_reset[] = { END(V_RESET, NULL), LAST };
 static const struct token t_unblock[] = { END(V_UNBLOCK, NULL), LAST };
 static const struct token t_override[] = { END(V_OVERRIDE, NULL), LAST };
@@ -43,8 +81,11 @@ static const struct token t_quorum[] = { END(V_SHOW, "quorum"),
 	    t_expected, V_EXPECTED, NULL },
 	{ T_WORD, "votes", "change the votes of a node", t_votes, V_VOTES,
 	    NULL },
-	{ T_WORD, "reset", "votes as in the file again", t_reset, V_RESET,
-	    NULL },
+	{ T_WORD, "set", "change an option of quorum", t_set, V_SET, NULL },
+	{ T_WORD, "options", "what is in force, and what the file says",
+	    t_options, V_SHOW, "quorum-options" },
+	{ T_WORD, "reset", "votes and options as in the file again", t_reset,
+	    V_RESET, NULL },
 	{ T_WORD, "unblock", "no longer wait for nodes that are off", t_unblock,
 	    V_UNBLOCK, NULL },
 	{ T_WORD, "override", "go on without a majority: all others are off",
@@ -223,7 +264,8 @@ match_word(const struct token *table, const char *word, bool prefixes,
 
 	*ambiguous = false;
 	for (t = table; !is_last(t); t++) {
-		if (t->type != T_WORD && t->type != T_FLAG)
+		if (t->type != T_WORD && t->type != T_FLAG &&
+		    t->type != T_VALUE)
 			continue;
 		if (strcmp(t->word, word) == 0)
 			return t;
@@ -242,7 +284,8 @@ match_value(const struct token *table, const char *word)
 	const char *error;
 
 	for (t = table; !is_last(t); t++) {
-		if (t->type == T_NODE || t->type == T_NAME)
+		if (t->type == T_NODE || t->type == T_NAME ||
+		    t->type == T_NODES)
 			return word[0] == '-' ? NULL : t;
 		if (t->type != T_NUMBER && t->type != T_VOTES)
 			continue;
@@ -270,7 +313,13 @@ take(const struct token *t, const char *word, struct command *cmd)
 {
 	cmd->verb = t->verb;
 	cmd->what = t->what;
-	if (t->type == T_NODE || t->type == T_NAME)
+	if (t->type == T_VALUE || t->type == T_NODES ||
+	    (t->type == T_VOTES && t->verb == V_SET)) {
+		if (cmd->arg[0] != '\0')
+			strlcat(cmd->arg, " ", sizeof(cmd->arg));
+		strlcat(cmd->arg, t->type == T_VALUE ? t->word : word,
+		    sizeof(cmd->arg));
+	} else if (t->type == T_NODE || t->type == T_NAME)
 		strlcpy(cmd->arg, word, sizeof(cmd->arg));
 	else if (t->type == T_NUMBER || t->type == T_VOTES)
 		cmd->number = (unsigned)strtonum(word, 0, 1000000, NULL);

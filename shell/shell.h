@@ -52,15 +52,20 @@ int	 shell_run(struct shell *, const char *line);
 enum verb {
 	V_NONE = 0, V_SHOW, V_STATUS, V_EVENTS, V_LOG, V_HELP, V_QUIT,
 	V_FENCE, V_CONFIRM, V_LEAVE, V_WAIT, V_VERSION,
-	V_EXPECTED, V_VOTES, V_RESET, V_UNBLOCK, V_OVERRIDE,
+	V_EXPECTED, V_VOTES, V_SET, V_RESET, V_UNBLOCK, V_OVERRIDE,
 	V_KEY_ADD, V_KEY_USE, V_KEY_DROP, V_KEY_ABSENT, V_KEY_ABORT
 };
 
-enum token_type { T_END = 0, T_WORD, T_NODE, T_NAME, T_NUMBER, T_VOTES, T_FLAG };
+enum token_type {
+	T_END = 0, T_WORD, T_NODE, T_NAME, T_NUMBER, T_VOTES, T_FLAG,
+	/* As T_WORD and T_NODE, and one after the other they are the argument. */
+	T_VALUE, T_NODES
+};
 
 struct token {
 	enum token_type	 type;
-	const char	*word;	/* T_WORD, T_FLAG: itself; else its name in help */
+	const char	*word;	/* of words, flags, values: itself; else its name
+				   in help */
 	const char	*help;
 	const struct token *next;
 	enum verb	 verb;	/* T_END and flags keep the one before */
@@ -70,7 +75,7 @@ struct token {
 struct command {
 	enum verb	 verb;
 	const char	*what;
-	char		 arg[128];	/* the node or name given */
+	char		 arg[512];	/* the node, name or values given */
 	unsigned	 number;	/* 0: none */
 	bool		 follow;
 };

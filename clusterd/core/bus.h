@@ -29,7 +29,8 @@ enum service {
 
 enum note_type {
 	/* link/stream -> member: node, inc; data = reason for DOWN, GONE */
-	NOTE_PEER_UP = 1,	/* a session with this incarnation stands */
+	NOTE_PEER_UP = 1,	/* a session with this incarnation stands; seq =
+				   features that both ends have */
 	NOTE_PEER_DOWN,		/* silent on every link, or its session broke */
 	NOTE_PEER_GONE,		/* proof: it said goodbye (code 1), or a newer
 				   incarnation of it was seen (code 0) */

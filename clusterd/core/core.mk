@@ -5,8 +5,8 @@ CORE_SRCS += clusterd/core/node.c clusterd/core/member.c \
 	     clusterd/core/member_graph.c clusterd/core/member_hold.c clusterd/core/member_part.c \
 	     clusterd/core/member_round.c clusterd/core/member_wire.c \
 	     clusterd/core/member_vote.c clusterd/core/member_device.c \
-	     clusterd/core/device.c clusterd/core/vote.c clusterd/core/lease.c \
-	     clusterd/core/quorum.c clusterd/core/quorum_cmd.c clusterd/core/order.c \
+	     clusterd/core/device.c clusterd/core/vote.c clusterd/core/vote_options.c clusterd/core/lease.c \
+	     clusterd/core/quorum.c clusterd/core/quorum_cmd.c clusterd/core/quorum_value.c clusterd/core/order.c \
 	     clusterd/core/order_view.c clusterd/core/order_wire.c \
 	     clusterd/core/fencing.c clusterd/core/fencing_cmd.c \
 	     clusterd/core/fencing_run.c clusterd/core/fencing_table.c \
@@ -30,4 +30,4 @@ CORE_SRCS += clusterd/core/wire.c clusterd/core/seal.c clusterd/core/stream.c \
 	     clusterd/core/keys.c clusterd/core/keys_cmd.c clusterd/core/beat.c
 CORE_SRCS += clusterd/core/lspace.c clusterd/core/lspace_client.c \
 	     clusterd/core/lspace_snap.c clusterd/core/lspace_view.c
-CORE_SRCS += clusterd/core/show.c clusterd/core/names.c
+CORE_SRCS += clusterd/core/show.c clusterd/core/show_row.c clusterd/core/names.c

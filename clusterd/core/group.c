@@ -377,6 +377,7 @@ new_view(struct group_layer *gl, const struct view *v, struct bus *bus)
 
 	if (!v->primary)
 		return;
+	gl->view = *v;
 	gl->has_state = !view_find(v, gl->self)->fresh;
 	if (!gl->has_state)
 		return;
@@ -449,6 +450,7 @@ load_snapshot(struct group_layer *gl, const struct note *note, struct bus *bus)
 			m.node = rbuf_u16(&r);
 			m.inc = rbuf_u64(&r);
 			m.client = rbuf_u64(&r);
+			r.err |= !view_has(&gl->view, m.node, m.inc); /* G1 */
 			if (!r.err && add_member(gl, name, &m) != 0)
 				r.err = true;
 		}
@@ -496,10 +498,13 @@ group_check(const struct group_layer *gl)
 	struct group_layer *w = (struct group_layer *)(uintptr_t)gl;
 	struct group *g;
 	struct local *l;
-	unsigned n = 0;
+	unsigned n = 0, i;
 
 	RB_FOREACH(g, group_tree, &w->groups) {
 		ASSERT(g->n > 0 && g->n <= GROUP_MEMBERS_MAX); /* G3 */
+		for (i = 0; gl->has_state && i < g->n; i++)
+			ASSERT(view_has(&gl->view, g->m[i].node,
+			    g->m[i].inc)); /* G1 */
 		group_state_check(g);
 		n++;
 	}

@@ -89,6 +89,7 @@ struct group_layer {
 	uint16_t self;
 	uint64_t inc;
 	bool has_state;
+	struct view view; /* the last primary one */
 	struct group_tree groups;
 	unsigned ngroups;
 	struct local_tree locals;

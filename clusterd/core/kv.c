@@ -153,6 +153,7 @@ put(struct kv *kv, const struct svc_from *from, struct rbuf *r, struct bus *bus)
 	}
 	e = set(kv, e, key, data, len);
 	e->version = from->seq;
+	kv->last = MAX(kv->last, e->version);
 	memset(&e->owner, 0, sizeof(e->owner));
 	if ((flags & KV_EPHEMERAL) != 0)
 		e->owner = from->who;
@@ -238,6 +239,8 @@ new_view(struct kv *kv, const struct view *v, struct bus *bus)
 {
 	struct kv_entry *e, *next;
 
+	if (v->primary)
+		kv->view = *v;
 	if (svc_view(&kv->svc, v))
 		kv_catch_up(kv, bus);
 	if (!v->primary || !kv->svc.has_state)
@@ -284,10 +287,14 @@ get_entry(struct kv *kv, struct rbuf *r)
 	version = rbuf_u64(r);
 	svc_get_client(r, &owner);
 	data = rbuf_blob(r, &len, KV_VALUE_MAX);
-	if (r->err || kv_find(kv, key) != NULL || !fits(kv, NULL, key, len))
+	if (r->err || kv_find(kv, key) != NULL || !fits(kv, NULL, key, len) ||
+	    version == 0)
 		return false;
+	if (owner.node != 0 && !view_has(&kv->view, owner.node, owner.inc))
+		return false; /* K3 */
 	e = set(kv, NULL, key, data, len);
 	e->version = version;
+	kv->last = MAX(kv->last, version);
 	e->owner = owner;
 	return true;
 }
@@ -366,6 +373,9 @@ kv_check(const struct kv *kv)
 	RB_FOREACH(e, kv_tree, &w->entries) {
 		bytes += cost(e->key, e->len);
 		n++;
+		ASSERT(e->version > 0 && e->version <= kv->last); /* K2 */
+		ASSERT(!kv->svc.has_state || e->owner.node == 0 ||
+		    view_has(&kv->view, e->owner.node, e->owner.inc)); /* K3 */
 	}
 	ASSERT(n == kv->n && n <= KV_ENTRIES_MAX);	     /* K4 */
 	ASSERT(bytes == kv->bytes && bytes <= KV_BYTES_MAX); /* K4 */

@@ -44,6 +44,8 @@ struct kv {
 	struct kv_tree		 entries;
 	unsigned		 n;
 	size_t			 bytes;
+	uint64_t		 last;	/* the newest version of any entry, ever */
+	struct view		 view;	/* the last primary one */
 	struct kv_watch_list	 watches;
 };
 

@@ -142,7 +142,7 @@ enough(const struct lease *l, const uint64_t *ends, uint64_t until)
 			vote_add(&there, l->view.members[i].node);
 	}
 	return there.n == l->view.n ||
-	    electorate_wins(&l->view.elect, &there, &none, 0, &t);
+	    electorate_wins(&l->view.elect, &there, &none, &t);
 }
 
 /* The last moment at which enough words are good. */

@@ -74,6 +74,7 @@ link_new(const struct conf *conf, uint16_t self, uint64_t inc,
 	l->inc = inc;
 	ring_set(l, ring);
 	l->cluster = wire_cluster(conf->cluster);
+	l->features = WIRE_FEATURES;
 	policy_init(l);
 	wbuf_init(&l->plain, WIRE_PLAIN_MAX);
 	wbuf_init(&l->out, WIRE_DATAGRAM_MAX);
@@ -689,6 +690,12 @@ link_session(const struct link_layer *l, uint16_t node, uint64_t *inc)
 	if (inc != NULL)
 		*inc = p->cur.inc;
 	return true;
+}
+
+void
+link_lack(struct link_layer *l, uint64_t features)
+{
+	l->features &= ~features;
 }
 
 bool

@@ -65,6 +65,8 @@ bool	 link_session(const struct link_layer *, uint16_t node, uint64_t *inc);
 /* The node that relays for us and this one; 0: a link of our own carries. */
 uint16_t link_relay(const struct link_layer *, uint16_t node);
 /* What both ends speak in that session; false: there is none. */
+/* Features that it does not say it has, for tests. */
+void	 link_lack(struct link_layer *, uint64_t features);
 bool	 link_speaks(const struct link_layer *, uint16_t node,
 	    unsigned *version, uint64_t *features);
 /* Frames that were passed over because a later version has sent them. */

@@ -121,6 +121,7 @@ struct link_layer {
 	bool		 told;		/* what others hold, by NOTE_KEYS */
 	uint64_t	 old_heard;	/* us; see link_old_heard() */
 	uint64_t	 cluster;	/* tag */
+	uint64_t	 features;	/* that we say we have */
 	unsigned	 npeers;
 	struct peer	*peers;		/* in the order of the configuration */
 	uint8_t		 order[CONF_LINKS_MAX];	/* links, best first */

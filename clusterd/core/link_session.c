@@ -67,12 +67,12 @@ session_drop(struct link_layer *l, struct peer *p, const char *why,
 
 /* A session may have these. */
 static uint64_t
-own_features(void)
+own_features(const struct link_layer *l)
 {
 #if MUTANT == 126
-	return WIRE_FEATURES | FEATURE_AES;
+	return l->features | FEATURE_AES;
 #endif
-	return WIRE_FEATURES | (seal_aes_works() ? FEATURE_AES : 0);
+	return l->features | (seal_aes_works() ? FEATURE_AES : 0);
 }
 
 static void
@@ -80,7 +80,7 @@ put_hello(struct link_layer *l)
 {
 	struct wire_hello h = { .vmin = WIRE_VERSION_MIN,
 		.vmax = WIRE_VERSION,
-		.features = own_features() };
+		.features = own_features(l) };
 
 	memcpy(h.conf, l->conf->hash, sizeof(h.conf));
 	wire_put_hello(&l->plain, &h);
@@ -155,6 +155,7 @@ session_up(struct link_layer *l, struct peer *p, struct bus *bus)
 	n = bus_note(bus, NOTE_PEER_UP, NULL, 0);
 	n->node = p->id;
 	n->inc = p->cur.inc;
+	n->seq = p->cur.features;
 	bus_event(bus, EVK_NODE, EVL_INFO,
 	    "node %u: reached, because incarnation %llu answered our nonce",
 	    p->id, (unsigned long long)p->cur.inc);
@@ -228,7 +229,7 @@ hello(struct link_layer *l, struct peer *p, struct life *life,
 	life->seq = pre->seq;
 	life->nonce = pre->nonce;
 	life->version = MIN(h.vmax, WIRE_VERSION);
-	life->features = h.features & own_features();
+	life->features = h.features & own_features(l);
 	return true;
 }
 

@@ -98,6 +98,7 @@ member_new(const struct conf *conf, uint16_t self, uint64_t inc,
 	m->promised = m->stored_floor = stored->epoch;
 	m->need_since = m->act_at = m->look_at = UINT64_MAX;
 	m->round.device_until = UINT64_MAX;
+	m->features = WIRE_FEATURES;
 	device_init(&m->device, conf, self);
 	STAILQ_INIT(&m->chain);
 	STAILQ_INIT(&m->todo);
@@ -113,6 +114,12 @@ member_new(const struct conf *conf, uint16_t self, uint64_t inc,
 		m->npeers++;
 	}
 	return m;
+}
+
+void
+member_lack(struct member *m, uint64_t features)
+{
+	m->features &= ~features;
 }
 
 static void
@@ -152,6 +159,14 @@ member_peer(struct member *m, uint16_t node)
 			return &m->peers[i];
 	}
 	return NULL;
+}
+
+uint64_t
+member_features(struct member *m, uint16_t node)
+{
+	const struct peer *p = member_peer(m, node);
+
+	return m->features & (p == NULL ? m->features : p->features);
 }
 
 void
@@ -366,6 +381,7 @@ peer_up(struct member *m, struct peer *p, const struct note *note,
 	p->up = true;
 	p->known = p->told = p->hears_us = false;
 	p->inc = note->inc;
+	p->features = note->seq;
 	memset(&p->st, 0, sizeof(p->st));
 #if MUTANT != 852
 	member_heard(m);
@@ -791,5 +807,5 @@ member_check(const struct member *m)
 #endif
 	ASSERT(m->prim.epoch <= m->view.epoch);
 	ASSERT(!m->view.primary || m->prim.epoch == m->view.epoch);
-	ASSERT((m->view.features & ~WIRE_FEATURES) == 0); /* M8 */
+	ASSERT((m->view.features & ~m->features) == 0); /* M8 */
 }

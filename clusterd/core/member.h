@@ -125,6 +125,8 @@ struct device_info {
 struct member *member_new(const struct conf *, uint16_t self, uint64_t inc,
 	    const struct member_stored *);
 void	 member_free(struct member *);
+/* Features that it does not use, for tests. */
+void	 member_lack(struct member *, uint64_t features);
 /* When a node that comes and goes is let in again; 0: it is not held back. */
 uint64_t member_held_until(const struct member *, uint16_t node);
 unsigned member_nheld(const struct member *);

@@ -78,6 +78,7 @@ struct peer {
 	uint16_t	 node;
 	uint8_t		 votes;
 	bool		 up;
+	uint64_t	 features;	/* of the session, or the last one */
 	bool		 known;		/* st is of this session */
 	bool		 hears_us;	/* as st says: in our incarnation */
 	bool		 told;		/* it has our present status */
@@ -198,6 +199,7 @@ struct member {
 	uint16_t		 self;
 	uint64_t		 inc;
 	uint8_t			 votes;
+	uint64_t		 features;	/* that we use */
 	bool			 started, stopped;
 	uint64_t		 start_at;	/* discovery ends */
 
@@ -263,12 +265,14 @@ void	 put_status(struct wbuf *, const struct status *);
 bool	 get_status(struct rbuf *, struct status *);
 void	 put_set(struct wbuf *, const struct node_set *);
 void	 get_set(struct rbuf *, struct node_set *);
-void	 put_flush(struct wbuf *, const struct flush *);
-bool	 get_flush(struct rbuf *, struct flush *);
+/* features: of the session with the reader, or the writer. */
+void	 put_flush(struct wbuf *, const struct flush *, uint64_t features);
+bool	 get_flush(struct rbuf *, struct flush *, uint64_t features);
 void	 put_memory(struct wbuf *, const struct device_memory *);
 bool	 get_memory(struct rbuf *, struct device_memory *);
 void	 put_install(struct wbuf *, const struct install *);
-struct install *get_install(struct rbuf *);	/* NULL: malformed */
+/* features: that we have.  NULL: malformed. */
+struct install *get_install(struct rbuf *, uint64_t features);
 void	 install_free(struct install *);
 
 /* member_graph.c: whom to form a view with, and who should do it */
@@ -365,6 +369,8 @@ void	 round_commit(struct member *, struct bus *);
 void	 round_timer(struct member *, struct bus *);
 
 /* member.c */
+/* Features that both we and that node, which may be us, understand. */
+uint64_t member_features(struct member *, uint16_t node);
 struct peer *member_peer(struct member *, uint16_t node);
 void	 member_send(struct bus *, uint16_t node, const struct wbuf *);
 void	 member_use_epoch(struct member *, uint64_t epoch, struct bus *);

@@ -127,7 +127,7 @@ fill_flush(const struct member *m, struct flush *f)
 	f->elect = m->stored.elect;
 	f->attempts = m->stored.attempts;
 	f->since = m->stored.since;
-	f->features = WIRE_FEATURES;
+	f->features = m->features;
 }
 
 /*
@@ -176,7 +176,7 @@ part_flushed(struct member *m, const struct note *note, struct bus *bus)
 	wbuf_init(&w, MEMBER_MSG_MAX);
 	wbuf_u8(&w, MM_FLUSH);
 	wbuf_u64(&w, m->promised);
-	put_flush(&w, &f);
+	put_flush(&w, &f, member_features(m, m->coord));
 	ASSERT(!w.err);
 	member_send(bus, m->coord, &w);
 	wbuf_free(&w);
@@ -321,7 +321,7 @@ void
 part_install(struct member *m, const struct note *note, struct rbuf *r,
     struct bus *bus)
 {
-	struct install *in = get_install(r), *missed = NULL;
+	struct install *in = get_install(r, m->features), *missed = NULL;
 
 	if (in == NULL)
 		return;
@@ -499,6 +499,10 @@ enter(struct member *m, struct bus *bus)
 	m->view.features = WIRE_FEATURES;
 #endif
 	strlcpy(m->view.cause, in->cause, sizeof(m->view.cause));
+#if MUTANT == 332
+	if (m->view.leader != m->self && m->view.elect.opt.known)
+		m->view.elect.opt.wait_for_all = m->conf->wait_for_all;
+#endif
 	m->view.passing = STAILQ_NEXT(in, entry) != NULL || m->next != NULL;
 	m->have_view = true;
 	m->reelect = false;

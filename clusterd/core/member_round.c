@@ -439,7 +439,7 @@ round_flush(struct member *m, const struct note *note, struct rbuf *r,
 
 	i = round_index(rd, note, rbuf_u64(r));
 	if (i < 0 || rd->state != ROUND_FLUSH || rd->answered[i] ||
-	    !get_flush(r, &f))
+	    !get_flush(r, &f, member_features(m, note->node)))
 		return;
 	rd->blobs[i] = malloc(f.bloblen + 1);
 	ASSERT(rd->blobs[i] != NULL);

@@ -4,7 +4,7 @@
 /*
  * Votes in a view change: what the coordinator counts, what a participant
  * writes down before it says READY, and what a leaver gives up.  The rules E1
- * to E6 and why they suffice are in vote.c.
+ * to E8 and why they suffice are in vote.c.
  *
  * clusterd-protocol(7), sections 6.7 and 6.8.
  */
@@ -36,23 +36,32 @@ newest_base(const struct round *rd)
 	return best;
 }
 
+/*
+ * Who speaks for a node, or a disk, that does not know options has the same
+ * electorate without them; others may tell them still.
+ */
+static bool
+better(const struct electorate *e, const struct electorate *than)
+{
+	return e->n > 0 && (than->n == 0 || (e->opt.known && !than->opt.known));
+}
+
 static void
 base_electorate(const struct member *m, const struct round *rd,
     const struct prim_id *base, struct electorate *e)
 {
 	unsigned i;
 
+	e->n = 0;
 	for (i = 0; i < rd->members.n; i++) {
 		if (prim_eq(&rd->flush[i].base, base) &&
-		    rd->flush[i].elect.n > 0) {
+		    better(&rd->flush[i].elect, e))
 			*e = rd->flush[i].elect;
-			return;
-		}
 	}
 	if (rd->told && prim_eq(&rd->memory.base, base) &&
-	    rd->memory.elect.n > 0)
+	    better(&rd->memory.elect, e))
 		*e = rd->memory.elect;
-	else
+	if (e->n == 0)
 		electorate_conf(m->conf, e);
 }
 
@@ -123,30 +132,45 @@ all_here(const struct member *m, const struct ballot *b,
 	return b->members.n == m->conf->nnodes && missing.n == 0;
 }
 
-/* E3: may somebody go on from what one of them was ready for? */
+/* E3: may somebody go on from it? */
+static void
+look_at_attempt(const struct member *m, const struct round *rd,
+    const struct attempt *a, struct ballot *b)
+{
+	struct vote_nodes able, blank = { .n = 0 };
+
+	if (prim_cmp(&a->id, &b->base) <= 0)
+		return;
+	b->disputed = true;
+	if (all_here(m, b, &a->elect))
+		return;
+	who_remembers(rd, &a->id, &able, &blank);
+	if (electorate_blocks(&a->elect, &able))
+		return;
+	b->contested = true;
+	b->blank = blank;
+}
+
+/* What one of them was ready for; and the device, where it has a vote here. */
 static void
 look_at_attempts(const struct member *m, const struct round *rd,
-    const struct prim_id *base, struct ballot *b)
+    struct ballot *b)
 {
-	struct vote_nodes able, blank;
-	const struct attempt *a;
+	const struct attempt_list *l;
 	unsigned i, k;
 
 	for (i = 0; i < rd->members.n; i++) {
-		for (k = 0; k < rd->flush[i].attempts.n; k++) {
-			a = &rd->flush[i].attempts.v[k];
-			if (prim_cmp(&a->id, base) <= 0)
-				continue;
-			b->disputed = true;
-			if (all_here(m, b, &a->elect))
-				continue;
-			blank.n = 0;
-			who_remembers(rd, &a->id, &able, &blank);
-			if (electorate_blocks(&a->elect, &able))
-				continue;
-			b->contested = true;
-			b->blank = blank;
-		}
+		l = &rd->flush[i].attempts;
+		for (k = 0; k < l->n; k++)
+			look_at_attempt(m, rd, &l->v[k], b);
+	}
+#if MUTANT == 336
+	return;
+#endif
+	l = &rd->memory.attempts;
+	for (k = 0; rd->told && k < l->n; k++) {
+		if (device_able(rd, &l->v[k].id))
+			look_at_attempt(m, rd, &l->v[k], b);
 	}
 }
 
@@ -178,26 +202,48 @@ forced(const struct member *m, struct ballot *b)
 	b->primary = b->elect.expected > 0;
 }
 
+#if MUTANT == 331
+/* What is wished for the view decides on the view. */
+static void
+with_wish(const struct member *m, const struct round *rd, struct electorate *e)
+{
+	struct vote_nodes none = { .n = 0 }, all = { .n = 0 };
+	struct electorate base = *e;
+	unsigned i;
+
+	for (i = 0; i < rd->members.n; i++)
+		vote_add(&all, rd->members.v[i].node);
+	electorate_next(m->conf, &base, &m->wish, &none, &all, &all, e);
+}
+#endif
+
 void
 vote_count(const struct member *m, const struct round *rd, bool ever,
     struct ballot *b)
 {
 	struct prim_id base = newest_base(rd);
 	struct vote_nodes here, missing;
-	bool fixed, all, whole;
+	struct vote_options opt;
+	bool all, whole;
 	unsigned i;
 
 	memset(b, 0, sizeof(*b));
 	b->base = base;
 	b->device = rd->told;
 	base_electorate(m, rd, &base, &b->elect);
-	fixed = electorate_static(&b->elect, m->conf);
+#if MUTANT == 331
+	if (m->wish.opt.given != 0 && base.epoch != 0)
+		with_wish(m, rd, &b->elect);
+#endif
 	for (i = 0; i < rd->members.n; i++)
 		vote_add(&b->members, rd->members.v[i].node);
 	whole = all_here(m, b, &b->elect); /* E7 */
+#if MUTANT == 335
+	whole |= electorate_static(&b->elect);
+#endif
 	if (b->elect.downscale && !whole)
 		gather_left(rd, &base, &b->left);
-	if (fixed || base.epoch == 0 || whole) {
+	if (base.epoch == 0 || whole) {
 		here = b->members; /* E5 */
 		/* Of all who could use its votes nobody is missing. */
 		if (b->device || whole)
@@ -206,21 +252,41 @@ vote_count(const struct member *m, const struct round *rd, bool ever,
 		who_remembers(rd, &base, &here, &b->blank);
 	b->counted = b->device && vote_has(&here, VOTER_DEVICE);
 	b->primary =
-	    electorate_wins(&b->elect, &here, &b->left, 0, &b->tally); /* E2 */
-	all = (m->conf->wait_for_all || b->elect.two_node) && !ever;
+	    electorate_wins(&b->elect, &here, &b->left, &b->tally); /* E2 */
+	/* Those of the base rule the step from it, these two like all others. */
+	options_over(m->conf, &b->elect.opt, &opt);
+	all = (opt.wait_for_all || b->elect.two_node) && !ever;
 #if MUTANT == 302
 	all = false;
 #endif
-	if (base.epoch == 0 && !fixed)
+	if (base.epoch == 0 && !electorate_static(&b->elect))
 		all = true; /* E5 */
 	electorate_missing(&b->elect, &b->members, &missing);
-	look_at_attempts(m, rd, &base, b);
+	look_at_attempts(m, rd, b);
 	for (i = 0; all && i < missing.n; i++)
 		b->waits |= missing.v[i] != VOTER_DEVICE &&
 		    !vote_has(&b->left, missing.v[i]);
 	b->primary &= !b->contested && !b->waits;
 	if (!b->primary)
 		forced(m, b);
+}
+
+/* In a view that does not know options they are those of the file. */
+static void
+next_electorate(const struct member *m, uint64_t features,
+    const struct electorate *base, const struct vote_nodes *left,
+    const struct vote_nodes *members, const struct vote_nodes *able,
+    struct electorate *next)
+{
+	struct vote_wish wish = m->wish;
+	struct electorate from = *base;
+	bool options = (features & FEATURE_OPTIONS) != 0;
+
+	if (!options)
+		from.opt.given = wish.opt.given = 0;
+	electorate_next(m->conf, &from, &wish, left, members, able, next);
+	if (!options)
+		memset(&next->opt, 0, sizeof(next->opt));
 }
 
 void
@@ -248,14 +314,14 @@ vote_fill(const struct member *m, const struct ballot *b, struct view *v)
 		vote_add(&voters, VOTER_DEVICE);
 		vote_add(&able, VOTER_DEVICE);
 	}
-	electorate_next(m->conf, &b->elect, &m->wish, &b->left, &voters, &able,
+	next_electorate(m, v->features, &b->elect, &b->left, &voters, &able,
 	    &v->elect);
 	/*
 	 * With downscale one electorate is two: with a leaver and without.
 	 * And a device is bound by what nodes remember (E8).
 	 */
 	v->recorded = b->disputed || b->elect.downscale ||
-	    !electorate_eq(&v->elect, &b->elect) ||
+	    !electorate_same(&v->elect, &b->elect) ||
 	    electorate_voter(&v->elect, VOTER_DEVICE) != NULL;
 }
 
@@ -269,7 +335,7 @@ vote_outdated(const struct member *m)
 	if (!m->view.primary || m->sync_epoch != m->view.epoch)
 		return false;
 	view_voters(&m->view, &all);
-	electorate_next(m->conf, &m->view.elect, &m->wish, &none, &all, &all,
+	next_electorate(m, m->view.features, &m->view.elect, &none, &all, &all,
 	    &next);
 	return !electorate_eq(&next, &m->view.elect);
 }
@@ -289,7 +355,7 @@ vote_add_attempt(struct attempt_list *l, const struct view *v)
 	unsigned i;
 
 	for (i = 0; i < l->n; i++) {
-		if (electorate_eq(&l->v[i].elect, &v->elect)) {
+		if (electorate_same(&l->v[i].elect, &v->elect)) {
 			drop_attempt(l, i);
 			break;
 		}
@@ -302,23 +368,36 @@ vote_add_attempt(struct attempt_list *l, const struct view *v)
 	a->id.epoch = v->epoch;
 	a->id.leader = v->leader;
 	a->elect = v->elect;
+	memset(&a->elect.opt, 0, sizeof(a->elect.opt));
+}
+
+/* A disk that is new remembers from this view on (E5). */
+static bool
+begin_memory(struct member *m, const struct view *v)
+{
+	if (m->stored.since.epoch != 0)
+		return false;
+	m->stored.since.epoch = v->epoch;
+	m->stored.since.leader = v->leader;
+	return true;
 }
 
 /* E1. */
 void
 vote_attempt(struct member *m, const struct view *v, struct bus *bus)
 {
-	struct attempt_list *l = &m->stored.attempts;
+	bool first;
 
 #if MUTANT == 310
 	return;
 #endif
-	if (!v->primary || !v->recorded)
+	if (!v->primary)
 		return;
-	vote_add_attempt(l, v);
-	if (m->stored.since.epoch == 0)
-		m->stored.since = l->v[l->n - 1].id;
-	bus_note(bus, NOTE_STORE, NULL, 0);
+	first = begin_memory(m, v);
+	if (v->recorded)
+		vote_add_attempt(&m->stored.attempts, v);
+	if (first || v->recorded)
+		bus_note(bus, NOTE_STORE, NULL, 0);
 }
 
 void
@@ -328,10 +407,7 @@ vote_enter(struct member *m, const struct view *v)
 	m->stored.prim_leader = v->leader;
 	m->stored.elect = v->elect;
 	m->stored.attempts.n = 0;
-	if (m->stored.since.epoch == 0) {
-		m->stored.since.epoch = v->epoch;
-		m->stored.since.leader = v->leader;
-	}
+	(void)begin_memory(m, v);
 }
 
 /* A member leaves, and has written down that it gives its vote up. */

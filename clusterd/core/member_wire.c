@@ -9,7 +9,13 @@
 
 #include "member_internal.h"
 
-#define STORED_VERSION 3 /* 1 has no electorate, no attempts; 2 no since */
+/*
+ * Version 1 has no electorate and no attempts, 2 no since, 3 no options.  Where
+ * nobody has set any they are those of the file, and version 3 says all: a node
+ * can go back to a build that does not know them (version.h).
+ */
+#define STORED_VERSION	  4
+#define STORED_NO_OPTIONS 3
 
 /* A later epoch wins; of two with one epoch (two_node), the lower leader. */
 int
@@ -233,8 +239,24 @@ get_status(struct rbuf *r, struct status *st)
 	return rbuf_done(r);
 }
 
+/* The form without them says that they are those of the file. */
+static void
+put_options(struct wbuf *w, const struct vote_options *o)
+{
+	wbuf_u8(w, o->known);
+	if (o->known)
+		options_put(w, o);
+}
+
+static void
+get_options(struct rbuf *r, struct vote_options *o)
+{
+	if (rbuf_u8(r) != 0)
+		options_get(r, o);
+}
+
 void
-put_flush(struct wbuf *w, const struct flush *f)
+put_flush(struct wbuf *w, const struct flush *f, uint64_t features)
 {
 	put_prim(w, &f->prim);
 	put_prims(w, &f->pends);
@@ -247,6 +269,8 @@ put_flush(struct wbuf *w, const struct flush *f)
 	put_attempts(w, &f->attempts);
 	put_prim(w, &f->since);
 	wbuf_u64(w, f->features);
+	if ((features & FEATURE_OPTIONS) != 0)
+		put_options(w, &f->elect.opt);
 	put_prim(w, &f->log);
 	wbuf_blob(w, f->blob, f->bloblen);
 }
@@ -265,7 +289,7 @@ log_ends(const void *log, size_t len, uint64_t held)
 }
 
 bool
-get_flush(struct rbuf *r, struct flush *f)
+get_flush(struct rbuf *r, struct flush *f, uint64_t features)
 {
 	unsigned flags;
 
@@ -284,6 +308,8 @@ get_flush(struct rbuf *r, struct flush *f)
 	get_attempts(r, &f->attempts);
 	get_prim(r, &f->since);
 	f->features = rbuf_u64(r);
+	if ((features & FEATURE_OPTIONS) != 0)
+		get_options(r, &f->elect.opt);
 	get_prim(r, &f->log);
 	f->blob = rbuf_blob(r, &f->bloblen, MEMBER_BLOB_MAX);
 	/* Who has a past brings the log of that, and of no other. */
@@ -305,6 +331,9 @@ put_memory(struct wbuf *w, const struct device_memory *dm)
 	for (i = 0; i < dm->named.n; i++)
 		wbuf_u16(w, dm->named.v[i]);
 	put_prim(w, &dm->since);
+	/* Nodes that do not know them have given none. */
+	if (dm->elect.opt.given != 0)
+		options_put(w, &dm->elect.opt);
 }
 
 bool
@@ -321,6 +350,8 @@ get_memory(struct rbuf *r, struct device_memory *dm)
 	for (i = 0; i < n; i++)
 		vote_add(&dm->named, rbuf_u16(r));
 	get_prim(r, &dm->since);
+	if (!r->err && rbuf_left(r) > 0)
+		options_get(r, &dm->elect.opt);
 	return rbuf_done(r) && dm->attempts.n > 0;
 }
 
@@ -357,8 +388,18 @@ get_verdict(struct rbuf *r, struct view *v)
 	v->recorded = (flags & 4) != 0;
 	v->device = (flags & 8) != 0;
 	view_voters(v, &here);
-	if (v->primary && !electorate_wins(&v->elect, &here, &none, 0, &t))
+	if (v->primary && !electorate_wins(&v->elect, &here, &none, &t))
 		r->err = true;
+}
+
+/* In views whose members all know them. */
+static bool
+has_options(const struct view *v)
+{
+#if MUTANT == 334
+	return true;
+#endif
+	return (v->features & FEATURE_OPTIONS) != 0;
 }
 
 void
@@ -386,6 +427,8 @@ put_install(struct wbuf *w, const struct install *in)
 	}
 	wbuf_u64(w, v->features);
 	put_verdict(w, v);
+	if (has_options(v))
+		put_options(w, &v->elect.opt);
 	put_prim(w, &in->prev);
 	wbuf_u64(w, in->cut);
 	wbuf_str(w, in->cause);
@@ -393,7 +436,7 @@ put_install(struct wbuf *w, const struct install *in)
 }
 
 static void
-get_view(struct rbuf *r, struct view *v)
+get_view(struct rbuf *r, struct view *v, uint64_t features)
 {
 	unsigned flags, bits, i;
 
@@ -421,20 +464,24 @@ get_view(struct rbuf *r, struct view *v)
 	}
 	v->features = rbuf_u64(r);
 	/* M7: a coordinator that errs must not switch on what we lack. */
-	if (view_find(v, v->leader) == NULL ||
-	    (v->features & ~WIRE_FEATURES) != 0)
+	if (view_find(v, v->leader) == NULL || (v->features & ~features) != 0)
 		r->err = true;
 	get_verdict(r, v);
+	if (has_options(v))
+		get_options(r, &v->elect.opt);
+	/* A primary view decides by the rules that its options make. */
+	if (v->primary && v->elect.opt.known && !options_rule(&v->elect))
+		r->err = true;
 }
 
 struct install *
-get_install(struct rbuf *r)
+get_install(struct rbuf *r, uint64_t features)
 {
 	struct install *in = calloc(1, sizeof(*in));
 	const uint8_t *p;
 
 	ASSERT(in != NULL);
-	get_view(r, &in->view);
+	get_view(r, &in->view, features);
 	get_prim(r, &in->prev);
 	in->cut = rbuf_u64(r);
 	rbuf_str(r, in->cause, sizeof(in->cause));
@@ -465,9 +512,13 @@ install_free(struct install *in)
 void
 member_stored_encode(const struct member_stored *s, struct wbuf *w)
 {
+	bool options = s->elect.opt.given != 0;
 	unsigned i;
 
-	wbuf_u16(w, STORED_VERSION);
+#if MUTANT == 333
+	options = false;
+#endif
+	wbuf_u16(w, options ? STORED_VERSION : STORED_NO_OPTIONS);
 	wbuf_u64(w, s->epoch);
 	wbuf_u64(w, s->prim_epoch);
 	wbuf_u16(w, s->prim_leader);
@@ -483,6 +534,8 @@ member_stored_encode(const struct member_stored *s, struct wbuf *w)
 	electorate_put(w, &s->elect);
 	put_attempts(w, &s->attempts);
 	put_prim(w, &s->since);
+	if (options)
+		options_put(w, &s->elect.opt);
 }
 
 bool
@@ -521,6 +574,8 @@ member_stored_decode(struct member_stored *s, const void *data, size_t len)
 	s->since.leader = s->prim_leader;
 	if (version > 2)
 		get_prim(&r, &s->since);
+	if (version > 3)
+		options_get(&r, &s->elect.opt);
 	if (!rbuf_done(&r)) {
 		memset(s, 0, sizeof(*s));
 		return false;

@@ -52,6 +52,10 @@ make_modules(struct node *n, const struct node_config *nc)
 		memset(&stored, 0, sizeof(stored));
 	n->link = link_new(n->conf, n->self, n->inc, &nc->keys);
 	n->member = member_new(n->conf, n->self, n->inc, &stored);
+	if (n->link != NULL && n->member != NULL) {
+		link_lack(n->link, nc->lacks);
+		member_lack(n->member, nc->lacks);
+	}
 	n->lease = lease_new(n->conf, n->self, n->inc, n->link);
 	n->order = order_new(n->self, n->inc);
 	n->quorum = quorum_new(n->conf, n->self);

@@ -25,6 +25,7 @@ struct node_config {
 	uint64_t	 seed[4];	/* for the node's generator; secret */
 	const uint8_t	*stored;	/* durable state of the last life, or NULL */
 	size_t		 storedlen;
+	uint64_t	 lacks;		/* features it does not use, for tests */
 	/* Debug lines; NULL: none. */
 	void		(*trace)(void *arg, const char *line);
 	void		*trace_arg;

@@ -4,8 +4,8 @@
 /*
  * Quorum, as a service of each node: it answers every view with the word
  * whether that is primary, and keeps the reasons for people.  The arithmetic
- * is in vote.c, its use in a view change in member_vote.c.  Rules from the
- * configuration:
+ * is in vote.c, its use in a view change in member_vote.c.  Options, which a
+ * view has from the configuration or from an operator (quorum_cmd.c):
  *
  *   wait_for_all       until a member has been in a primary view since it
  *                      started, every voter must be present: a node that
@@ -22,7 +22,8 @@
  * Invariants:
  *   Q1  the members of a primary view win its electorate;
  *   Q2  without two_node, what is needed is more than half of all votes;
- *   Q3  each NOTE_VIEW is answered by exactly one NOTE_QUORUM of its epoch.
+ *   Q3  each NOTE_VIEW is answered by exactly one NOTE_QUORUM of its epoch;
+ *   Q4  the rules of a primary view's electorate are those of its options.
  *
  * clusterd-protocol(7), section 6.7.
  */
@@ -207,7 +208,7 @@ say_electorate(const struct quorum *q, const struct electorate *old,
 	char names[160];
 	unsigned i;
 
-	if (old->n == 0 || electorate_eq(old, e))
+	if (old->n == 0 || electorate_same(old, e))
 		return;
 	for (i = 0; i < e->n; i++) {
 		if (e->v[i].counts && e->v[i].node != VOTER_DEVICE)
@@ -245,7 +246,7 @@ fill(struct quorum_info *qi, const struct view *v)
 
 	view_voters(v, &here);
 	if (v->primary)
-		electorate_wins(&v->elect, &here, &none, 0, &t);
+		electorate_wins(&v->elect, &here, &none, &t);
 	qi->votes = t.votes;
 	qi->expected = t.expected;
 	qi->needed = t.needed;
@@ -278,11 +279,14 @@ new_view(struct quorum *q, const struct view *v, struct bus *bus)
 	struct note *n;
 
 	fill(&q->info, v);
+	q->features = v->features;
 	q->synced = false;
 	view_voters(v, &q->here);
 	if (first || was != v->primary)
 		q->info.since = bus->now;
-	n = bus_note(bus, NOTE_QUORUM, NULL, 0); /* Q3 */
+	ASSERT(v->epoch > q->answered); /* Q3 */
+	q->answered = v->epoch;
+	n = bus_note(bus, NOTE_QUORUM, NULL, 0);
 	n->ok = v->primary;
 	n->seq = v->epoch;
 	if (first || was != v->primary || waited != v->waits)
@@ -330,8 +334,11 @@ quorum_check(const struct quorum *q)
 {
 	const struct quorum_info *qi = &q->info;
 
+	ASSERT(q->answered == qi->epoch); /* Q3 */
 	if (qi->epoch == 0)
 		return;
+	if (qi->quorate && qi->elect.opt.known) /* Q4 */
+		ASSERT(options_rule(&qi->elect));
 	if (qi->quorate) /* Q1 */
 		ASSERT(qi->votes >= qi->needed ||
 		    (qi->tie != 0 && qi->votes * 2 == qi->expected));

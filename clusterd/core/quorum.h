@@ -32,6 +32,15 @@ struct quorum_info {
 	struct electorate elect;
 };
 
+/* What an operator can change: an option, or the votes of a node. */
+struct quorum_value {
+	char		 name[CONF_NAME_MAX + 16];
+	char		 text[512];	/* in force */
+	char		 file[512];
+	bool		 given;		/* by an operator's word */
+	bool		 differs;	/* from the file */
+};
+
 struct quorum;
 
 /* NULL when memory is out. */
@@ -48,6 +57,12 @@ void	 quorum_restore(const struct quorum_info *, char *text, size_t size);
 /* Why the device has no vote, or not in the next view; "" when all is well. */
 void	 quorum_device_why(const struct quorum_info *,
 	    const struct device_info *, char *text, size_t size);
+/* The i-th one, as people see it; false: there are no more. */
+bool	 quorum_value(const struct quorum *, unsigned i, struct quorum_value *);
+/* The options in force, as a list. */
+void	 quorum_options(const struct quorum *, char *text, size_t size);
+/* What is not as in the file, and the way back; "" when all is. */
+void	 quorum_differs(const struct quorum *, char *text, size_t size);
 void	 quorum_check(const struct quorum *);
 
 #endif /* CORE_QUORUM_H */

@@ -3,12 +3,12 @@
 
 /*
  * The operator's orders about votes, given in a quorate view: expect so many,
- * give a node so many, go back to the file.  An order goes through the total
- * order, so that all members come to the same wish; the coordinator then
- * forms a view of the same members, and that view's electorate carries it.
- * So votes change only from one primary view to the next, which is what the
- * argument in vote.c needs.  A view that comes in between drops the wish, and
- * the client is told to try again.
+ * give a node so many, set an option, go back to the file.  An order goes
+ * through the total order, so that all members come to the same wish; the
+ * coordinator then forms a view of the same members, and that view's electorate
+ * carries it.  So votes and options change only from one primary view to the
+ * next, which is what the argument in vote.c needs.  A view that comes in
+ * between drops the wish, and the client is told to try again.
  *
  * clusterd-protocol(7), section 8.9.
  */
@@ -16,7 +16,9 @@
 #include <stdio.h>
 
 #include "../proto.h"
+#include "names.h"
 #include "quorum_internal.h"
+#include "version.h"
 
 /* Error numbers of the local protocol; they are Linux's own. */
 enum {
@@ -76,11 +78,19 @@ make_wish(const struct quorum *q, const struct quorum_order *o,
 		w->serial = e->serial;
 		w->n = e->n;
 		memcpy(w->v, e->v, e->n * sizeof(w->v[0]));
+		w->set = e->set;
+		w->opt = e->opt;
 		if (e->set && e->expected > electorate_votes(e))
 			w->expected = e->expected;
 	}
 	w->serial++;
-	w->set = o->type != QM_RESET;
+	if (o->type == QM_RESET) {
+		w->set = false;
+		w->opt.given = 0;
+	} else if (o->type == QM_OPTION)
+		options_give(&w->opt, &o->opt, o->option);
+	else
+		w->set = true;
 	if (o->type == QM_EXPECTED)
 		w->expected = o->votes;
 	for (i = 0; o->type == QM_VOTES && i < w->n; i++) {
@@ -107,6 +117,9 @@ feasible(const struct quorum *q, const struct quorum_order *o, char *why,
 		    q->info.votes);
 		return false;
 	}
+	if (o->type != QM_RESET &&
+	    !options_fit(q->conf, &next.opt, &next, why, size))
+		return false;
 	if (wish_granted(&w, &next))
 		return true;
 	snprintf(why, size,
@@ -141,6 +154,11 @@ parse(const struct quorum *q, const char *cmd, const char *arg,
 		o->type = QM_RESET;
 		return true;
 	}
+	if (strcmp(cmd, "quorum-set") == 0) {
+		o->type = QM_OPTION;
+		return option_parse(q->conf, arg, &o->opt, &o->option, why,
+		    size);
+	}
 	snprintf(why, size, "unknown command \"%s\"", cmd);
 	return false;
 }
@@ -151,12 +169,15 @@ give_order(const struct quorum_order *o, struct bus *bus)
 	struct note *n;
 	struct wbuf w;
 
-	wbuf_init(&w, 16);
+	wbuf_init(&w, 256);
 	wbuf_u8(&w, (uint8_t)o->type);
 	if (o->type == QM_VOTES)
 		wbuf_u16(&w, o->node);
-	if (o->type != QM_RESET)
+	if (o->type == QM_VOTES || o->type == QM_EXPECTED)
 		wbuf_u32(&w, o->votes);
+	if (o->type == QM_OPTION)
+		options_put(&w, &o->opt);
+	ASSERT(!w.err);
 	n = bus_note(bus, NOTE_ORDER, w.data, w.len);
 	n->service = SVC_QUORUM;
 	wbuf_free(&w);
@@ -167,7 +188,7 @@ quorum_request(struct quorum *q, const struct note *note, struct bus *bus)
 {
 	struct quorum_waiter *qw;
 	struct quorum_order o;
-	char cmd[32], arg[128], why[160];
+	char cmd[32], arg[512], why[256];
 	struct rbuf r;
 	int error = 0;
 
@@ -184,6 +205,13 @@ quorum_request(struct quorum *q, const struct note *note, struct bus *bus)
 		    "this node is not in a quorate view: votes cannot be "
 		    "changed now; see: quorum",
 		    sizeof(why));
+	} else if (o.type == QM_OPTION &&
+	    (q->features & FEATURE_OPTIONS) == 0) {
+		error = ERR_AGAIN;
+		strlcpy(why,
+		    "a member of the view runs a version that does not know "
+		    "this order: upgrade it first; see: nodes",
+		    sizeof(why));
 	} else if (q->nwaiters == QUORUM_WAITERS) {
 		error = ERR_AGAIN;
 		strlcpy(why, "too many commands are under way", sizeof(why));
@@ -198,6 +226,7 @@ quorum_request(struct quorum *q, const struct note *note, struct bus *bus)
 	qw->client = note->client;
 	qw->msgid = note->msgid;
 	qw->serial = 0;
+	qw->order = o;
 	give_order(&o, bus);
 }
 
@@ -211,9 +240,15 @@ get_order(const struct note *note, struct quorum_order *o)
 	o->type = (enum quorum_msg)rbuf_u8(&r);
 	if (o->type == QM_VOTES)
 		o->node = rbuf_u16(&r);
-	if (o->type != QM_RESET)
+	if (o->type == QM_VOTES || o->type == QM_EXPECTED)
 		o->votes = rbuf_u32(&r);
-	return rbuf_done(&r) && o->type >= QM_EXPECTED && o->type <= QM_RESET &&
+	if (o->type == QM_OPTION) {
+		options_get(&r, &o->opt);
+		while (o->option < OPT_MAX && o->opt.given != 1u << o->option)
+			o->option++;
+	}
+	return rbuf_done(&r) && o->type >= QM_EXPECTED &&
+	    o->type <= QM_OPTION && o->option < OPT_MAX &&
 	    o->votes <= EXPECTED_MAX &&
 	    (o->type != QM_VOTES || o->votes <= 255);
 }
@@ -222,7 +257,15 @@ static void
 say_order(const struct quorum_order *o, const struct note *note,
     struct bus *bus)
 {
-	if (o->type == QM_EXPECTED)
+	char value[160];
+
+	option_text(&o->opt, o->option, value, sizeof(value));
+	if (o->type == QM_OPTION)
+		bus_event(bus, EVK_QUORUM, EVL_WARN,
+		    "quorum: %s is to be %s, because the operator on node %u "
+		    "wants it",
+		    option_name(o->option), value, note->node);
+	else if (o->type == QM_EXPECTED)
 		bus_event(bus, EVK_QUORUM, EVL_WARN,
 		    "quorum: %u votes are to be expected, because the operator "
 		    "on node %u wants it",
@@ -234,8 +277,8 @@ say_order(const struct quorum_order *o, const struct note *note,
 		    o->node, o->votes, note->node);
 	else
 		bus_event(bus, EVK_QUORUM, EVL_WARN,
-		    "quorum: votes are to be as in the file again, because the "
-		    "operator on node %u wants it",
+		    "quorum: votes and options are to be as in the file again, "
+		    "because the operator on node %u wants it",
 		    note->node);
 }
 
@@ -246,7 +289,8 @@ quorum_ordered(struct quorum *q, const struct note *note, struct bus *bus)
 	struct vote_wish w;
 	struct note *n;
 	unsigned i;
-	bool ok = get_order(note, &o) && q->info.quorate;
+	bool ok = get_order(note, &o) && q->info.quorate &&
+	    (o.type != QM_OPTION || (q->features & FEATURE_OPTIONS) != 0);
 
 	memset(&w, 0, sizeof(w));
 	if (ok)
@@ -266,6 +310,21 @@ quorum_ordered(struct quorum *q, const struct note *note, struct bus *bus)
 	n->ref = n->data;
 }
 
+/* "tie_breaker is lowest now: ", after such an order. */
+static void
+new_option(const struct quorum *q, const struct quorum_order *o, char *text,
+    size_t size)
+{
+	char raw[200], value[200];
+
+	text[0] = '\0';
+	if (o->type != QM_OPTION)
+		return;
+	option_text(&q->info.elect.opt, o->option, raw, sizeof(raw));
+	names_put(q->conf, raw, value, sizeof(value));
+	snprintf(text, size, "%s is %s now: ", option_name(o->option), value);
+}
+
 /*
  * Orders without a serial are submitted again in the next view by the order
  * itself, so they go on waiting.
@@ -275,6 +334,7 @@ quorum_settle(struct quorum *q, bool primary, struct bus *bus)
 {
 	const struct electorate *e = &q->info.elect;
 	struct quorum_waiter w;
+	char text[256];
 	unsigned i = 0;
 
 	if (!primary)
@@ -293,11 +353,14 @@ quorum_settle(struct quorum *q, bool primary, struct bus *bus)
 			bus_client_result(bus, w.client, w.msgid, ERR_AGAIN,
 			    "another view came first, and votes are as they "
 			    "were: try again");
-		else
+		else {
+			new_option(q, &w.order, text, sizeof(text));
 			bus_client_result(bus, w.client, w.msgid, 0,
-			    "%u votes are expected now, %u are needed, %u are "
-			    "present",
-			    q->info.expected, q->info.needed, q->info.votes);
+			    "%s%u votes are expected now, %u are needed, %u "
+			    "are present",
+			    text, q->info.expected, q->info.needed,
+			    q->info.votes);
+		}
 	}
 	memset(&q->wish, 0, sizeof(q->wish));
 }

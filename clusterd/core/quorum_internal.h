@@ -14,13 +14,16 @@
 enum quorum_msg {
 	QM_EXPECTED = 1,	/* u32 votes */
 	QM_VOTES,		/* u16 node; u32 votes */
-	QM_RESET		/* - */
+	QM_RESET,		/* - */
+	QM_OPTION		/* options, of which one is given */
 };
 
 struct quorum_order {
 	enum quorum_msg	 type;
 	uint16_t	 node;
 	uint32_t	 votes;
+	enum vote_option option;
+	struct vote_options opt;
 };
 
 /* A client that waits for the view in which its order is in force. */
@@ -28,6 +31,7 @@ struct quorum_waiter {
 	uint64_t	 client;
 	uint32_t	 msgid;
 	uint64_t	 serial;	/* 0: its order is still under way */
+	struct quorum_order order;
 };
 
 struct quorum {
@@ -35,6 +39,8 @@ struct quorum {
 	uint16_t		 self;
 	struct quorum_info	 info;
 	struct vote_nodes	 here;		/* members of the view */
+	uint64_t		 features;	/* of the view */
+	uint64_t		 answered;	/* epoch of the last NOTE_QUORUM */
 	bool			 synced;
 	struct vote_wish	 wish;		/* serial 0: none under way */
 	unsigned		 nwaiters;

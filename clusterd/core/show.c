@@ -13,101 +13,13 @@
 #include "names.h"
 #include "node_internal.h"
 #include "seal.h"
+#include "show_row.h"
 #include "version.h"
-
-#define SHOW_ROWS_MAX 2000 /* of one answer */
 
 enum {
 	ERR_NOENT = 2,
 	ERR_INVAL = 22
 };
-
-/* One answer under way. */
-struct show {
-	const struct node *nd;
-	const struct note *ask;
-	struct bus *bus;
-	char arg[128];
-	struct wbuf row;
-	unsigned nfields;
-	unsigned nrows;
-};
-
-static void
-row_begin(struct show *s)
-{
-	wbuf_reset(&s->row);
-	wbuf_u8(&s->row, 0);
-	s->nfields = 0;
-}
-
-static void
-row_name(struct show *s, const char *name, enum field_type type)
-{
-	ASSERT(s->nfields < ROW_FIELDS_MAX);
-	wbuf_str(&s->row, name);
-	wbuf_u8(&s->row, (uint8_t)type);
-	s->nfields++;
-}
-
-static void
-row_str(struct show *s, const char *name, const char *value)
-{
-	char text[256];
-
-	row_name(s, name, FIELD_STR);
-	strlcpy(text, value, sizeof(text));
-	wbuf_str(&s->row, text);
-}
-
-static void
-row_u64(struct show *s, const char *name, uint64_t value)
-{
-	row_name(s, name, FIELD_U64);
-	wbuf_u64(&s->row, value);
-}
-
-static void
-row_bool(struct show *s, const char *name, bool value)
-{
-	row_name(s, name, FIELD_BOOL);
-	wbuf_u64(&s->row, value);
-}
-
-static void
-row_id(struct show *s, const char *name, uint64_t value)
-{
-	row_name(s, name, FIELD_ID);
-	wbuf_u64(&s->row, value);
-}
-
-static void
-row_null(struct show *s, const char *name)
-{
-	row_name(s, name, FIELD_NULL);
-}
-
-/* Microseconds since then; null when it never was. */
-static void
-row_ago(struct show *s, const char *name, uint64_t then)
-{
-	if (then == 0 || then > s->nd->now)
-		row_null(s, name);
-	else
-		row_u64(s, name, s->nd->now - then);
-}
-
-static bool
-row_end(struct show *s)
-{
-	ASSERT(!s->row.err);
-	if (s->nrows >= SHOW_ROWS_MAX)
-		return false;
-	s->row.data[0] = (uint8_t)s->nfields;
-	bus_client_send(s->bus, s->ask->client, M_ROW, s->ask->msgid, &s->row);
-	s->nrows++;
-	return true;
-}
 
 static const char *
 node_name(const struct node *nd, uint16_t id)
@@ -415,6 +327,7 @@ row_missing(struct show *s, const struct quorum_info *q)
 static void
 row_device(struct show *s, const struct quorum_info *q)
 {
+	const struct voter *v = electorate_voter(&q->elect, VOTER_DEVICE);
 	const struct conf *c = s->nd->conf;
 	struct device_info d;
 	char text[CONF_PATH_LEN];
@@ -428,7 +341,7 @@ row_device(struct show *s, const struct quorum_info *q)
 	else
 		strlcpy(text, c->qdevice.path, sizeof(text));
 	row_str(s, "device", text);
-	row_u64(s, "device_votes", c->qdevice.votes);
+	row_u64(s, "device_votes", v == NULL ? c->qdevice.votes : v->votes);
 	row_bool(s, "device_voting", q->device == QUORUM_DEVICE_VOTES);
 	quorum_device_why(q, &d, text, sizeof(text));
 	row_str(s, "device_why", text);
@@ -454,7 +367,7 @@ show_quorum(struct show *s)
 	row_str(s, "why", why);
 	row_str(s, "rule", q.quorate ? vote_rule_name(q.rule) : "");
 	row_str(s, "tie_breaker", q.tie == 0 ? "" : node_name(s->nd, q.tie));
-	row_bool(s, "set_by_operator", q.elect.set);
+	row_bool(s, "set_by_operator", q.elect.set || q.elect.opt.given != 0);
 	row_ago(s, "since_us", q.since);
 	row_lease(s);
 	row_missing(s, &q);
@@ -462,7 +375,29 @@ show_quorum(struct show *s)
 	names_put(s->nd->conf, text, why, sizeof(why));
 	row_str(s, "restore", why);
 	row_device(s, &q);
+	quorum_options(s->nd->quorum, text, sizeof(text));
+	row_str(s, "options", text);
+	quorum_differs(s->nd->quorum, text, sizeof(text));
+	row_str(s, "differs", text);
 	row_end(s);
+}
+
+/* What an operator can change, one by one. */
+static void
+show_options(struct show *s)
+{
+	struct quorum_value v;
+	unsigned i;
+
+	for (i = 0; quorum_value(s->nd->quorum, i, &v); i++) {
+		row_begin(s);
+		row_str(s, "option", v.name);
+		row_str(s, "value", v.text);
+		row_str(s, "file", v.file);
+		row_bool(s, "set_by_operator", v.given);
+		row_str(s, "back", v.given ? "quorum reset" : "");
+		row_end(s);
+	}
 }
 
 static void
@@ -947,6 +882,7 @@ static const struct {
 	{ "nodes", show_nodes, true },
 	{ "links", show_links, false },
 	{ "quorum", show_quorum, false },
+	{ "quorum-options", show_options, false },
 	{ "fence", show_fence, false },
 	{ "lockspaces", show_lockspaces, false },
 	{ "locks", show_locks, false },

@@ -17,7 +17,8 @@
  *
  * WIRE_NEXT builds the version after this one, for tests of mixed clusters
  * only: it pads, with a frame in version 2 and with a record of the order in
- * views that have the feature.
+ * views that have the feature.  And a node can be told to lack features, as an
+ * older build would (node_config.lacks).
  *
  * clusterd-protocol(7), section 1.3.
  */
@@ -29,13 +30,15 @@
 
 #define WIRE_HEADER_VERSION 1		/* of header and preamble; it stays */
 #define WIRE_VERSION_MIN 1		/* oldest we still speak */
+/* INSTALL and FLUSH have the options of quorum; an order may set them. */
+#define FEATURE_OPTIONS	UINT64_C(1)
 #ifdef WIRE_NEXT
 #define WIRE_VERSION	2
-#define FEATURE_PAD	UINT64_C(1)
-#define WIRE_FEATURES	FEATURE_PAD
+#define FEATURE_PAD	UINT64_C(2)
+#define WIRE_FEATURES	(FEATURE_OPTIONS | FEATURE_PAD)
 #else
 #define WIRE_VERSION	1		/* newest we speak */
-#define WIRE_FEATURES	UINT64_C(0)	/* feature bits we have, in views, too */
+#define WIRE_FEATURES	FEATURE_OPTIONS	/* feature bits we have, in views, too */
 #endif
 #define FEATURE_AES	(UINT64_C(1) << 32) /* opens WV_ENGINE_AES */
 

@@ -4,10 +4,12 @@
 /*
  * Electorates: whose votes decide on the next primary view, and who wins.
  *
- * Each primary view X has an electorate E(X), agreed with the view.  Without
- * options it is all nodes of the file, always.  last_man_standing makes it
- * the members of X that have the state, downscale takes out who left cleanly,
- * and an operator may change votes.  A tie breaker is one node in it.  That
+ * Each primary view X has an electorate E(X), agreed with the view, and with it
+ * the options that made it (vote_options.c).  Without options it is all nodes of
+ * the file, always.  last_man_standing makes it the members of X that have the
+ * state, downscale takes out who left cleanly, and an operator may change votes
+ * and options.  A tie breaker is one node in it.  E(X) decides on the successor
+ * of X, and what that is to have takes no part in whether it may be.  That
  * two primary views never stand side by side, although E changes, rests on
  * rules of which member_round.c and member_part.c keep all but E6:
  *
@@ -22,11 +24,12 @@
  *       set without a member of S can win E(P): S blocks P.
  *   E4  The members of S win E(S), too.
  *   E5  A node whose memory begins later than a view has no vote on what
- *       comes after that view, unless electorates cannot change
- *       (electorate_static): its disk may be new.  Memory begins with the
- *       first view that the disk had a part in, READY for it or in it.  While
- *       nobody remembers a primary view all voters must be there, with the
- *       same exception.
+ *       comes after that view: its disk may be new.  An operator may have
+ *       changed votes since, whatever the file says, and who missed that needs
+ *       others who know.  Memory begins with the first view that the disk had
+ *       a part in, READY for it or in it.  While nobody remembers a primary
+ *       view all voters must be there, unless by the file electorates never
+ *       change (electorate_static).
  *   E6  Two sets that both win E share a node, and so do one that wins and
  *       one that blocks.
  *   E7  Where all nodes of the file are in S, and all that count in E(B) and
@@ -35,9 +38,9 @@
  *       stand in the way for ever.
  *
  *   E8  A quorum device has votes like a node, promises epochs like one, and
- *       remembers what it was READY for and the newest base it was told; it
- *       keeps E1 always, as electorates with a device are never taken for
- *       fixed.  But it is a member of no view, and cannot leave one.  So it
+ *       remembers what it was READY for (E3) and the newest base it was told;
+ *       it keeps E1 always, as electorates with a device are never taken for
+ *       fixed, not even where it has 0 votes now.  But it is a member of no view, and cannot leave one.  So it
  *       is counted in S only if a node of S was named in the last view R that
  *       it was READY for, and remembers R (E5).  Where all nodes are in S
  *       (E7) its votes are there, for nobody else can have them.
@@ -80,6 +83,11 @@
  * With E7 the line from a view that took effect can end, if all who entered it
  * have lost their disks since.  None of them goes on, for they are all here,
  * restarted; what they did is lost with their disks.
+ *
+ * It ends, too, where nobody there remembers anything, and E5 lets them begin:
+ * so many disks must have been lost at once that their votes are the majority in
+ * the file, which does not say to wait for all.  What an operator had set is
+ * forgotten then.
  *
  * With two_node E2 does not keep two apart; fencing does.  An operator's
  * override replaces E2 and E3: that the others are off is his word.
@@ -155,7 +163,7 @@ electorate_missing(const struct electorate *e, const struct vote_nodes *present,
 }
 
 bool
-electorate_eq(const struct electorate *a, const struct electorate *b)
+electorate_same(const struct electorate *a, const struct electorate *b)
 {
 	unsigned i;
 
@@ -174,16 +182,30 @@ electorate_eq(const struct electorate *a, const struct electorate *b)
 	return true;
 }
 
+bool
+electorate_eq(const struct electorate *a, const struct electorate *b)
+{
+	return electorate_same(a, b) && options_eq(&a->opt, &b->opt);
+}
+
+/* What the options come to with these votes. */
 static void
-rules_of(const struct conf *conf, struct electorate *e)
+set_rules(struct electorate *e)
 {
 	unsigned i, voters = 0;
+	bool device = false;
 
-	for (i = 0; i < conf->nnodes; i++)
-		voters += conf->nodes[i].votes > 0;
-	e->two_node = conf->two_node && voters == 2;
-	e->dynamic = conf->last_man_standing;
-	e->downscale = conf->downscale || conf->last_man_standing;
+	for (i = 0; i < e->n; i++) {
+		if (e->v[i].votes == 0)
+			continue;
+		if (e->v[i].node == VOTER_DEVICE)
+			device = true;
+		else
+			voters++;
+	}
+	e->two_node = e->opt.two_node && voters == 2 && !device;
+	e->dynamic = e->opt.last_man;
+	e->downscale = e->opt.downscale || e->opt.last_man;
 }
 
 /*
@@ -192,61 +214,71 @@ rules_of(const struct conf *conf, struct electorate *e)
  * that both halves of a broken view agree on it.
  */
 static uint16_t
-tie_node(const struct conf *conf, const struct electorate *e,
-    const struct vote_nodes *able)
+tie_node(const struct electorate *e, const struct vote_nodes *able)
 {
+	const struct vote_options *o = &e->opt;
 	const struct voter *v;
 	uint16_t tie = 0;
 	unsigned i;
 
-	for (i = 0; conf->tie == TIE_LIST && i < conf->ntie; i++) {
-		v = electorate_voter(e, conf->tie_nodes[i]);
+	for (i = 0; o->tie == TIE_LIST && i < o->ntie; i++) {
+		v = electorate_voter(e, o->tie_nodes[i]);
 		if (v != NULL && v->counts && vote_has(able, v->node))
 			return v->node;
 	}
-	if (conf->tie != TIE_LOWEST && conf->tie != TIE_HIGHEST)
+	if (o->tie != TIE_LOWEST && o->tie != TIE_HIGHEST)
 		return 0;
 	for (i = 0; i < e->n; i++) {
 		if (!e->v[i].counts || !vote_has(able, e->v[i].node))
 			continue;
-		if (tie == 0 || conf->tie == TIE_HIGHEST)
+		if (tie == 0 || o->tie == TIE_HIGHEST)
 			tie = e->v[i].node;
 	}
 	return tie;
+}
+
+/* The voters of the file, all of whom count, under these options. */
+static void
+all_voters(const struct conf *conf, const struct vote_options *opt,
+    struct electorate *e)
+{
+	unsigned i;
+
+	memset(e, 0, sizeof(*e));
+	e->opt = *opt;
+	if (conf->qdevice.votes > 0) {
+		e->v[0].node = VOTER_DEVICE;
+		e->v[0].votes = opt->device;
+		e->v[e->n++].counts = opt->device > 0;
+	}
+	for (i = 0; i < conf->nnodes; i++, e->n++) {
+		e->v[e->n].node = conf->nodes[i].id;
+		e->v[e->n].votes = conf->nodes[i].votes;
+		e->v[e->n].counts = conf->nodes[i].votes > 0;
+	}
+	set_rules(e);
 }
 
 void
 electorate_conf(const struct conf *conf, struct electorate *e)
 {
 	struct vote_nodes all = { .n = 0 };
+	struct vote_options opt;
 	unsigned i;
 
-	memset(e, 0, sizeof(*e));
-	rules_of(conf, e);
-	if (conf->qdevice.votes > 0) {
-		e->v[0].node = VOTER_DEVICE;
-		e->v[0].votes = conf->qdevice.votes;
-		e->v[e->n++].counts = true;
-	}
-	for (i = 0; i < conf->nnodes; i++, e->n++) {
-		e->v[e->n].node = conf->nodes[i].id;
-		e->v[e->n].votes = conf->nodes[i].votes;
-		e->v[e->n].counts = conf->nodes[i].votes > 0;
+	options_conf(conf, &opt);
+	all_voters(conf, &opt, e);
+	for (i = 0; i < conf->nnodes; i++)
 		vote_add(&all, conf->nodes[i].id);
-	}
 	e->expected = electorate_votes(e);
-	e->tie = tie_node(conf, e, &all);
+	e->tie = tie_node(e, &all);
 }
 
 bool
-electorate_static(const struct electorate *e, const struct conf *conf)
+electorate_static(const struct electorate *e)
 {
-	struct electorate file;
-
-	electorate_conf(conf, &file);
-	file.serial = e->serial;
 	return !e->dynamic && !e->downscale && e->tie == 0 && !e->set &&
-	    conf->qdevice.votes == 0 && electorate_eq(e, &file);
+	    electorate_voter(e, VOTER_DEVICE) == NULL;
 }
 
 static unsigned
@@ -272,7 +304,7 @@ node_votes(const struct electorate *e)
 
 bool
 electorate_wins(const struct electorate *e, const struct vote_nodes *present,
-    const struct vote_nodes *left, unsigned extra, struct tally *t)
+    const struct vote_nodes *left, struct tally *t)
 {
 	struct vote_nodes gone = *left, here = { .n = 0 };
 	unsigned i;
@@ -284,7 +316,7 @@ electorate_wins(const struct electorate *e, const struct vote_nodes *present,
 			vote_add(&here, present->v[i]);
 	}
 	memset(t, 0, sizeof(*t));
-	t->votes = votes_in(e, &here) + extra;
+	t->votes = votes_in(e, &here);
 	t->expected = e->expected - votes_in(e, &gone);
 	t->needed = t->expected / 2 + 1;
 	if (e->two_node)
@@ -321,31 +353,35 @@ electorate_blocks(const struct electorate *e, const struct vote_nodes *present)
 	if (e->every)
 		return others.n == 0 ||
 		    (others.n == 1 && others.v[0] == VOTER_DEVICE);
-	return !electorate_wins(e, &others, &none, 0, &t);
+	return !electorate_wins(e, &others, &none, &t);
 }
 
 /* One voter of the next electorate: how many votes, and do they count? */
 static void
 next_voter(const struct electorate *base, const struct vote_wish *wish,
-    const struct vote_nodes *left, const struct vote_nodes *able, bool dynamic,
-    bool lowered, struct voter *v)
+    const struct vote_nodes *left, const struct vote_nodes *able,
+    const struct electorate *e, bool lowered, struct voter *v)
 {
 	const struct voter *old = electorate_voter(base, v->node);
+	bool ends =
+	    (base->dynamic || base->downscale) && !e->dynamic && !e->downscale;
 	unsigned i;
 
-	if (wish != NULL) {
+	/* Those of the device are an option. */
+	if (v->node != VOTER_DEVICE && wish != NULL) {
 		for (i = 0; wish->set && i < wish->n; i++) {
 			if (wish->v[i].node == v->node)
 				v->votes = wish->v[i].votes;
 		}
-	} else if (base->set && old != NULL)
+	} else if (v->node != VOTER_DEVICE && base->set && old != NULL)
 		v->votes = old->votes;
 	if (vote_has(able, v->node))
 		v->counts = true;
-	else if (dynamic || lowered)
+	else if (e->dynamic || lowered)
 		v->counts = false;
 	else
-		v->counts = old == NULL ||
+		/* Where absent nodes do not matter any more all count again. */
+		v->counts = ends || old == NULL ||
 		    (old->counts &&
 			!(base->downscale && vote_has(left, v->node)));
 	if (v->votes == 0)
@@ -379,18 +415,20 @@ make_next(const struct conf *conf, const struct electorate *base,
 {
 	uint32_t floor = wish != NULL ? wish->expected : base->expected;
 	bool set = wish != NULL ? wish->set : base->set;
+	struct vote_options opt;
 	unsigned i;
 
-	electorate_conf(conf, e);
+	options_over(conf, wish != NULL ? &wish->opt : &base->opt, &opt);
+	all_voters(conf, &opt, e);
 	for (i = 0; i < e->n; i++)
-		next_voter(base, wish, left, able, e->dynamic, lowered,
-		    &e->v[i]);
+		next_voter(base, wish, left, able, e, lowered, &e->v[i]);
+	set_rules(e);
 	e->set = set;
 	e->serial = wish != NULL ? wish->serial : base->serial;
 	e->expected = electorate_votes(e);
 	if (set)
 		e->expected = MAX(e->expected, floor);
-	e->tie = tie_node(conf, e, able);
+	e->tie = tie_node(e, able);
 }
 
 void
@@ -409,12 +447,12 @@ electorate_next(const struct conf *conf, const struct electorate *base,
 	if (wish != NULL && wish->set && wish->expected != 0 &&
 	    next->expected > wish->expected)
 		make_next(conf, base, wish, left, able, true, next);
-	if (electorate_wins(next, members, &none, 0, &t))
+	if (electorate_wins(next, members, &none, &t))
 		return;
 	if (wish != NULL) {
 		make_next(conf, base, NULL, left, able, false, next);
 		next->serial = wish->serial;
-		if (electorate_wins(next, members, &none, 0, &t))
+		if (electorate_wins(next, members, &none, &t))
 			return;
 	}
 	without(base, left, next); /* E4 */
@@ -426,11 +464,18 @@ wish_granted(const struct vote_wish *w, const struct electorate *e)
 	const struct voter *v;
 	unsigned i;
 
-	if (e->serial < w->serial || e->set != w->set)
+	if (e->serial < w->serial || e->set != w->set ||
+	    e->opt.given != w->opt.given)
 		return false;
+	for (i = 0; i < OPT_MAX; i++) {
+		if ((w->opt.given >> i & 1) != 0 &&
+		    !option_same(&w->opt, &e->opt, (enum vote_option)i))
+			return false;
+	}
 	for (i = 0; w->set && i < w->n; i++) {
 		v = electorate_voter(e, w->v[i].node);
-		if (v != NULL && v->votes != w->v[i].votes)
+		if (v != NULL && v->node != VOTER_DEVICE &&
+		    v->votes != w->v[i].votes)
 			return false;
 	}
 	return !w->set || e->expected >= w->expected;
@@ -520,32 +565,4 @@ electorate_get(struct rbuf *r, struct electorate *e)
 		r->err = true;
 	if (r->err)
 		memset(e, 0, sizeof(*e));
-}
-
-void
-wish_put(struct wbuf *w, const struct vote_wish *wish)
-{
-	unsigned i;
-
-	wbuf_u64(w, wish->serial);
-	wbuf_u8(w, wish->set);
-	wbuf_u32(w, wish->expected);
-	wbuf_u32(w, wish->n);
-	for (i = 0; i < wish->n; i++) {
-		wbuf_u16(w, wish->v[i].node);
-		wbuf_u8(w, wish->v[i].votes);
-		wbuf_u8(w, 0);
-	}
-}
-
-void
-wish_get(struct rbuf *r, struct vote_wish *wish)
-{
-	memset(wish, 0, sizeof(*wish));
-	wish->serial = rbuf_u64(r);
-	wish->set = rbuf_u8(r) != 0;
-	wish->expected = rbuf_u32(r);
-	wish->n = get_voters(r, wish->v);
-	if (wish->expected > EXPECTED_MAX)
-		r->err = true;
 }

@@ -3,7 +3,7 @@
 
 /*
  * The arithmetic of quorum, and nothing else.  An electorate says whose votes
- * count and which rules hold; each primary view has one, and the next primary
+ * count and which rules hold, and with which options; each primary view has one, and the next primary
  * view must win it.  What makes that safe is argued in vote.c.
  */
 
@@ -28,6 +28,30 @@ struct voter {
 	bool		 counts;	/* its votes are among those to be won */
 };
 
+/* What an operator can set while the cluster runs, one by one. */
+enum vote_option {
+	OPT_WAIT_FOR_ALL = 0, OPT_TWO_NODE, OPT_LAST_MAN, OPT_DOWNSCALE,
+	OPT_TIE, OPT_DEVICE, OPT_MAX
+};
+
+/*
+ * The options in force, which a primary view has for all its members.  Each is
+ * as the file has it or, where its bit is in `given`, as an operator said.
+ */
+struct vote_options {
+	bool		 known;		/* false: as the file has all of them */
+	uint8_t		 given;		/* 1 << enum vote_option */
+	bool		 wait_for_all;
+	bool		 two_node;
+	bool		 last_man;
+	bool		 downscale;
+	enum conf_tie	 tie;
+	unsigned	 ntie;		/* TIE_LIST: node ids, in order */
+	uint16_t	 tie_nodes[CONF_NODES_MAX];
+	uint8_t		 device;	/* votes of the quorum device, if any */
+};
+
+/* The rules as they work out, for those that count now; and the options. */
 struct electorate {
 	bool		 two_node;	/* one vote is enough: fencing decides */
 	bool		 dynamic;	/* last_man_standing: only members count */
@@ -39,6 +63,7 @@ struct electorate {
 	uint64_t	 serial;	/* of the operator's last word in it */
 	unsigned	 n;		/* 0: there is none */
 	struct voter	 v[VOTERS_MAX];	/* ascending by node */
+	struct vote_options opt;	/* not of attempts, where they decide nothing */
 };
 
 /* What the operator wants; in force from the next primary view on. */
@@ -48,6 +73,7 @@ struct vote_wish {
 	uint32_t	 expected;	/* 0: of all that count */
 	unsigned	 n;
 	struct voter	 v[VOTERS_MAX];	/* ascending; counts is unused */
+	struct vote_options opt;	/* those that are given */
 };
 
 enum vote_rule {
@@ -74,8 +100,10 @@ void	 vote_add(struct vote_nodes *, uint16_t node);
 /* As the file has it: everybody with a vote counts. */
 void	 electorate_conf(const struct conf *, struct electorate *);
 bool	 electorate_eq(const struct electorate *, const struct electorate *);
-/* Is it that of the file, and can no view ever make another one of it? */
-bool	 electorate_static(const struct electorate *, const struct conf *);
+/* The same votes, and the same rules for them; options may differ. */
+bool	 electorate_same(const struct electorate *, const struct electorate *);
+/* Without an order, no view makes another one of it. */
+bool	 electorate_static(const struct electorate *);
 const struct voter *electorate_voter(const struct electorate *,
 	    uint16_t node);
 unsigned electorate_votes(const struct electorate *);	/* that count */
@@ -84,12 +112,12 @@ void	 electorate_missing(const struct electorate *,
 	    const struct vote_nodes *present, struct vote_nodes *);
 
 /*
- * Do the nodes that are present win?  left: nodes that are known to have left
- * cleanly since; extra: votes of devices.  Fills in the tally.
+ * Do the voters that are present win?  left: nodes that are known to have left
+ * cleanly since.  Fills in the tally.
  */
 bool	 electorate_wins(const struct electorate *,
 	    const struct vote_nodes *present, const struct vote_nodes *left,
-	    unsigned extra, struct tally *);
+	    struct tally *);
 /* Can nobody win without one of these nodes? */
 bool	 electorate_blocks(const struct electorate *,
 	    const struct vote_nodes *present);
@@ -108,10 +136,37 @@ bool	 wish_granted(const struct vote_wish *, const struct electorate *);
 /* One that is won only where both are: by all of both together. */
 void	 electorate_merge(struct electorate *, const struct electorate *);
 
+/* Without the options. */
 void	 electorate_put(struct wbuf *, const struct electorate *);
 /* Sets the reader's error when it is malformed. */
 void	 electorate_get(struct rbuf *, struct electorate *);
-void	 wish_put(struct wbuf *, const struct vote_wish *);
-void	 wish_get(struct rbuf *, struct vote_wish *);
+
+/* vote_options.c */
+/* The word of the file; NULL for a number outside the enum. */
+const char *option_name(enum vote_option);
+bool	 options_eq(const struct vote_options *, const struct vote_options *);
+void	 options_conf(const struct conf *, struct vote_options *);
+/* Those of the file, but for what was given. */
+void	 options_over(const struct conf *, const struct vote_options *given,
+	    struct vote_options *);
+/* Takes one over from another set, as given. */
+void	 options_give(struct vote_options *, const struct vote_options *from,
+	    enum vote_option);
+bool	 option_same(const struct vote_options *, const struct vote_options *,
+	    enum vote_option);
+/* "true", "lowest", "node 2 node 3", "1": for people. */
+void	 option_text(const struct vote_options *, enum vote_option, char *text,
+	    size_t size);
+/* "OPTION VALUE" as one that is given; false with a sentence in why. */
+bool	 option_parse(const struct conf *, const char *text,
+	    struct vote_options *, enum vote_option *, char *why, size_t size);
+/* Would the options work with these votes?  Else a sentence. */
+bool	 options_fit(const struct conf *, const struct vote_options *,
+	    const struct electorate *, char *why, size_t size);
+/* Are the rules of the electorate those of its options? */
+bool	 options_rule(const struct electorate *);
+void	 options_put(struct wbuf *, const struct vote_options *);
+/* Sets the reader's error when they are malformed. */
+void	 options_get(struct rbuf *, struct vote_options *);
 
 #endif /* CORE_VOTE_H */

@@ -223,9 +223,10 @@ busy(struct rig *r, uint16_t id, unsigned scene)
 	static const struct {
 		const char *cmd, *arg;
 	} orders[] = { { "quorum-expected", "3" },
-		{ "quorum-votes", "node3 2" }, { "quorum-reset", "" },
-		{ "key-add", "" }, { "key-abort", "" }, { "key-add", "" },
-		{ "key-use", "" } };
+		{ "quorum-votes", "node3 2" },
+		{ "quorum-set", "tie_breaker node2 node1" },
+		{ "quorum-reset", "" }, { "key-add", "" }, { "key-abort", "" },
+		{ "key-add", "" }, { "key-use", "" } };
 
 	struct event gone = { .type = EV_CLIENT_CLOSE, .client = 3 };
 	struct wbuf w;
@@ -348,6 +349,9 @@ static const struct {
 	    "3" },
 	{ "votes", M_COMMAND, 23, "\0\14quorum-votes\0\7node3 2" },
 	{ "reset", M_COMMAND, 16, "\0\14quorum-reset\0\0" },
+	{ "setbool", M_COMMAND, 28, "\0\12quorum-set\0\16downscale true" },
+	{ "settie", M_COMMAND, 37,
+	    "\0\12quorum-set\0\27tie_breaker node2 node1" },
 	{ "unblock", M_COMMAND, 18, "\0\16quorum-unblock\0\0" },
 	{ "override", M_COMMAND, 19, "\0\17quorum-override\0\0" },
 	{ "joinstate", M_GROUP_JOIN, 8, "\0\0\0\2\0\1s\1" },

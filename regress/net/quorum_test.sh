@@ -3,8 +3,9 @@
 # Copyright (c) 2026 The clusterd authors
 #
 # Proves with real daemons: the last of three goes on where it is asked for,
-# also after a restart; votes are changed while running; an operator goes on
-# without the others by his word, and what they held waits for their fence.
+# also after a restart; votes and options are changed while running, and last;
+# an operator goes on without the others by his word, and what they held waits
+# for their fence.
 
 SRC=@SRC@
 O=@O@
@@ -95,6 +96,60 @@ orders_body() {
 }
 orders_cleanup() { cleanup; }
 
+atf_test_case options cleanup
+options_head() { head; }
+options_body() {
+	up q-options "wait_for_all: true"
+	# The file lets nobody go on alone.
+	atf_check -s not-exit:0 -e match:"no quorum device" \
+	    $L sh alpha -- $CS -c "quorum set device_votes 1"
+	atf_check -s not-exit:0 -e match:"two_node" \
+	    $L sh alpha -- $CS -c "quorum set two_node true"
+	atf_check -s exit:64 -o ignore -e match:"unknown word" \
+	    $L sh alpha -- $CS -c "quorum set magic true"
+	atf_check -o match:"last_man_standing is true now" \
+	    $L sh beta -- $CS -c "quorum set last_man_standing true"
+	atf_check -o match:'"result":"tie_breaker is gamma beta now' \
+	    $L sh alpha -- $CS --json -c "quorum set tie_breaker gamma beta"
+	for n in alpha beta gamma; do
+		is $n '.set_by_operator and (.options | contains(
+		    "last_man_standing: true") and contains("gamma beta"))'
+		is $n '.differs | contains("quorum reset") and
+		    contains("last_man_standing: true, in the file false")'
+	done
+	atf_check -o match:"last_man_standing +true +false +yes +quorum reset" \
+	    -o match:"wait_for_all +true +true +no" \
+	    $L sh gamma -- $CS -c "quorum options"
+	$L kill alpha
+	is gamma '.quorate and .expected == 2'
+	# The tie is broken for the first of the list, not for the lowest.
+	$L kill beta
+	is gamma '.quorate and .expected == 1 and .rule == "tie breaker"'
+	# It lasts: gamma alone may begin again, and the others wait for it.
+	$L kill gamma
+	$L start alpha
+	$L start beta
+	is beta '(.quorate | not) and .votes == 1'
+	$L start gamma
+	for n in alpha beta gamma; do
+		is $n '.quorate and .expected == 3 and .set_by_operator and
+		    (.options | contains("last_man_standing: true"))'
+	done
+	# As the file has it again: one of three is too few.
+	atf_check -o match:"3 votes are expected" \
+	    $L sh alpha -- $CS -c "quorum reset"
+	for n in alpha beta gamma; do
+		is $n '(.set_by_operator | not) and .differs == ""'
+	done
+	$L kill alpha
+	is gamma '.quorate and .expected == 3 and .votes == 2'
+	$L kill beta
+	is gamma '(.quorate | not) and .expected == 3 and .votes == 1'
+	atf_check -s exit:75 -e match:"not in a quorate view" \
+	    $L sh gamma -- $CS -c "quorum set downscale true"
+}
+options_cleanup() { cleanup; }
+
 atf_test_case override cleanup
 override_head() { head; }
 override_body() {
@@ -131,5 +186,6 @@ override_cleanup() { cleanup; }
 atf_init_test_cases() {
 	atf_add_test_case last_man_standing
 	atf_add_test_case orders
+	atf_add_test_case options
 	atf_add_test_case override
 }

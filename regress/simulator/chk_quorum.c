@@ -83,12 +83,21 @@ chk_quorum_generated(struct sim *s, const struct conf *c)
 	    c->last_man_standing || c->downscale || c->tie != TIE_NONE;
 }
 
-/* Can all but one go on, by the votes of the file and without options? */
+/*
+ * Can all but one go on, by the votes of the file, or those of the operator, and
+ * without options?
+ */
 bool
 chk_quorum_spares(const struct sim *s, unsigned node)
 {
+	const struct electorate *e = &s->nodes[node].view.elect;
 	unsigned i, total = 0;
 
+	for (i = 0; e->set && i < e->n; i++)
+		if (e->v[i].node != s->nodes[node].id)
+			total += e->v[i].counts ? e->v[i].votes : 0u;
+	if (e->set)
+		return 2 * total > e->expected;
 	for (i = 0; i < s->n; i++)
 		total += s->conf->nodes[i].votes;
 	return 2 * (total - s->conf->nodes[node].votes) > total;
@@ -250,15 +259,17 @@ check_electorate(struct sim *s, const struct node_view *v)
 
 	for (i = 0; i < e->n; i++)
 		votes += e->v[i].counts ? e->v[i].votes : 0u;
-	if (e->n != c->nnodes + d || votes == 0 || e->expected != votes)
+	if (e->n != c->nnodes + d || votes == 0 || e->expected < votes ||
+	    (e->expected > votes && !e->set))
 		sim_fail(s, INV_PRIMARY_QUORUM,
 		    "view %llu.%u counts %u votes of %u nodes and expects %u",
 		    (unsigned long long)v->epoch, v->leader, votes, e->n,
 		    e->expected);
 	for (i = d; i < e->n; i++)
-		if (e->v[i].votes != c->nodes[i - d].votes ||
-		    (!e->v[i].counts && e->v[i].votes > 0 &&
-			!c->last_man_standing && !c->downscale))
+		if (!e->set &&
+		    (e->v[i].votes != c->nodes[i - d].votes ||
+			(!e->v[i].counts && e->v[i].votes > 0 && !e->dynamic &&
+			    !e->downscale)))
 			sim_fail(s, INV_PRIMARY_QUORUM,
 			    "view %llu.%u does not count n%u as the file has it",
 			    (unsigned long long)v->epoch, v->leader,

@@ -75,7 +75,7 @@ same(const struct node_view *a, const struct node_view *b)
 	    a->features == b->features &&
 	    memcmp(a->members, b->members, a->n * sizeof(a->members[0])) == 0 &&
 	    memcmp(a->incs, b->incs, a->n * sizeof(a->incs[0])) == 0 &&
-	    electorate_eq(&a->elect, &b->elect);
+	    electorate_same(&a->elect, &b->elect);
 }
 
 /* Is everybody still in it?  Then it can go on. */
@@ -115,6 +115,7 @@ new_primary(struct sim *s, size_t index)
 		    (unsigned long long)v->epoch, v->leader,
 		    (unsigned long long)cv->seen[cv->newest_primary].epoch,
 		    cv->seen[cv->newest_primary].leader);
+	chk_options_effect(s, v);
 	cv->nprimary++;
 	cv->newest_primary = index;
 	for (i = 0; i < v->n; i++) {
@@ -175,6 +176,7 @@ installed(struct sim *s, unsigned i, const struct node_view *v)
 			    "view %llu.%u has other members on n%u",
 			    (unsigned long long)v->epoch, v->leader,
 			    s->nodes[i].id);
+		chk_options_agree(s, &cv->seen[k].v, v, s->nodes[i].id);
 		return;
 	}
 	if (cv->n == cv->cap) {
@@ -182,8 +184,10 @@ installed(struct sim *s, unsigned i, const struct node_view *v)
 		cv->seen = reallocarray(cv->seen, cv->cap, sizeof(*cv->seen));
 		ASSERT(cv->seen != NULL);
 	}
-	if (v->primary)
+	if (v->primary) {
 		chk_quorum_entered(s, v);
+		chk_options_entered(s, v);
+	}
 	memset(&cv->seen[cv->n], 0, sizeof(cv->seen[cv->n]));
 	cv->seen[cv->n].epoch = v->epoch;
 	cv->seen[cv->n].leader = v->leader;

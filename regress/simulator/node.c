@@ -505,6 +505,7 @@ node_boot(struct sim *s, unsigned i)
 	for (k = 0; k < 4; k++)
 		nc.seed[k] = rng_u64(&s->rng);
 	build_pick(s, i);
+	nc.lacks = ~n->build->features;
 	n->core = n->build->create(&nc);
 	ASSERT(n->core != NULL);
 	sim_trace(s, "n%u starts as incarnation %llu", n->id,

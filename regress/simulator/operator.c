@@ -5,7 +5,8 @@
  * The operator: looks after the machines now and then, and confirms of one
  * that is off that it is off.  Nodes without a fence device depend on it; of
  * others it is a shortcut that must do no harm.  It also orders a fence or a
- * leave, rarely, and is not always answered: its node may die first.
+ * leave, rarely, or sets an option of quorum, and is not always answered: its
+ * node may die first.
  */
 
 #include "proto.h"
@@ -95,6 +96,8 @@ operator_acts(struct sim *s)
 			return;
 		}
 	}
+	if (s->phase == PH_FAULTS && chk_options_order(s, at))
+		return;
 	if (s->phase != PH_FAULTS || !sim_chance(s, s->profile.commands))
 		return;
 	if (sim_chance(s, 500)) {

@@ -46,7 +46,7 @@ inv_name(enum invariant inv)
 		"live-view", "live-locks", "live-groups", "view-change",
 		"group-state", "service-order", "levels", "barrier", "kv",
 		"dgram", "live-services", "refused", "group-member", "bound",
-		"keys", "nap", "lease", "wire" };
+		"keys", "nap", "lease", "wire", "options" };
 
 	return names[inv];
 }
@@ -217,6 +217,7 @@ make_conf(struct sim *s)
 	}
 	draw_links(s, c);
 	chk_quorum_draw(s, c);
+	chk_options_draw(s);
 	disk_draw(s, c);
 	if (s->generated) {
 		generate_conf(s, c);
@@ -329,6 +330,7 @@ sim_free(struct sim *s)
 	net_clear(s);
 	chk_view_free(s);
 	chk_quorum_free(s);
+	chk_options_free(s);
 	chk_group_free(s);
 	chk_lock_free(s);
 	chk_life_free(s);
@@ -488,7 +490,7 @@ last_death(struct sim *s)
 	/* Of three the third one holds the others together. */
 	if (s->n == 3 && fault_keeps(s, who))
 		who = (who + 1) % s->n;
-	if (s->lonely && !chk_quorum_spares(s, who))
+	if ((s->lonely || chk_options_votes(s)) && !chk_quorum_spares(s, who))
 		return false;
 	s->dead = (int)who;
 	enter_phase(s, PH_DEATH);

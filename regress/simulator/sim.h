@@ -64,6 +64,7 @@ enum invariant {
 	INV_NAP,		/* calm: a short pause of a node changes no view */
 	INV_LEASE,		/* no two primary views are believed in at once */
 	INV_WIRE,		/* views and sessions speak what all there know */
+	INV_OPTIONS,		/* one set of options in a view; chk_options.c */
 	INV_MAX
 };
 
@@ -236,7 +237,7 @@ struct build {
 	const struct keyring *(*agreed)(const struct node *);
 };
 
-extern const struct build build_this, build_next;
+extern const struct build build_before, build_this, build_next;
 
 struct sim_node {
 	struct sim	*sim;
@@ -327,7 +328,7 @@ enum fault {
 enum standing {
 	ST_LOSS = 1, ST_DUP, ST_FLIP, ST_SPIKE, ST_REPLAY, ST_FENCE,
 	ST_COMMANDS, ST_DRIFT, ST_STRANGER, ST_WAIT_FOR_ALL, ST_ROTATE,
-	ST_DEVICE, ST_LENGTH, ST_PAIR, ST_MAX
+	ST_DEVICE, ST_LENGTH, ST_PAIR, ST_OPTIONS, ST_MAX
 };
 
 #define FAULT_FIRST	20
@@ -394,6 +395,7 @@ struct sim {
 	unsigned	 calm_kills;
 	struct chk_view	*chk_view;
 	struct chk_quorum *chk_quorum;
+	struct chk_options *chk_options;
 	struct chk_group *chk_group;
 	struct chk_lock	*chk_lock;
 	struct chk_service *chk_service;
@@ -595,6 +597,19 @@ void	 chk_quorum_free(struct sim *);
 /* A primary view is entered for the first time, on whatever node. */
 void	 chk_quorum_entered(struct sim *, const struct node_view *);
 void	 chk_quorum_left(struct sim *, unsigned node);	/* cleanly */
+
+/* Options of quorum that are set in the run, and what comes of them. */
+void	 chk_options_draw(struct sim *);
+void	 chk_options_free(struct sim *);
+/* The operator may give such an order now: has it? */
+bool	 chk_options_order(struct sim *, unsigned node);
+/* Has it changed votes? */
+bool	 chk_options_votes(const struct sim *);
+/* A primary view is entered for the first time; it takes effect. */
+void	 chk_options_entered(struct sim *, const struct node_view *);
+void	 chk_options_effect(struct sim *, const struct node_view *);
+void	 chk_options_agree(struct sim *, const struct node_view *,
+	    const struct node_view *, uint16_t node);
 
 void	 chk_group_init(struct sim *);
 void	 chk_group_free(struct sim *);

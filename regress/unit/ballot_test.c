@@ -5,8 +5,8 @@
  * Proves, in stories with whole nodes: the votes of the last primary view
  * decide where that is asked for, also when a node dies at any message of a
  * view change; a majority that was left out waits; who leaves cleanly does
- * not count; an operator can change votes and go on without the others, and
- * is refused where that would be wrong.
+ * not count; an operator can change votes and options and go on without the
+ * others, and is refused where that would be wrong.
  */
 
 #include <stdio.h>
@@ -357,6 +357,181 @@ ATF_TC_BODY(orders, tc)
 	fixture_free(fx);
 }
 
+static unsigned
+given(struct fix *fx, uint16_t id)
+{
+	struct quorum_info qi;
+
+	quorum_get(fixture_node(fx, id)->node->quorum, &qi);
+	return qi.elect.opt.given;
+}
+
+static void
+crash_all(struct fix *fx, uint16_t n)
+{
+	for (; n > 0; n--)
+		fixture_crash(fx, n);
+}
+
+/* An option that is set decides, lives through restarts, and is taken back. */
+ATF_TC_WITHOUT_HEAD(options);
+ATF_TC_BODY(options, tc)
+{
+	struct fix *fx = fixture_new(5);
+	uint16_t i;
+
+	fixture_start_all(fx);
+	fixture_settle(fx, EVERYBODY5);
+	order(fx, 2, "quorum-set", "", ERR_INVAL, "no option");
+	order(fx, 2, "quorum-set", "magic true", ERR_INVAL, "no option");
+	order(fx, 2, "quorum-set", "downscale", ERR_INVAL, "needs a value");
+	order(fx, 2, "quorum-set", "downscale yes", ERR_INVAL, "true or false");
+	order(fx, 2, "quorum-set", "tie_breaker node9", ERR_INVAL, "node9");
+	order(fx, 2, "quorum-set", "tie_breaker node2 node2", ERR_INVAL,
+	    "twice");
+	order(fx, 2, "quorum-set", "device_votes 1", ERR_INVAL,
+	    "no quorum device");
+	order(fx, 2, "quorum-set", "two_node true", ERR_BUSY, "two_node");
+	ATF_CHECK_EQ(0, given(fx, 4));
+	order(fx, 2, "quorum-set", "last_man_standing true", 0,
+	    "last_man_standing is true now");
+	order(fx, 3, "quorum-set", "tie_breaker lowest", 0,
+	    "tie_breaker is lowest now");
+	ATF_CHECK_EQ(1u << OPT_LAST_MAN | 1u << OPT_TIE, given(fx, 4));
+	for (i = 5; i > 1; i--) {
+		fixture_crash(fx, i);
+		fixture_settle(fx, (1u << i) - 2);
+		fixture_run(fx, SECOND);
+		ATF_CHECK_EQ(i - 1u, expected(fx, 1));
+	}
+	/* Then one of five must not be outvoted by the file. */
+	order(fx, 1, "quorum-set", "last_man_standing false", ERR_BUSY,
+	    "would not be enough");
+	fixture_crash(fx, 1);
+	for (i = 2; i <= 5; i++)
+		fixture_start(fx, i);
+	fixture_run(fx, 5 * SECOND);
+	ATF_CHECK(!primary(fx, 2) && !primary(fx, 5));
+	fixture_start(fx, 1);
+	fixture_settle(fx, EVERYBODY5);
+	fixture_run(fx, SECOND);
+	ATF_CHECK_EQ(1u << OPT_LAST_MAN | 1u << OPT_TIE, given(fx, 5));
+	crash_all(fx, 5);
+	fixture_start_all(fx);
+	fixture_settle(fx, EVERYBODY5);
+	ATF_CHECK_EQ(1u << OPT_LAST_MAN | 1u << OPT_TIE, given(fx, 5));
+	order(fx, 4, "quorum-reset", "", 0, "5 votes are expected");
+	ATF_CHECK_EQ(0, given(fx, 5));
+	fixture_crash(fx, 5);
+	fixture_crash(fx, 4);
+	fixture_settle(fx, BIT(1) | BIT(2) | BIT(3));
+	ATF_CHECK_EQ(5, expected(fx, 1));
+	fixture_crash(fx, 3);
+	fixture_run(fx, 5 * SECOND);
+	ATF_CHECK(!primary(fx, 1));
+	order(fx, 1, "quorum-set", "downscale true", ERR_AGAIN,
+	    "not in a quorate view");
+	fixture_free(fx);
+}
+
+/* With last_man_standing over, all nodes of the file count again at once. */
+ATF_TC_WITHOUT_HEAD(no_last_man_any_more);
+ATF_TC_BODY(no_last_man_any_more, tc)
+{
+	struct fix *fx = dynamic(5, TIE_LOWEST);
+
+	fixture_crash(fx, 5);
+	fixture_crash(fx, 4);
+	fixture_settle(fx, BIT(1) | BIT(2) | BIT(3));
+	fixture_run(fx, SECOND);
+	ATF_CHECK_EQ(3, expected(fx, 1));
+	order(fx, 1, "quorum-set", "last_man_standing false", 0,
+	    "5 votes are expected");
+	fixture_crash(fx, 3);
+	fixture_run(fx, 5 * SECOND);
+	ATF_CHECK(!primary(fx, 1) && !primary(fx, 2));
+	fixture_free(fx);
+}
+
+/* What matters at a start is what was in force at the end, not the file. */
+ATF_TC_WITHOUT_HEAD(wait_for_all_is_kept);
+ATF_TC_BODY(wait_for_all_is_kept, tc)
+{
+	struct fix *fx;
+	unsigned file;
+
+	for (file = 0; file < 2; file++) {
+		fx = fixture_new(3);
+		fixture_conf(fx)->wait_for_all = file != 0;
+		fixture_start_all(fx);
+		fixture_settle(fx, BIT(1) | BIT(2) | BIT(3));
+		order(fx, 3, "quorum-set",
+		    file != 0 ? "wait_for_all false" : "wait_for_all true", 0,
+		    "wait_for_all is");
+		crash_all(fx, 3);
+		fixture_start(fx, 1);
+		fixture_start(fx, 2);
+		fixture_run(fx, 5 * SECOND);
+		ATF_CHECK_EQ(file != 0, primary(fx, 1));
+		fixture_start(fx, 3);
+		fixture_settle(fx, BIT(1) | BIT(2) | BIT(3));
+		fixture_free(fx);
+	}
+}
+
+ATF_TC_WITHOUT_HEAD(two_node_is_set);
+ATF_TC_BODY(two_node_is_set, tc)
+{
+	struct fix *fx = fixture_new(2);
+	unsigned i;
+
+	fixture_start_all(fx);
+	fixture_settle(fx, BIT(1) | BIT(2));
+	for (i = 0; i < 2; i++)
+		fixture_conf(fx)->nodes[i].nlevels = 0;
+	order(fx, 1, "quorum-set", "two_node true", ERR_BUSY,
+	    "needs fencing devices");
+	for (i = 0; i < 2; i++)
+		fixture_conf(fx)->nodes[i].nlevels = 1;
+	order(fx, 1, "quorum-set", "two_node true", 0, "1 are needed");
+	order(fx, 1, "quorum-set", "downscale true", ERR_BUSY,
+	    "cannot work with two_node");
+	order(fx, 1, "quorum-votes", "node2 0", ERR_BUSY, "exactly two");
+	for (i = 0; i < 2; i++)
+		fixture_conf(fx)->nodes[i].nlevels = 0;
+	fixture_crash(fx, 2);
+	fixture_settle(fx, BIT(1));
+	fixture_start(fx, 2);
+	fixture_settle(fx, BIT(1) | BIT(2));
+	order(fx, 2, "quorum-reset", "", 0, "2 are needed");
+	fixture_free(fx);
+}
+
+/* Where a member does not know the order it is refused, and the file holds. */
+ATF_TC_WITHOUT_HEAD(a_member_knows_no_options);
+ATF_TC_BODY(a_member_knows_no_options, tc)
+{
+	struct fix *fx = fixture_new(3);
+	struct quorum_info qi;
+
+	fixture_start_all(fx);
+	fixture_settle(fx, BIT(1) | BIT(2) | BIT(3));
+	order(fx, 3, "quorum-set", "last_man_standing true", 0, "true now");
+	fixture_crash(fx, 2);
+	fixture_settle(fx, BIT(1) | BIT(3));
+	ATF_CHECK_EQ(2, expected(fx, 1));
+	fixture_node(fx, 2)->lacks = true;
+	fixture_start(fx, 2);
+	fixture_settle(fx, BIT(1) | BIT(2) | BIT(3));
+	fixture_run(fx, SECOND);
+	quorum_get(fixture_node(fx, 1)->node->quorum, &qi);
+	ATF_CHECK(!qi.elect.opt.known && !qi.elect.dynamic);
+	ATF_CHECK_EQ(3, qi.expected);
+	order(fx, 3, "quorum-set", "last_man_standing true", ERR_AGAIN,
+	    "does not know this order");
+	fixture_free(fx);
+}
+
 ATF_TC_WITHOUT_HEAD(override);
 ATF_TC_BODY(override, tc)
 {
@@ -475,6 +650,11 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, downscale);
 	ATF_TP_ADD_TC(tp, all_leave);
 	ATF_TP_ADD_TC(tp, orders);
+	ATF_TP_ADD_TC(tp, options);
+	ATF_TP_ADD_TC(tp, no_last_man_any_more);
+	ATF_TP_ADD_TC(tp, wait_for_all_is_kept);
+	ATF_TP_ADD_TC(tp, two_node_is_set);
+	ATF_TP_ADD_TC(tp, a_member_knows_no_options);
 	ATF_TP_ADD_TC(tp, override);
 	ATF_TP_ADD_TC(tp, override_is_refused_while_heard);
 	ATF_TP_ADD_TC(tp, unblock);

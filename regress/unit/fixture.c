@@ -526,6 +526,7 @@ fixture_start(struct fix *fx, uint16_t id)
 	if (fn->file.n == 0)
 		fn->file.n = 1;
 	nc.keys = fn->file;
+	nc.lacks = fn->lacks ? UINT64_MAX : 0;
 	fn->writing = false;
 	nc.secret[0] = (uint8_t)id;
 	fn->inc = nc.incarnation = ++fx->incs;
@@ -639,11 +640,13 @@ static void
 say_both(struct fix *fx, uint16_t a, uint16_t b, enum fake_packet kind)
 {
 	struct pair *p = pair_of(fx, a, b);
+	bool lacks =
+	    kind == FAKE_UP && (fx->nodes[a].lacks || fx->nodes[b].lacks);
 
 	if (fx->nodes[a].node != NULL && fx->nodes[a].inc == p->inc[0])
-		packet(fx, fx->now, a, kind, b, 0, NULL, 0);
+		packet(fx, fx->now, a, kind, b, lacks, NULL, 0);
 	if (fx->nodes[b].node != NULL && fx->nodes[b].inc == p->inc[1])
-		packet(fx, fx->now, b, kind, a, 0, NULL, 0);
+		packet(fx, fx->now, b, kind, a, lacks, NULL, 0);
 }
 
 /* A planned change of a pair's session is due. */

@@ -40,6 +40,7 @@ struct fix_node {
 	bool		 stopped;	/* left cleanly: not started again */
 	bool		 asked;		/* to leave, by ACT_LEAVE */
 	bool		 norestart;	/* stays down when it dies */
+	bool		 lacks;		/* the features of this build */
 	bool		 used;		/* has a lockspace, says the fake */
 	uint64_t	 restart_at;	/* 0: no */
 	uint64_t	 paused_until;	/* it is not run before that */

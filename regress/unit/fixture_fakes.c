@@ -8,6 +8,7 @@
  * lock manager.
  */
 
+#include "core/version.h"
 #include "fixture.h"
 #include "fixture_fakes.h"
 
@@ -77,6 +78,7 @@ link_packet(struct link_layer *l, unsigned link, uint64_t at,
 	case FAKE_UP:
 		l->inc[node] = inc;
 		n = bus_note(bus, NOTE_PEER_UP, NULL, 0);
+		n->seq = arg == 0 ? WIRE_FEATURES : 0;
 		break;
 	case FAKE_DOWN:
 		l->inc[node] = 0;
@@ -322,6 +324,13 @@ dlm_check(const struct dlm *d)
 void
 show_request(const struct node *n, const struct note *note, struct bus *bus)
 {
+}
+
+void
+link_lack(struct link_layer *l, uint64_t features)
+{
+	(void)l;
+	(void)features;
 }
 
 bool

@@ -135,9 +135,79 @@ ATF_TC_BODY(reasons, tc)
 	    text);
 }
 
+/* What is in force, next to what the file says. */
+ATF_TC_WITHOUT_HEAD(values);
+ATF_TC_BODY(values, tc)
+{
+	struct conf *conf = conf_new();
+	struct quorum_value qv;
+	struct quorum *q;
+	struct note *note;
+	struct view v = { .epoch = 1, .leader = 1, .n = 2, .primary = true };
+	char text[256];
+	struct bus bus;
+	unsigned i;
+
+	conf->nnodes = 2;
+	for (i = 0; i < 2; i++) {
+		conf->nodes[i].id = v.members[i].node = (uint16_t)(i + 1);
+		conf->nodes[i].votes = 1;
+		snprintf(conf->nodes[i].name, sizeof(conf->nodes[i].name),
+		    "n%u", i + 1);
+	}
+	q = quorum_new(conf, 1);
+	note = calloc(1, sizeof(*note));
+	ATF_REQUIRE(q != NULL && note != NULL);
+	bus_init(&bus);
+	electorate_conf(conf, &v.elect);
+	note->type = NOTE_VIEW;
+	note->ref = &v;
+	quorum_note(q, note, &bus);
+	quorum_differs(q, text, sizeof(text));
+	ATF_CHECK_STREQ("", text);
+	quorum_options(q, text, sizeof(text));
+	ATF_CHECK_STREQ("wait_for_all: true, two_node: false, "
+			"last_man_standing: false, downscale: false, "
+			"tie_breaker: none",
+	    text);
+	v.epoch = 2;
+	v.elect.set = true;
+	v.elect.v[1].votes = 3;
+	v.elect.expected = 4;
+	v.elect.opt.tie = TIE_LIST;
+	v.elect.opt.ntie = 1;
+	v.elect.opt.tie_nodes[0] = v.elect.tie = 2;
+	v.elect.opt.given = 1 << OPT_TIE;
+	quorum_note(q, note, &bus);
+	quorum_check(q);
+	quorum_differs(q, text, sizeof(text));
+	ATF_CHECK_STREQ("by order, back with quorum reset: tie_breaker: n2, in "
+			"the file none; votes of n2: 3, in the file 1",
+	    text);
+	ATF_REQUIRE(quorum_value(q, OPT_TIE, &qv));
+	ATF_CHECK(qv.given && qv.differs && strcmp(qv.text, "n2") == 0);
+	ATF_REQUIRE(quorum_value(q, OPT_DEVICE + 1, &qv));
+	ATF_CHECK(qv.given && strcmp(qv.name, "votes of n2") == 0);
+	ATF_CHECK(!quorum_value(q, OPT_DEVICE + 2, &qv));
+	/* Nobody's word, but the file is another one than then. */
+	v.epoch = 3;
+	electorate_conf(conf, &v.elect);
+	conf->downscale = true;
+	quorum_note(q, note, &bus);
+	quorum_differs(q, text, sizeof(text));
+	ATF_CHECK_STREQ("the file has changed: downscale: false, in the file "
+			"true",
+	    text);
+	bus_clear(&bus);
+	free(note);
+	quorum_free(q);
+	conf_free(conf);
+}
+
 ATF_TP_ADD_TCS(tp)
 {
 	ATF_TP_ADD_TC(tp, one_answer_per_view);
 	ATF_TP_ADD_TC(tp, reasons);
+	ATF_TP_ADD_TC(tp, values);
 	return atf_no_error();
 }

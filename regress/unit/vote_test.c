@@ -4,7 +4,8 @@
 /*
  * Proves the arithmetic of votes: tables of every rule, the formulas of
  * votequorum next to ours, that of two disjoint sets at most one wins, what
- * the next electorate is, and that it survives the way through bytes.
+ * the next electorate is, with options that are set too, and that it survives
+ * the way through bytes.
  */
 
 #include <stdio.h>
@@ -126,30 +127,12 @@ ATF_TC_BODY(table, tc)
 		left = set_of(r->left);
 		electorate_conf(c, &e);
 		ATF_CHECK_EQ_MSG(r->rule != VOTE_NONE,
-		    electorate_wins(&e, &here, &left, 0, &t), "row %u", i);
+		    electorate_wins(&e, &here, &left, &t), "row %u", i);
 		ATF_CHECK_EQ_MSG(r->rule, t.rule, "row %u", i);
 		ATF_CHECK_EQ_MSG(r->expected, t.expected, "row %u", i);
 		ATF_CHECK_EQ_MSG(r->needed, t.needed, "row %u", i);
 		conf_free(c);
 	}
-}
-
-/* A device adds votes to what is there; E counts them where it is made. */
-ATF_TC_WITHOUT_HEAD(device_votes);
-ATF_TC_BODY(device_votes, tc)
-{
-	struct conf *c = make_conf("111");
-	struct vote_nodes one = set_of("2");
-	struct electorate e;
-	struct tally t;
-
-	electorate_conf(c, &e);
-	e.expected += 2;
-	ATF_CHECK(!electorate_wins(&e, &one, &none, 0, &t));
-	ATF_CHECK(electorate_wins(&e, &one, &none, 2, &t));
-	ATF_CHECK_EQ(3, t.votes);
-	ATF_CHECK_EQ(5, t.expected);
-	conf_free(c);
 }
 
 /* As exec/votequorum.c of corosync 3 has it, without devices. */
@@ -188,7 +171,7 @@ ATF_TC_BODY(like_votequorum, tc)
 			electorate_conf(c, &e);
 			for (mask = 0; mask < 1u << c->nnodes; mask++) {
 				here = set_of_mask(mask);
-				electorate_wins(&e, &here, &none, 0, &t);
+				electorate_wins(&e, &here, &none, &t);
 				want = votequorum(e.expected, t.votes, false,
 				    tie != TIE_NONE, vote_has(&here, e.tie));
 				ATF_CHECK_EQ_MSG(want, t.rule != VOTE_NONE,
@@ -227,7 +210,7 @@ ATF_TC_BODY(last_man_standing, tc)
 				want = votequorum(expected, left, false, tie,
 				    true);
 				ATF_CHECK_EQ(want,
-				    electorate_wins(&e, &here, &none, 0, &t));
+				    electorate_wins(&e, &here, &none, &t));
 				if (!want)
 					break;
 				electorate_next(c, &e, NULL, &none, &here,
@@ -275,12 +258,10 @@ ATF_TC_BODY(disjoint_sets, tc)
 					b = set_of_mask(mb);
 					la = set_of_mask(ka);
 					lb = set_of_mask(kb);
-					ATF_REQUIRE(!electorate_wins(&e, &a,
-							&la, 0, &t) ||
-					    !electorate_wins(&e, &b, &lb, 0,
-						&t));
-					if (electorate_wins(&e, &a, &none, 0,
-						&t))
+					ATF_REQUIRE(
+					    !electorate_wins(&e, &a, &la, &t) ||
+					    !electorate_wins(&e, &b, &lb, &t));
+					if (electorate_wins(&e, &a, &none, &t))
 						ATF_REQUIRE(
 						    !electorate_blocks(&e, &b));
 				}
@@ -313,13 +294,13 @@ ATF_TC_BODY(next_electorate, tc)
 
 	/* Nothing ever changes without an option. */
 	electorate_conf(c, &file);
-	ATF_CHECK(electorate_static(&file, c));
+	ATF_CHECK(electorate_static(&file));
 	electorate_next(c, &file, NULL, &e45, &abc, &abc, &next);
 	ATF_CHECK(electorate_eq(&file, &next));
 	/* Who left is taken out, and is back with the state. */
 	c->downscale = true;
 	electorate_conf(c, &file);
-	ATF_CHECK(!electorate_static(&file, c));
+	ATF_CHECK(!electorate_static(&file));
 	electorate_next(c, &file, NULL, &e45, &abc, &abc, &e);
 	ATF_CHECK(counts(&e, "123") && e.expected == 3);
 	electorate_next(c, &e, NULL, &none, &all, &abc, &next);
@@ -388,7 +369,7 @@ ATF_TC_BODY(wishes, tc)
 	electorate_next(c, &file, &w, &none, &abc, &abc, &e);
 	ATF_CHECK(counts(&e, "123") && e.expected == 3 && e.set);
 	ATF_CHECK_EQ(1, e.serial);
-	ATF_CHECK(!electorate_static(&e, c));
+	ATF_CHECK(!electorate_static(&e));
 	/* Done once; who comes back raises it again. */
 	electorate_next(c, &e, &w, &none, &all, &all, &next);
 	ATF_CHECK(counts(&next, "12345") && next.expected == 5);
@@ -417,7 +398,7 @@ ATF_TC_BODY(wishes, tc)
 	memset(&w, 0, sizeof(w));
 	w.serial = 5;
 	electorate_next(c, &e, &w, &none, &all, &all, &next);
-	ATF_CHECK(electorate_static(&next, c));
+	ATF_CHECK(electorate_static(&next));
 	conf_free(c);
 }
 
@@ -459,7 +440,7 @@ ATF_TC_BODY(bytes, tc)
 	electorate_put(&w, &a);
 	rbuf_init(&r, w.data, w.len);
 	electorate_get(&r, &b);
-	ATF_CHECK(rbuf_done(&r) && electorate_eq(&a, &b));
+	ATF_CHECK(rbuf_done(&r) && electorate_same(&a, &b));
 	for (len = 0; len < w.len; len++) {
 		rbuf_init(&r, w.data, len);
 		electorate_get(&r, &b);
@@ -477,13 +458,234 @@ ATF_TC_BODY(bytes, tc)
 	conf_free(c);
 }
 
+/* One option by its text, as an order has it. */
+static struct vote_options
+option(const struct conf *c, const char *text)
+{
+	struct vote_options o;
+	enum vote_option which;
+	char why[256];
+
+	ATF_REQUIRE_MSG(option_parse(c, text, &o, &which, why, sizeof(why)),
+	    "%s: %s", text, why);
+	ATF_CHECK_EQ(1u << which, o.given);
+	return o;
+}
+
+/* Each option is given alone, decides from then on, and goes back alone. */
+ATF_TC_WITHOUT_HEAD(options);
+ATF_TC_BODY(options, tc)
+{
+	struct conf *c = make_conf("11111");
+	struct vote_nodes all = set_of("12345"), abc = set_of("123"),
+			  ab = set_of("12");
+	struct vote_wish w = { .serial = 1 };
+	struct electorate file, e, next;
+
+	electorate_conf(c, &file);
+	ATF_CHECK(file.opt.known && file.opt.given == 0);
+	w.opt = option(c, "last_man_standing true");
+	ATF_CHECK(!wish_granted(&w, &file));
+	electorate_next(c, &file, &w, &none, &abc, &abc, &e);
+	ATF_CHECK(wish_granted(&w, &e) && options_rule(&e));
+	ATF_CHECK(counts(&e, "123") && e.dynamic && e.downscale && e.tie == 0);
+	ATF_CHECK(!electorate_eq(&file, &e) && !electorate_static(&e));
+	/* It goes on without an order, and whatever the file says of others. */
+	c->tie = TIE_HIGHEST;
+	electorate_next(c, &e, NULL, &none, &ab, &ab, &next);
+	ATF_CHECK(counts(&next, "12") && next.tie == 2 && next.dynamic);
+	ATF_CHECK_EQ(w.opt.given, next.opt.given);
+	/* Another one beside it. */
+	w.serial = 2;
+	w.opt = next.opt;
+	e = next;
+	options_give(&w.opt, &(struct vote_options){ .tie = TIE_LOWEST },
+	    OPT_TIE);
+	electorate_next(c, &e, &w, &none, &ab, &ab, &next);
+	ATF_CHECK(wish_granted(&w, &next) && next.tie == 1 && next.dynamic);
+	/* Back to the file would lose quorum: not done, all stays as it was. */
+	e = next;
+	memset(&w, 0, sizeof(w));
+	w.serial = 3;
+	electorate_next(c, &e, &w, &none, &ab, &ab, &next);
+	ATF_CHECK(!wish_granted(&w, &next) && next.dynamic && next.tie == 1);
+	ATF_CHECK(counts(&next, "12") && next.serial == 3);
+	/* With more of them it is, and all of the file count again. */
+	electorate_next(c, &e, &w, &none, &abc, &abc, &next);
+	ATF_CHECK(wish_granted(&w, &next) && counts(&next, "12345"));
+	ATF_CHECK(next.opt.given == 0 && !next.dynamic && next.tie == 3);
+	electorate_next(c, &next, NULL, &none, &all, &all, &e);
+	ATF_CHECK(counts(&e, "12345"));
+	conf_free(c);
+}
+
+/* The votes of the device are an option: 0 takes it out of the count. */
+ATF_TC_WITHOUT_HEAD(option_device);
+ATF_TC_BODY(option_device, tc)
+{
+	struct conf *c = make_conf("111");
+	struct vote_nodes all = set_of("1230"), nodes = set_of("123");
+	struct vote_wish w = { .serial = 1, .set = true, .n = 2 };
+	struct electorate file, e, next;
+
+	c->qdevice.votes = 2;
+	electorate_conf(c, &file);
+	ATF_CHECK_EQ(5, file.expected);
+	w.opt = option(c, "device_votes 0");
+	/* What was written of its votes beside those of nodes is no matter. */
+	w.v[0].node = VOTER_DEVICE;
+	w.v[0].votes = 2;
+	w.v[1].node = 1;
+	w.v[1].votes = 3;
+	electorate_next(c, &file, &w, &none, &all, &all, &e);
+	ATF_CHECK(wish_granted(&w, &e) && e.expected == 5);
+	ATF_CHECK(!electorate_voter(&e, VOTER_DEVICE)->counts);
+	/* It is there still, and told, and so no electorate is fixed. */
+	ATF_CHECK(!electorate_static(&e));
+	w.serial = 2;
+	w.opt = option(c, "device_votes 4");
+	electorate_next(c, &e, &w, &none, &nodes, &nodes, &next);
+	/* Absent, it does not count before it is back. */
+	ATF_CHECK(next.expected == 5 &&
+	    !electorate_voter(&next, VOTER_DEVICE)->counts);
+	electorate_next(c, &next, NULL, &none, &all, &all, &e);
+	ATF_CHECK_EQ(9, e.expected);
+	/* A file without a device ends it. */
+	c->qdevice.votes = 0;
+	electorate_next(c, &e, NULL, &none, &all, &nodes, &next);
+	ATF_CHECK(electorate_voter(&next, VOTER_DEVICE) == NULL);
+	ATF_CHECK_EQ(0, next.opt.given);
+	conf_free(c);
+}
+
+/* two_node is what two votes of nodes make of it, whatever the file had. */
+ATF_TC_WITHOUT_HEAD(option_two_node);
+ATF_TC_BODY(option_two_node, tc)
+{
+	struct conf *c = make_conf("110");
+	struct vote_nodes ab = set_of("12"), all = set_of("123");
+	struct vote_wish w = { .serial = 1 };
+	struct electorate file, e;
+	char why[256];
+
+	c->nodes[0].nlevels = c->nodes[1].nlevels = c->nodes[2].nlevels = 1;
+	electorate_conf(c, &file);
+	w.opt = option(c, "two_node true");
+	electorate_next(c, &file, &w, &none, &ab, &ab, &e);
+	ATF_CHECK(e.two_node && options_fit(c, &e.opt, &e, why, sizeof(why)));
+	w.serial = 2;
+	w.set = true;
+	w.n = 1;
+	w.v[0].node = 3;
+	w.v[0].votes = 1;
+	electorate_next(c, &file, &w, &none, &all, &all, &e);
+	ATF_CHECK(!e.two_node && e.opt.two_node && options_rule(&e));
+	ATF_CHECK(!options_fit(c, &e.opt, &e, why, sizeof(why)));
+	ATF_CHECK_STREQ(
+	    "two_node is for exactly two nodes with votes, here are 3", why);
+	conf_free(c);
+}
+
+ATF_TC_WITHOUT_HEAD(option_texts);
+ATF_TC_BODY(option_texts, tc)
+{
+	static const struct {
+		const char *text, *why;
+	} bad[] = {
+		{ "", "no option \"\"" },
+		{ "last_man_standin true", "no option" },
+		{ "last_man_standing", "needs a value" },
+		{ "last_man_standing  ", "needs a value" },
+		{ "last_man_standing 1", "true or false" },
+		{ "last_man_standing true false", "true or false" },
+		{ "tie_breaker highest lowest", "\"highest\" is neither" },
+		{ "tie_breaker 1 9", "\"9\" is neither" },
+		{ "tie_breaker 1 2 1", "listed twice" },
+		{ "tie_breaker 111111111111111111111111111111111111111",
+		    "neither" },
+		{ "device_votes -1", "0 to 255" },
+		{ "device_votes 256", "0 to 255" },
+		{ "device_votes x", "0 to 255" },
+	};
+	struct conf *c = make_conf("111");
+	struct vote_options o;
+	enum vote_option which;
+	char why[256], text[64];
+	unsigned i;
+
+	c->qdevice.votes = 1;
+	for (i = 0; i < NITEMS(bad); i++) {
+		ATF_CHECK_MSG(!option_parse(c, bad[i].text, &o, &which, why,
+				  sizeof(why)),
+		    "%s", bad[i].text);
+		ATF_CHECK_MSG(strstr(why, bad[i].why) != NULL, "%s: %s",
+		    bad[i].text, why);
+	}
+	o = option(c, "tie_breaker 3  1 ");
+	option_text(&o, OPT_TIE, text, sizeof(text));
+	ATF_CHECK_STREQ("node 3 node 1", text);
+	o = option(c, "tie_breaker lowest");
+	option_text(&o, OPT_TIE, text, sizeof(text));
+	ATF_CHECK_STREQ("lowest", text);
+	o = option(c, "device_votes 255");
+	option_text(&o, OPT_DEVICE, text, sizeof(text));
+	ATF_CHECK_STREQ("255", text);
+	o = option(c, "wait_for_all false");
+	option_text(&o, OPT_WAIT_FOR_ALL, text, sizeof(text));
+	ATF_CHECK_STREQ("false", text);
+	conf_free(c);
+}
+
+ATF_TC_WITHOUT_HEAD(option_bytes);
+ATF_TC_BODY(option_bytes, tc)
+{
+	struct vote_options a, b;
+	struct rbuf r;
+	struct wbuf w;
+	size_t len;
+
+	memset(&a, 0, sizeof(a));
+	a.known = a.downscale = a.last_man = true;
+	a.given = 1 << OPT_TIE | 1 << OPT_DOWNSCALE;
+	a.tie = TIE_LIST;
+	a.ntie = 2;
+	a.tie_nodes[0] = 7;
+	a.tie_nodes[1] = 3;
+	a.device = 9;
+	wbuf_init(&w, 256);
+	options_put(&w, &a);
+	rbuf_init(&r, w.data, w.len);
+	options_get(&r, &b);
+	ATF_CHECK(rbuf_done(&r) && options_eq(&a, &b));
+	for (len = 0; len < w.len; len++) {
+		rbuf_init(&r, w.data, len);
+		options_get(&r, &b);
+		ATF_CHECK(r.err && !b.known);
+	}
+	/* A list that is empty, of node 0, or of another kind; no such kind. */
+	w.data[w.len - 1] = 0;
+	rbuf_init(&r, w.data, w.len);
+	options_get(&r, &b);
+	ATF_CHECK(r.err);
+	w.data[w.len - 1] = 3;
+	w.data[2] = TIE_LOWEST;
+	rbuf_init(&r, w.data, w.len);
+	options_get(&r, &b);
+	ATF_CHECK(r.err);
+	w.data[2] = TIE_LIST + 1;
+	rbuf_init(&r, w.data, w.len);
+	options_get(&r, &b);
+	ATF_CHECK(r.err);
+	wbuf_free(&w);
+}
+
 static bool
 wins(const struct electorate *e, const char *present, const char *left)
 {
 	struct vote_nodes p = set_of(present), l = set_of(left);
 	struct tally t;
 
-	return electorate_wins(e, &p, &l, 0, &t);
+	return electorate_wins(e, &p, &l, &t);
 }
 
 /* "0" is the device, which counts like a node and is none. */
@@ -504,7 +706,7 @@ ATF_TC_BODY(device_is_a_voter, tc)
 	ATF_CHECK_EQ(2, e.tie);
 	c->tie = TIE_NONE;
 	electorate_conf(c, &e);
-	ATF_CHECK(!electorate_static(&e, c));
+	ATF_CHECK(!electorate_static(&e));
 	ATF_CHECK(wins(&e, "12", "") && wins(&e, "10", ""));
 	ATF_CHECK(!wins(&e, "1", "") && !wins(&e, "0", ""));
 	/* It leaves never: when all nodes have, all count again. */
@@ -526,7 +728,7 @@ ATF_TC_BODY(device_is_a_voter, tc)
 	electorate_put(&w, &again);
 	rbuf_init(&r, w.data, w.len);
 	electorate_get(&r, &e);
-	ATF_CHECK(rbuf_done(&r) && electorate_eq(&e, &again));
+	ATF_CHECK(rbuf_done(&r) && electorate_same(&e, &again));
 	wbuf_free(&w);
 	conf_free(c);
 }
@@ -534,7 +736,6 @@ ATF_TC_BODY(device_is_a_voter, tc)
 ATF_TP_ADD_TCS(tp)
 {
 	ATF_TP_ADD_TC(tp, table);
-	ATF_TP_ADD_TC(tp, device_votes);
 	ATF_TP_ADD_TC(tp, like_votequorum);
 	ATF_TP_ADD_TC(tp, last_man_standing);
 	ATF_TP_ADD_TC(tp, disjoint_sets);
@@ -544,5 +745,10 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, merge);
 	ATF_TP_ADD_TC(tp, bytes);
 	ATF_TP_ADD_TC(tp, device_is_a_voter);
+	ATF_TP_ADD_TC(tp, options);
+	ATF_TP_ADD_TC(tp, option_device);
+	ATF_TP_ADD_TC(tp, option_two_node);
+	ATF_TP_ADD_TC(tp, option_texts);
+	ATF_TP_ADD_TC(tp, option_bytes);
 	return atf_no_error();
 }
