@@ -15,7 +15,7 @@ CONF_SRCS := clusterd/conf_load.c clusterd/conf_yaml.c clusterd/conf_tree.c \
 LOOP_SRCS := clusterd/loop.c clusterd/ipc.c clusterd/msg.c
 LOOP_LIBS := -levent_core
 DAEMON_SRCS := clusterd/clusterd.c clusterd/parent.c clusterd/mounts.c \
-	       clusterd/sockets.c clusterd/store.c clusterd/conf_pipe.c \
+	       clusterd/sockets.c clusterd/file.c clusterd/store.c clusterd/conf_pipe.c \
 	       clusterd/proc.c clusterd/sandbox.c clusterd/engine.c \
 	       clusterd/net.c clusterd/control.c clusterd/beat.c \
 	       clusterd/beat_child.c clusterd/keyfile.c $(LOOP_SRCS) clusterd/log.c

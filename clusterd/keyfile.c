@@ -3,9 +3,7 @@
 
 /*
  * A changed key file: magic (8 bytes), version u32, keyring (keyring.h), and a
- * BLAKE2b-256 over all of that.  It is written beside the old one, with NAME
- * .new, and takes its place by rename(2): whoever reads it finds one or the
- * other, and whole.
+ * BLAKE2b-256 over all of that.
  *
  * clusterd-protocol(7), section 2.3.
  */
@@ -18,6 +16,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "file.h"
 #include "keyfile.h"
 
 enum {
@@ -128,82 +127,19 @@ keyfile_read(const char *path, struct keyring *ring, char *why, size_t size)
 	return KEYFILE_BAD;
 }
 
-static int
-write_all(int fd, const uint8_t *p, size_t len)
-{
-	ssize_t n;
-
-	while (len > 0) {
-		n = write(fd, p, len);
-		if (n == -1 && errno == EINTR)
-			continue;
-		if (n == -1)
-			return -1;
-		p += n;
-		len -= (size_t)n;
-	}
-	return fsync(fd);
-}
-
-static int
-sync_folder(const char *path)
-{
-	char dir[512], *slash;
-	int fd, rc;
-
-	strlcpy(dir, path, sizeof(dir));
-	slash = strrchr(dir, '/');
-	if (slash == NULL)
-		strlcpy(dir, ".", sizeof(dir));
-	else
-		slash[slash == dir] = '\0';
-	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd == -1)
-		return -1;
-	rc = fsync(fd);
-	close(fd);
-	return rc;
-}
-
-/* The new file is complete, under its final name, and so on the disk. */
-static int
-replace(const char *path, const char *next, const struct wbuf *w)
-{
-	int fd, saved;
-
-	(void)unlink(next);
-	fd = open(next, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-	    0600);
-	if (fd == -1)
-		return -1;
-	if (write_all(fd, w->data, w->len) == 0 && rename(next, path) == 0) {
-		close(fd);
-		return sync_folder(path);
-	}
-	saved = errno;
-	close(fd);
-	(void)unlink(next);
-	errno = saved;
-	return -1;
-}
-
 int
 keyfile_write(const char *path, const struct keyring *ring, char *why,
     size_t size)
 {
-	char next[512];
 	struct wbuf w;
-	int n, rc = -1;
+	int rc = -1;
 
-	n = snprintf(next, sizeof(next), "%s.new", path);
 	wbuf_init(&w, KEYFILE_MAX);
 	keyfile_encode(&w, ring);
-	if (n < 0 || (size_t)n >= sizeof(next))
-		errno = ENAMETOOLONG;
-	else if (w.err)
+	if (w.err)
 		errno = ENOMEM;
 	else
-		rc = replace(path, next, &w);
+		rc = file_replace(path, w.data, w.len);
 	if (rc == -1)
 		snprintf(why, size, "%s: %s", path, strerror(errno));
 	if (w.data != NULL)

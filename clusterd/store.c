@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "buf.h"
+#include "file.h"
 #include "store.h"
 
 enum {
@@ -26,20 +27,6 @@ enum {
 };
 
 static const uint8_t magic[8] = { 'c', 'l', 's', 't', 'a', 't', 'e', '\n' };
-
-/* Flushes the directory entry of a file that was just created. */
-static int
-sync_dir(const char *dir)
-{
-	int fd, rc;
-
-	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd == -1)
-		return -1;
-	rc = fsync(fd);
-	close(fd);
-	return rc;
-}
 
 static void
 checksum(uint8_t sum[STORE_SUM_LEN], const void *p, size_t len)
@@ -120,7 +107,7 @@ store_open(struct store *s, const char *dir)
 	s->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (s->fd == -1)
 		return -1;
-	if (load(s) == 0 && sync_dir(dir) == 0)
+	if (load(s) == 0 && file_sync_entry(path) == 0)
 		return 0;
 	saved = errno;
 	store_close(s);
@@ -134,24 +121,6 @@ store_close(struct store *s)
 	if (s->fd != -1)
 		close(s->fd);
 	s->fd = -1;
-}
-
-static int
-write_all(int fd, const uint8_t *p, size_t len, off_t off)
-{
-	ssize_t n;
-
-	while (len > 0) {
-		n = pwrite(fd, p, len, off);
-		if (n == -1 && errno == EINTR)
-			continue;
-		if (n == -1)
-			return -1;
-		p += n;
-		len -= (size_t)n;
-		off += n;
-	}
-	return fdatasync(fd);
 }
 
 int
@@ -181,7 +150,10 @@ store_write(struct store *s, uint64_t incarnation, const void *blob, size_t len)
 		errno = ENOMEM;
 		return -1;
 	}
-	rc = write_all(s->fd, w.data, w.len, (off_t)(seq % 2) * STORE_SLOT_LEN);
+	rc = file_write_all(s->fd, w.data, w.len,
+	    (off_t)(seq % 2) * STORE_SLOT_LEN);
+	if (rc == 0)
+		rc = fdatasync(s->fd);
 	wbuf_free(&w);
 	if (rc == -1)
 		return -1;

@@ -19,7 +19,7 @@ $(foreach t,$(FUZZ_CORE),$(eval FUZZ_SRCS_$(t) := $(FUZZ_RIG) $(CORE_SRCS)))
 FUZZ_SRCS_msg	:= $(FUZZ_RIG) $(CORE_SRCS) clusterd/msg.c
 FUZZ_SRCS_conf	:= $(CONF_SRCS) $(filter clusterd/conf% clusterd/buf.c,$(CORE_SRCS)) clusterd/log.c
 FUZZ_SRCS_confmsg := $(filter clusterd/conf% clusterd/buf.c,$(CORE_SRCS)) clusterd/log.c
-FUZZ_SRCS_store	:= $(FUZZ_RIG) $(CORE_SRCS) clusterd/store.c clusterd/keyfile.c
+FUZZ_SRCS_store	:= $(FUZZ_RIG) $(CORE_SRCS) clusterd/store.c clusterd/file.c clusterd/keyfile.c
 FUZZ_SRCS_ondisk := libgfs/ondisk.c libgfs/dirent.c libgfs/crc.c \
 		   clusterd/buf.c clusterd/log.c
 FUZZ_SRCS_journal := $(FUZZ_RIG) $(CORE_SRCS) libgfs/ondisk.c libgfs/crc.c \

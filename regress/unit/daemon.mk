@@ -1,8 +1,8 @@
 # The shell around the core: processes, local messages, clients, agents.
 CORE_A := $(O)/clusterd/libcore.a
 $(call test,regress/unit/msg_test,regress/unit/msg_test.c clusterd/msg.c clusterd/log.c,$(CORE_A) -lsodium)
-$(call test,regress/unit/store_test,regress/unit/store_test.c clusterd/store.c clusterd/log.c,$(CORE_A) -lsodium)
-$(call test,regress/unit/keyfile_test,regress/unit/keyfile_test.c clusterd/keyfile.c clusterd/log.c,$(CORE_A) -lsodium)
+$(call test,regress/unit/store_test,regress/unit/store_test.c clusterd/store.c clusterd/file.c clusterd/log.c,$(CORE_A) -lsodium)
+$(call test,regress/unit/keyfile_test,regress/unit/keyfile_test.c clusterd/keyfile.c clusterd/file.c clusterd/log.c,$(CORE_A) -lsodium)
 $(call test,regress/unit/sandbox_test,regress/unit/sandbox_test.c clusterd/sandbox.c clusterd/proc.c clusterd/log.c,-lseccomp)
 $(call test,regress/unit/control_test,regress/unit/control_test.c clusterd/control.c $(LOOP_SRCS) clusterd/log.c,$(CORE_A) $(LOOP_LIBS) -lsodium)
 $(call test,regress/unit/run_test,regress/unit/run_test.c fence/run.c fence/device.c clusterd/loop.c clusterd/log.c,$(CORE_A) $(LOOP_LIBS) -lsodium)
