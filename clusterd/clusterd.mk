@@ -8,7 +8,7 @@ CORE_SRCS += clusterd/conf.c clusterd/conf_check.c clusterd/conf_valid.c \
 # What reads the file; needs -lyaml and libcore.a.
 CONF_SRCS := clusterd/conf_load.c clusterd/conf_yaml.c clusterd/conf_tree.c \
 	     clusterd/conf_schema.c clusterd/conf_fence.c \
-	     clusterd/conf_transport.c \
+	     clusterd/conf_transport.c clusterd/conf_qdevice.c \
 	     clusterd/conf_value.c clusterd/conf_addr.c clusterd/conf_error.c
 
 # What the processes of the daemon share, without any main of theirs.

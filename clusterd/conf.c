@@ -119,6 +119,14 @@ conf_tie_name(enum conf_tie tie)
 	return (size_t)tie < NITEMS(ties) ? ties[tie] : NULL;
 }
 
+const char *
+conf_qdevice_name(enum conf_qdevice kind)
+{
+	static const char *const kinds[] = { "none", "disk", "witness" };
+
+	return (size_t)kind < NITEMS(kinds) ? kinds[kind] : NULL;
+}
+
 /*
  * Leaves what has no default (names, nodes, fencing) empty: conf_valid() says
  * so until it is filled in.

@@ -33,6 +33,9 @@
 #define CONF_FAILURE_MAX	UINT64_C(600000000)
 #define CONF_FENCE_MIN		UINT64_C(1000000)
 #define CONF_FENCE_MAX		UINT64_C(3600000000)
+#define CONF_QDEVICE_MIN	UINT64_C(100000)
+#define CONF_QDEVICE_MAX	UINT64_C(120000000)
+#define CONF_QDEVICE_ID_MAX	255	/* highest id of a node, with a device */
 #define CONF_JOIN_DELAY_MAX	UINT64_C(3600000000)
 #define CONF_TRIES_MAX		10
 #define CONF_DSCP_MAX		63
@@ -100,6 +103,8 @@ enum conf_detect { DETECT_FAST = 0, DETECT_NORMAL, DETECT_WAN };
 
 enum conf_tie { TIE_NONE = 0, TIE_LOWEST, TIE_HIGHEST, TIE_LIST };
 
+enum conf_qdevice { QDEVICE_NONE = 0, QDEVICE_DISK, QDEVICE_WITNESS };
+
 enum conf_loglevel { CONF_LOG_INFO = 0, CONF_LOG_DEBUG };
 
 struct conf {
@@ -135,8 +140,13 @@ struct conf {
 	unsigned	 ntie;			/* TIE_LIST: node ids, in order */
 	uint16_t	 tie_nodes[CONF_NODES_MAX];
 	struct {
-		uint8_t	 votes;			/* 0: there is none */
-		uint64_t timeout_us;		/* waited for in a view change */
+		enum conf_qdevice kind;
+		uint8_t	 votes;			/* 0: there is none; default 1 */
+		uint64_t timeout_us;		/* waited for in a view change;
+						   default 10 s, witness 2 s */
+		char	 path[CONF_PATH_LEN];	/* disk */
+		char	 address[CONF_ADDR_LEN]; /* witness: numeric */
+		uint16_t port;			/* witness: UDP; default 5601 */
 	}		 qdevice;
 
 	/* fencing */
@@ -170,6 +180,7 @@ const char *conf_mode_name(enum conf_mode);
 const char *conf_dscp_name(uint8_t);
 const char *conf_loglevel_name(enum conf_loglevel);
 const char *conf_tie_name(enum conf_tie);	/* NULL for a list, too */
+const char *conf_qdevice_name(enum conf_qdevice);
 
 /*
  * Is the text fit for its place?  Cluster: [a-z][a-z0-9_-]{0,31}.  Name (of a

@@ -91,6 +91,12 @@ set_link(struct walk *w, const struct ynode *y, char *dst, size_t size)
 	ASSERT(inet_ntop(a.family, a.b, dst, (socklen_t)size) != NULL);
 }
 
+void
+set_addr(struct walk *w, const struct key *k, const struct ynode *y, void *obj)
+{
+	set_link(w, y, (char *)obj + k->off, k->size);
+}
+
 /*
  * A link with an error keeps its place, as "", so that the number of links
  * and the positions of the others stay right.

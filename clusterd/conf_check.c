@@ -14,6 +14,8 @@
  * V4.  Every node can be fenced, by levels or by an operator.
  * V5.  No mount point lies in another.
  * V6.  A tie breaker has a vote, and a tie to break; none with two_node.
+ * V7.  A quorum device has a block for every node, is not needed as long as
+ *      all nodes are there, and is nothing that is lost with a node.
  */
 
 #include <stdarg.h>
@@ -316,10 +318,23 @@ static void
 check_two_node_alone(struct check *k)
 {
 	const struct conf *c = k->c;
-	const char *key = c->tie != TIE_NONE ? "tie_breaker" :
-	    c->last_man_standing	     ? "last_man_standing" :
-	    c->downscale		     ? "downscale" :
-					       NULL;
+	const char *key;
+
+	if (c->qdevice.kind != QDEVICE_NONE) {
+		begin(k, "E092", "quorum.two_node");
+		other(k, "quorum.device");
+		text(k,
+		    "quorum.two_node cannot be with quorum.device: one vote "
+		    "is enough, and the device would have nothing to decide");
+		fix(k,
+		    "take two_node out: of two nodes that do not see each "
+		    "other, the device lets one go on");
+		end(k);
+	}
+	key = c->tie != TIE_NONE ? "tie_breaker" :
+	    c->last_man_standing ? "last_man_standing" :
+	    c->downscale	 ? "downscale" :
+				   NULL;
 
 	if (key == NULL)
 		return;
@@ -372,6 +387,96 @@ check_tie(struct check *k, unsigned votes)
 	}
 }
 
+/* V7.  The device against the votes of the nodes, which are all understood. */
+static void
+check_qdevice_votes(struct check *k, unsigned votes)
+{
+	const struct conf *c = k->c;
+
+	if (c->qdevice.votes < votes)
+		return;
+	begin(k, "E093", "quorum.device.votes");
+	other(k, "nodes");
+	text(k,
+	    "quorum.device has %u vote%s, and all nodes together have %u: "
+	    "without it none of them could go on",
+	    c->qdevice.votes, c->qdevice.votes == 1 ? "" : "s", votes);
+	if (votes > 1)
+		fix(k,
+		    "write votes: %u, with which one node and the device are "
+		    "enough, or fewer",
+		    votes - 1);
+	else
+		fix(k, "take it out: a single vote has nothing to decide");
+	end(k);
+}
+
+/* V7.  A device that goes with a node would decide nothing when it matters. */
+static void
+check_witness(struct check *k)
+{
+	const struct conf *c = k->c;
+	unsigned i, j;
+
+	for (i = 0; i < c->nnodes; i++) {
+		for (j = 0; j < c->nodes[i].nlinks; j++) {
+			if (c->qdevice.address[0] == '\0' ||
+			    strcmp(c->qdevice.address, c->nodes[i].links[j]) !=
+				0)
+				continue;
+			begin(k, "E095", "quorum.device.witness");
+			other(k, "nodes.%s.links[%u]", c->nodes[i].name, j);
+			text(k,
+			    "quorum.device.witness is %s, an address of node "
+			    "%s",
+			    c->qdevice.address, c->nodes[i].name);
+			fix(k,
+			    "a witness that is lost with a node cannot decide "
+			    "then: put it on a third machine");
+			end(k);
+			return;
+		}
+	}
+}
+
+/* V7.  The blocks of the device are numbered by the ids of the nodes. */
+static void
+check_qdevice(struct check *k)
+{
+	const struct conf *c = k->c;
+	unsigned i;
+
+	if (c->qdevice.kind == QDEVICE_NONE)
+		return;
+	for (i = 0; i < c->nnodes; i++) {
+		if (c->nodes[i].id <= CONF_QDEVICE_ID_MAX)
+			continue;
+		begin(k, "E091", "nodes.%s.id", c->nodes[i].name);
+		other(k, "quorum.device");
+		text(k,
+		    "nodes.%s.id is %u, and a quorum device has room for ids "
+		    "up to %d",
+		    c->nodes[i].name, c->nodes[i].id, CONF_QDEVICE_ID_MAX);
+		fix(k, "give the node an id from 1 to %d that was never used",
+		    CONF_QDEVICE_ID_MAX);
+		end(k);
+	}
+	for (i = 0; i < c->nfs; i++) {
+		if (c->qdevice.path[0] == '\0' ||
+		    strcmp(c->qdevice.path, c->fs[i].device) != 0)
+			continue;
+		begin(k, "E094", "quorum.device.path");
+		other(k, "filesystems.%s.device", c->fs[i].name);
+		text(k, "quorum.device.path is %s, the disk of filesystem %s",
+		    c->qdevice.path, c->fs[i].name);
+		fix(k,
+		    "each would overwrite the other: a quorum disk is a disk "
+		    "or partition of its own, of 1 MiB or more");
+		end(k);
+	}
+	check_witness(k);
+}
+
 /* Counts votes, so it needs a file whose nodes are all understood. */
 static void
 check_quorum(struct check *k)
@@ -392,11 +497,14 @@ check_quorum(struct check *k)
 		end(k);
 		return;
 	}
+	if (c->qdevice.kind != QDEVICE_NONE)
+		check_qdevice_votes(k, votes);
 	if (c->two_node) {
 		check_two_node(k, voters);
 		check_two_node_alone(k);
 		return;
 	}
+	votes += c->qdevice.votes;
 	check_tie(k, votes);
 	if (votes % 2 != 0 || voters < 2 || c->tie != TIE_NONE)
 		return;
@@ -411,8 +519,10 @@ check_quorum(struct check *k)
 		    "halves",
 		    votes, votes / 2, votes / 2);
 	fix(k, "%s",
-	    voters == 2 ? "add a third node, or two_node: true with fencing" :
-			  "use an odd number of votes, or a tie_breaker");
+	    voters == 2 && c->qdevice.kind == QDEVICE_NONE ?
+		"add a third node, a quorum.device, or two_node: true "
+		"with fencing" :
+		"use an odd number of votes, or a tie_breaker");
 	end(k);
 }
 
@@ -561,6 +671,7 @@ conf_check(const struct conf *c, bool partial,
 	check_linkinfo(&k);
 	check_timers(&k);
 	check_quorum(&k);
+	check_qdevice(&k);
 	check_fencing(&k);
 	check_filesystems(&k);
 }

@@ -11,7 +11,7 @@
 #include "conf.h"
 
 enum {
-	CONF_MSG_VERSION = 3
+	CONF_MSG_VERSION = 4
 };
 
 /* A boolean is 0 or 1; anything else means the reader is out of step. */
@@ -180,6 +180,28 @@ decode_fencing(struct conf *c, struct rbuf *r)
 		decode_device(&c->devices[i], r);
 }
 
+static void
+encode_qdevice(const struct conf *c, struct wbuf *w)
+{
+	wbuf_u8(w, (uint8_t)c->qdevice.kind);
+	wbuf_u8(w, c->qdevice.votes);
+	wbuf_u64(w, c->qdevice.timeout_us);
+	wbuf_str(w, c->qdevice.path);
+	wbuf_str(w, c->qdevice.address);
+	wbuf_u16(w, c->qdevice.port);
+}
+
+static void
+decode_qdevice(struct conf *c, struct rbuf *r)
+{
+	c->qdevice.kind = (enum conf_qdevice)rbuf_u8(r);
+	c->qdevice.votes = rbuf_u8(r);
+	c->qdevice.timeout_us = rbuf_u64(r);
+	rbuf_str(r, c->qdevice.path, sizeof(c->qdevice.path));
+	rbuf_str(r, c->qdevice.address, sizeof(c->qdevice.address));
+	c->qdevice.port = rbuf_u16(r);
+}
+
 /* The hash travels too: with options left out it cannot be computed again. */
 static void
 encode_rest(const struct conf *c, struct wbuf *w)
@@ -253,6 +275,7 @@ conf_encode(const struct conf *c, bool secrets, struct wbuf *w)
 	wbuf_u32(w, c->ntie);
 	for (i = 0; i < c->ntie; i++)
 		wbuf_u16(w, c->tie_nodes[i]);
+	encode_qdevice(c, w);
 	encode_fencing(c, secrets, w);
 	encode_rest(c, w);
 }
@@ -292,6 +315,7 @@ decode(struct conf *c, struct rbuf *r)
 	c->ntie = rbuf_count(r, CONF_NODES_MAX);
 	for (i = 0; i < c->ntie; i++)
 		c->tie_nodes[i] = rbuf_u16(r);
+	decode_qdevice(c, r);
 	decode_fencing(c, r);
 	decode_rest(c, r);
 }

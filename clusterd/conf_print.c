@@ -148,6 +148,25 @@ print_tie(const struct conf *c, struct wbuf *w)
 	put(w, "]\n");
 }
 
+static void
+print_qdevice(const struct conf *c, struct wbuf *w)
+{
+	if (c->qdevice.kind == QDEVICE_NONE)
+		return;
+	put(w, "  device:\n");
+	if (c->qdevice.kind == QDEVICE_DISK) {
+		put(w, "    path: ");
+		put_text(w, c->qdevice.path);
+		put(w, "\n");
+	} else {
+		put(w, "    witness: ");
+		put_text(w, c->qdevice.address);
+		put(w, "\n    port: %u\n", c->qdevice.port);
+	}
+	put(w, "    votes: %u\n", c->qdevice.votes);
+	put_duration(w, "    timeout", c->qdevice.timeout_us);
+}
+
 /* Nothing where the file has nothing: names have no default. */
 static void
 print_links(const struct conf *c, struct wbuf *w)
@@ -202,6 +221,7 @@ print_timers(const struct conf *c, struct wbuf *w)
 	put(w, "  last_man_standing: %s\n", word(c->last_man_standing));
 	put(w, "  downscale: %s\n", word(c->downscale));
 	print_tie(c, w);
+	print_qdevice(c, w);
 }
 
 /* P2.  Not even the length of a secret shows. */

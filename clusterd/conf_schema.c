@@ -88,6 +88,7 @@ static const struct key quorum_keys[] = {
 	    .set = set_tie,
 	    MEMBER(conf, tie),
 	    .words = tie_words },
+	{ .name = "device", .set = set_qdevice },
 	{ .name = NULL },
 };
 
@@ -181,7 +182,6 @@ static const char *const planned[] = {
 	"transport.crypto",
 	"membership.per_node",
 	"membership.link_retry",
-	"quorum.device",
 	"fencing.watchdog",
 	"dlm",
 	"filesystems.*.nodes",

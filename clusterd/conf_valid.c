@@ -164,6 +164,27 @@ valid_tie(const struct conf *c)
 	return true;
 }
 
+/* What belongs to another kind of device is not there. */
+static bool
+valid_qdevice(const struct conf *c)
+{
+	bool path = c->qdevice.path[0] != '\0';
+	bool address = c->qdevice.address[0] != '\0';
+	bool disk = c->qdevice.kind == QDEVICE_DISK;
+	bool witness = c->qdevice.kind == QDEVICE_WITNESS;
+
+	if (path != disk || address != witness ||
+	    (c->qdevice.port != 0) != witness)
+		return false;
+	if (c->qdevice.kind == QDEVICE_NONE)
+		return c->qdevice.votes == 0 && c->qdevice.timeout_us == 0;
+	if (disk ? !conf_path_ok(c->qdevice.path) :
+		   !witness || !conf_addr_ok(c->qdevice.address))
+		return false;
+	return c->qdevice.votes > 0 &&
+	    within(c->qdevice.timeout_us, CONF_QDEVICE_MIN, CONF_QDEVICE_MAX);
+}
+
 /* "" stands for the default. */
 static bool
 valid_group(const char *s)
@@ -194,7 +215,7 @@ conf_valid(const struct conf *c)
 	    within(c->heartbeat_us, CONF_HEARTBEAT_MIN, CONF_HEARTBEAT_MAX) &&
 	    within(c->failure_timeout_us, CONF_FAILURE_MIN, CONF_FAILURE_MAX) &&
 	    within(c->stall_timeout_us, CONF_FAILURE_MIN, CONF_FAILURE_MAX) &&
-	    valid_tie(c) && valid_fencing(c) && valid_filesystems(c) &&
-	    conf_loglevel_name(c->log_level) != NULL &&
+	    valid_tie(c) && valid_qdevice(c) && valid_fencing(c) &&
+	    valid_filesystems(c) && conf_loglevel_name(c->log_level) != NULL &&
 	    valid_group(c->admin_group) && valid_group(c->observer_group);
 }

@@ -157,7 +157,12 @@ void	 set_fencing(struct walk *, const struct key *, const struct ynode *,
 extern const struct key fencing_keys[];
 /* conf_transport.c */
 extern const struct key transport_keys[];
-/* conf_addr.c: the links of a node; W030 over all of them. */
+/* conf_qdevice.c: `quorum.device:`. */
+void	 set_qdevice(struct walk *, const struct key *, const struct ynode *,
+	    void *);
+/* conf_addr.c: one address; the links of a node; W030 over all of them. */
+void	 set_addr(struct walk *, const struct key *, const struct ynode *,
+	    void *);
 void	 set_links(struct walk *, const struct key *, const struct ynode *,
 	    void *);
 void	 addr_check(struct walk *);

@@ -12,7 +12,7 @@
 
 #include "conf.h"
 
-/* Three nodes, two devices, one of everything; the caller frees it. */
+/* Three nodes, two fence devices, one of everything; the caller frees it. */
 static struct conf *
 sample(void)
 {
@@ -71,6 +71,10 @@ sample(void)
 	strlcpy(c->fs[0].device, "/dev/sdb", sizeof(c->fs[0].device));
 	strlcpy(c->fs[0].mount, "/srv/data", sizeof(c->fs[0].mount));
 	strlcpy(c->admin_group, "cluster", sizeof(c->admin_group));
+	c->qdevice.kind = QDEVICE_DISK;
+	c->qdevice.votes = 2;
+	c->qdevice.timeout_us = 5000000;
+	strlcpy(c->qdevice.path, "/dev/sdq1", sizeof(c->qdevice.path));
 	conf_hash(c);
 	return c;
 }
@@ -112,6 +116,10 @@ ATF_TC_BODY(round_trip, tc)
 	ATF_CHECK_EQ(a->heartbeat_us, b->heartbeat_us);
 	ATF_CHECK_EQ(a->failure_timeout_us, b->failure_timeout_us);
 	ATF_CHECK_EQ(a->fence_on_join_delay_us, b->fence_on_join_delay_us);
+	ATF_CHECK_EQ(a->qdevice.kind, b->qdevice.kind);
+	ATF_CHECK_EQ(a->qdevice.votes, b->qdevice.votes);
+	ATF_CHECK_EQ(a->qdevice.timeout_us, b->qdevice.timeout_us);
+	ATF_CHECK_STREQ(a->qdevice.path, b->qdevice.path);
 	ATF_REQUIRE_EQ(2, b->ndevices);
 	for (i = 0; i < 2; i++) {
 		da = &a->devices[i];
@@ -130,6 +138,27 @@ ATF_TC_BODY(round_trip, tc)
 	ATF_CHECK_EQ(0, memcmp(a->hash, b->hash, sizeof(a->hash)));
 	conf_free(a);
 	conf_free(b);
+}
+
+ATF_TC_WITHOUT_HEAD(witness);
+ATF_TC_BODY(witness, tc)
+{
+	struct conf *a = sample(), *b;
+
+	a->qdevice.kind = QDEVICE_WITNESS;
+	a->qdevice.path[0] = '\0';
+	a->qdevice.port = 5601;
+	strlcpy(a->qdevice.address, "fd00::99", sizeof(a->qdevice.address));
+	b = through(a, true);
+	ATF_REQUIRE(b != NULL);
+	ATF_CHECK_EQ(QDEVICE_WITNESS, b->qdevice.kind);
+	ATF_CHECK_STREQ("fd00::99", b->qdevice.address);
+	ATF_CHECK_EQ(5601, b->qdevice.port);
+	conf_free(b);
+	/* Not on a machine that may be the one that is lost. */
+	strlcpy(a->qdevice.address, "fd00::2", sizeof(a->qdevice.address));
+	ATF_CHECK(through(a, true) == NULL);
+	conf_free(a);
 }
 
 ATF_TC_WITHOUT_HEAD(secrets_stay);
@@ -273,6 +302,18 @@ ATF_TC_BODY(members_are_checked, tc)
 	REFUSED((c->tie = TIE_LIST, c->ntie = 1, c->tie_nodes[0] = 2));
 	REFUSED((c->tie = TIE_LIST, c->ntie = 2, c->tie_nodes[0] = 1,
 	    c->tie_nodes[1] = 1));
+	REFUSED(c->qdevice.kind = QDEVICE_NONE);
+	REFUSED(c->qdevice.kind = QDEVICE_WITNESS);
+	REFUSED(c->qdevice.kind = (enum conf_qdevice)3);
+	REFUSED(c->qdevice.votes = 0);
+	REFUSED(c->qdevice.votes = 3);
+	REFUSED(c->qdevice.timeout_us = 0);
+	REFUSED(c->qdevice.path[0] = 'd');
+	REFUSED(c->qdevice.port = 5601);
+	REFUSED(strlcpy(c->qdevice.address, "10.9.0.9", 33));
+	REFUSED(strlcpy(c->qdevice.path, c->fs[0].device, 33));
+	REFUSED(c->nodes[2].id = 256);
+	REFUSED(c->two_node = true);
 	REFUSED(c->fence_manual = true);
 	REFUSED(c->fence_timeout_us = 1);
 	REFUSED(c->fence_tries = 0);
@@ -369,6 +410,7 @@ ATF_TC_BODY(texts, tc)
 ATF_TP_ADD_TCS(tp)
 {
 	ATF_TP_ADD_TC(tp, round_trip);
+	ATF_TP_ADD_TC(tp, witness);
 	ATF_TP_ADD_TC(tp, secrets_stay);
 	ATF_TP_ADD_TC(tp, every_cut_is_refused);
 	ATF_TP_ADD_TC(tp, every_change_is_harmless);
