@@ -117,5 +117,5 @@ frames_flush(struct frames *f)
 bool
 frames_pending(const struct frames *f)
 {
-	return f->sent < f->out.len;
+	return f->out.err || f->sent < f->out.len;
 }

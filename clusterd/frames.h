@@ -37,6 +37,7 @@ void	 frames_limit(struct frames *, size_t max);
 int	 frames_read(struct frames *, const uint8_t **body, size_t *len);
 /* Sends what is in out, as far as that goes; 0, or -1 with errno. */
 int	 frames_flush(struct frames *);
+/* Also when out has an error, which frames_flush() tells. */
 bool	 frames_pending(const struct frames *);
 
 #endif /* FRAMES_H */

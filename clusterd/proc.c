@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,6 +21,9 @@
 
 #include "log.h"
 #include "proc.h"
+
+#define BACKOFF_FIRST_US UINT64_C(1000000)
+#define BACKOFF_LAST_US	 UINT64_C(30000000)
 
 enum {
 	PRIORITY = -15, /* as nice(1) counts, where RR is refused */
@@ -38,6 +42,10 @@ proc_role_name(enum proc_role role)
 		return "fence";
 	case ROLE_BEAT:
 		return "beat";
+	case ROLE_QDEVICE:
+		return "qdevice";
+	case ROLE_WITNESS:
+		return "witness";
 	}
 	return "unknown";
 }
@@ -45,7 +53,13 @@ proc_role_name(enum proc_role role)
 static const char *
 proc_role_flag(enum proc_role role)
 {
-	return role == ROLE_ENGINE ? "-E" : role == ROLE_FENCE ? "-F" : "-B";
+	static const char *const flags[] = { [ROLE_ENGINE] = "-E",
+		[ROLE_FENCE] = "-F",
+		[ROLE_BEAT] = "-B",
+		[ROLE_QDEVICE] = "-Q",
+		[ROLE_WITNESS] = "-W" };
+
+	return flags[role];
 }
 
 int
@@ -143,6 +157,37 @@ proc_child_init(enum proc_role role, const struct proc_opts *o)
 	setproctitle("%s", proc_role_name(role));
 	/* The time zone is read now, while files can still be opened. */
 	tzset();
+}
+
+void
+proc_ended(int status, char *text, size_t size)
+{
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
+		snprintf(text, size,
+		    "it made a system call it has no business with");
+	else if (WIFSIGNALED(status))
+		snprintf(text, size, "it was ended by signal %d (%s)",
+		    WTERMSIG(status), strsignal(WTERMSIG(status)));
+	else
+		snprintf(text, size, "it exited with status %d",
+		    WEXITSTATUS(status));
+}
+
+/*
+ * None after the first crash: of an engine the mounts are gone, and a new
+ * incarnation tells the others so before they lose patience and switch the
+ * machine off.
+ */
+uint64_t
+proc_backoff(uint64_t crashes)
+{
+	uint64_t wait = BACKOFF_FIRST_US;
+
+	if (crashes <= 1)
+		return 0;
+	while (crashes-- > 2 && wait < BACKOFF_LAST_US)
+		wait *= 2;
+	return MIN(wait, BACKOFF_LAST_US);
 }
 
 void

@@ -14,14 +14,16 @@
 
 #define PROC_FD		3
 #define PROC_USER	"_clusterd"
+#define PROC_STEADY_US	UINT64_C(60000000) /* ran this long: forgive crashes */
 
-enum proc_role { ROLE_PARENT = 0, ROLE_ENGINE, ROLE_FENCE, ROLE_BEAT };
+enum proc_role { ROLE_PARENT = 0, ROLE_ENGINE, ROLE_FENCE, ROLE_BEAT,
+	ROLE_QDEVICE, ROLE_WITNESS };
 
 /* What a child is told on its command line: nothing that is secret. */
 struct proc_opts {
 	bool		 foreground;	/* log to standard error */
 	bool		 verbose;
-	const char	*user;		/* engine and beat become this user */
+	const char	*user;		/* all but fence become this user */
 	const char	*empty;		/* an empty directory for them to chroot to */
 };
 
@@ -35,6 +37,10 @@ int	 proc_pair(int fds[2]);
 pid_t	 proc_spawn(enum proc_role, const struct proc_opts *, int *fd);
 /* First thing in a child: checks PROC_FD, signals, title, logging. */
 void	 proc_child_init(enum proc_role, const struct proc_opts *);
+/* How a child ended, as of waitpid(2), in words for "NAME: ...". */
+void	 proc_ended(int status, char *text, size_t size);
+/* Before a child is started again that crashed so often without a break; us. */
+uint64_t proc_backoff(uint64_t crashes);
 /* Enters dir for good and becomes user; fatal when any step fails. */
 void	 proc_drop(const char *user, const char *dir);
 /*

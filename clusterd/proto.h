@@ -42,6 +42,13 @@ enum msg_type {
 	M_BEAT_KEYS,		/* u8 n; n x { u8 generation; 32 bytes: key }: its
 				   own, in place of those before */
 
+	/* parent -> witness; M_CONF, M_KEY as above; then M_READY */
+	M_WITNESS_FD = 80,	/* fd: listening TCP socket */
+	M_WITNESS_BLOCK,	/* u16 node; blob: one that is kept */
+	M_WITNESS_START,	/* u8[16] uuid: those were all */
+	M_WITNESS_STORED,	/* u8 the last M_WITNESS_STORE is on the disk; str
+				   why not */
+
 	/* engine -> parent */
 	M_READY = 100,		/* - */
 	M_STOPPED,		/* str why: left cleanly, will exit */
@@ -60,6 +67,11 @@ enum msg_type {
 				   u64 timeout_us */
 	M_FENCE_CANCEL,		/* u32 req */
 	M_FENCE_DONE,		/* u32 req; u8 ok; u8 verified; str text */
+
+	/* witness -> parent */
+	M_WITNESS_STORE = 340,	/* u16 node; blob: with this block in its place,
+				   or, with node 0, as they are, the blocks go to
+				   the disk, then M_WITNESS_STORED; one at a time */
 
 	/* client -> engine; msg.id is echoed in every answer */
 	M_HELLO = 1000,		/* u32 version; str program; u32 pid */
