@@ -11,3 +11,4 @@ $(call test,regress/unit/mounts_test,regress/unit/mounts_test.c clusterd/mounts.
 $(call test,regress/unit/fence_test,regress/unit/fence_test.c $(FENCE_SRCS) $(CONF_SRCS) $(LOOP_SRCS) clusterd/proc.c clusterd/conf_pipe.c clusterd/log.c,$(CORE_A) $(LOOP_LIBS) -lyaml -lsodium)
 $(call test,regress/unit/witness_wire_test,regress/unit/witness_wire_test.c clusterd/witness_wire.c clusterd/log.c,$(CORE_A) -lsodium)
 $(call test,regress/unit/witness_state_test,regress/unit/witness_state_test.c $(WITNESS_SRCS) clusterd/witness_file.c clusterd/file.c clusterd/log.c,$(CORE_A) -lsodium)
+$(call test,regress/unit/witness_client_test,regress/unit/witness_client_test.c clusterd/witness_client.c clusterd/witness_wire.c clusterd/frames.c clusterd/net.c clusterd/loop.c clusterd/log.c,$(CORE_A) $(LOOP_LIBS) -lsodium)
