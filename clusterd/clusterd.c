@@ -23,6 +23,7 @@
 #include "keyfile.h"
 #include "log.h"
 #include "parent.h"
+#include "qdisk.h"
 #include "sockets.h"
 #include "witness.h"
 
@@ -31,6 +32,7 @@ struct options {
 	bool foreground, verbose, check, witness;
 	const char *conf, *key, *node, *statedir, *rundir, *user, *pidfile;
 	const char *empty;
+	const char *quorum; /* what to do with the quorum disk */
 };
 
 static struct pidfh *pidfile;
@@ -43,6 +45,7 @@ usage(void)
 	    "usage: clusterd [-dnv] [-f file] [-k keyfile] [-N node] "
 	    "[-P pidfile]\n"
 	    "\t[-R rundir] [-S statedir] [-u user]\n"
+	    "       clusterd -q init | replace | show [-f file]\n"
 	    "       clusterd -w [-dnv] [-f file] [-k keyfile] [-P pidfile] "
 	    "[-R rundir]\n"
 	    "\t[-S statedir] [-u user]\n");
@@ -54,7 +57,7 @@ parse(struct options *o, int argc, char **argv)
 {
 	int ch;
 
-	while ((ch = getopt(argc, argv, "BC:EFN:P:R:S:Wdf:k:nu:vw")) != -1) {
+	while ((ch = getopt(argc, argv, "BC:EFN:P:QR:S:Wdf:k:nq:u:vw")) != -1) {
 		switch (ch) {
 		case 'B':
 			o->role = ROLE_BEAT;
@@ -73,6 +76,9 @@ parse(struct options *o, int argc, char **argv)
 			break;
 		case 'P':
 			o->pidfile = optarg;
+			break;
+		case 'Q':
+			o->role = ROLE_QDEVICE;
 			break;
 		case 'R':
 			o->rundir = optarg;
@@ -94,6 +100,9 @@ parse(struct options *o, int argc, char **argv)
 			break;
 		case 'n':
 			o->check = true;
+			break;
+		case 'q':
+			o->quorum = optarg;
 			break;
 		case 'u':
 			o->user = optarg;
@@ -574,6 +583,20 @@ check(const struct options *o)
 	return 0;
 }
 
+static int
+quorum_disk(const struct options *o)
+{
+	struct conf *conf = read_conf(o->conf);
+	int status;
+
+	if (conf->qdevice.kind != QDEVICE_DISK)
+		errx(EX_CONFIG, "%s: no quorum.device.path: there is no disk",
+		    o->conf);
+	status = qdisk_command(o->quorum, conf);
+	conf_free(conf);
+	return status;
+}
+
 int
 main(int argc, char **argv, char **envp)
 {
@@ -601,6 +624,8 @@ main(int argc, char **argv, char **envp)
 			beat_main(&po);
 		if (o.role == ROLE_WITNESS)
 			witness_server_main(&po);
+		if (o.role == ROLE_QDEVICE)
+			qdevice_main(&po);
 		engine_main(&po);
 	case ROLE_FENCE:
 		fence_main(&po);
@@ -611,5 +636,7 @@ main(int argc, char **argv, char **envp)
 		return check(&o);
 	if (sodium_init() == -1)
 		errx(EX_SOFTWARE, "libsodium cannot be used");
+	if (o.quorum != NULL)
+		return quorum_disk(&o);
 	return o.witness ? run_witness(&o) : run(&o);
 }

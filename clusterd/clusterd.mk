@@ -21,9 +21,12 @@ DAEMON_SRCS := clusterd/clusterd.c clusterd/parent.c clusterd/mounts.c \
 	       clusterd/proc.c clusterd/sandbox.c clusterd/engine.c \
 	       clusterd/net.c clusterd/control.c clusterd/beat.c \
 	       clusterd/beat_child.c clusterd/keyfile.c \
+	       clusterd/qdevice.c clusterd/qdevice_child.c \
+	       clusterd/qdevice_link.c clusterd/qdisk.c clusterd/opener.c \
+	       clusterd/qdisk_make.c clusterd/qdisk_format.c \
 	       clusterd/witness.c clusterd/witness_server.c \
-	       clusterd/witness_file.c $(WITNESS_SRCS) \
-	       clusterd/frames.c $(LOOP_SRCS) clusterd/log.c
+	       clusterd/witness_file.c clusterd/witness_client.c \
+	       $(WITNESS_SRCS) clusterd/frames.c $(LOOP_SRCS) clusterd/log.c
 
 include clusterd/core/core.mk
 include $(sort $(filter-out clusterd/core/core.mk,$(wildcard clusterd/*/*.mk)))

@@ -146,7 +146,7 @@ struct conf {
 						   default 10 s, witness 2 s */
 		char	 path[CONF_PATH_LEN];	/* disk */
 		char	 address[CONF_ADDR_LEN]; /* witness: numeric */
-		uint16_t port;			/* witness: UDP; default 5601 */
+		uint16_t port;			/* witness: TCP; default 5601 */
 	}		 qdevice;
 
 	/* fencing */

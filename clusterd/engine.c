@@ -35,6 +35,7 @@
 #include "log.h"
 #include "net.h"
 #include "proto.h"
+#include "qdevice_link.h"
 #include "sandbox.h"
 #include "store.h"
 
@@ -56,6 +57,7 @@ static struct engine {
 	struct loop *loop;
 	struct ipc *parent;
 	struct ipc *fence; /* NULL while that process is away */
+	struct qdevice_link *qdevice;
 	struct net *net;
 	struct loop_io *links[CONF_LINKS_MAX];
 	struct loop_timer *timer;
@@ -358,7 +360,8 @@ act_on(struct action *act)
 	case ACT_EVENT:
 		log_event(act);
 		break;
-	case ACT_DEVICE: /* no configuration has one */
+	case ACT_DEVICE:
+		qdevice_link_request(engine.qdevice, act);
 		break;
 	case ACT_MOUNT_PID:
 		mount_pid(act);
@@ -708,7 +711,7 @@ parent_message(void *arg, const struct msg *m)
 	struct rbuf r;
 	bool takes_fd = m->type == M_LINK_FD || m->type == M_CONTROL_FD ||
 	    m->type == M_OBSERVE_FD || m->type == M_PEER_FD ||
-	    m->type == M_PAGE_FD;
+	    m->type == M_PAGE_FD || m->type == M_QDEVICE_FD;
 
 	if ((m->fd != -1) != takes_fd)
 		fatalx("parent: message %u: descriptor %d", m->type, m->fd);
@@ -735,6 +738,9 @@ parent_message(void *arg, const struct msg *m)
 		break;
 	case M_PAGE_FD:
 		take_page(m->fd);
+		break;
+	case M_QDEVICE_FD:
+		qdevice_link_peer(engine.qdevice, m->fd);
 		break;
 	case M_START:
 		start(&r);
@@ -786,6 +792,7 @@ engine_main(const struct proc_opts *o)
 	actions_init(&engine.out);
 	wbuf_init(&engine.conf_bytes, CONF_BYTES_MAX);
 	engine.timer = loop_timer_new(engine.loop, timer_due, NULL);
+	engine.qdevice = qdevice_link_new(engine.loop, input);
 	engine.control = control_new(engine.loop, client_input, NULL);
 	if (engine.control == NULL)
 		fatal("control");

@@ -7,7 +7,7 @@
  *       that incarnation is on the disk before the engine is told of it;
  *   P2  between the end of one engine and the start of the next, every mount
  *       that was registered has ended;
- *   P3  there is at most one engine and one fence process.
+ *   P3  there is at most one engine, one fence process and one qdevice process.
  *
  * Life of the engine:
  *   OFF -> STARTING      engine_start(): incarnation stored, forked, told
@@ -32,16 +32,15 @@
 #include "mounts.h"
 #include "parent.h"
 #include "proto.h"
+#include "qdevice_child.h"
 #include "sockets.h"
 
-#define BACKOFF_FIRST_US UINT64_C(1000000)
-#define BACKOFF_LAST_US	 UINT64_C(30000000)
-#define STEADY_US	 UINT64_C(60000000) /* ran this long: forgive crashes */
-#define LINK_RETRY_US	 UINT64_C(5000000)
-#define STORE_RETRY_US	 UINT64_C(1000000)
-#define STOP_MOUNTS_US	 UINT64_C(10000000)
-#define STOP_ENGINE_US	 UINT64_C(5000000)
-#define STOP_FENCE_US	 UINT64_C(2000000)
+#define AGAIN_US       UINT64_C(1000000) /* what could not be started */
+#define LINK_RETRY_US  UINT64_C(5000000)
+#define STORE_RETRY_US UINT64_C(1000000)
+#define STOP_MOUNTS_US UINT64_C(10000000)
+#define STOP_ENGINE_US UINT64_C(5000000)
+#define STOP_FENCE_US  UINT64_C(2000000)
 
 enum child_state {
 	CHILD_OFF = 0,
@@ -73,6 +72,7 @@ static struct parent {
 	struct mounts *mounts;
 	struct child engine, fence;
 	struct beat_child *beat;
+	struct qdevice_child *qdevice;
 	struct loop_timer *engine_again, *fence_again, *links_again;
 	struct loop_timer *store_again, *stop_limit;
 	uint64_t engine_wait; /* us before the next start */
@@ -104,36 +104,6 @@ tell(struct child *c, uint32_t type, const void *data, size_t len, int fd)
 		log_warn("process %d: message %u", (int)c->pid, type);
 		kill(c->pid, SIGKILL);
 	}
-}
-
-/*
- * None after the first crash: its mounts are gone, and a new incarnation
- * tells the others so before they lose patience and switch the machine off.
- */
-static uint64_t
-backoff(uint64_t crashes)
-{
-	uint64_t wait = BACKOFF_FIRST_US;
-
-	if (crashes <= 1)
-		return 0;
-	while (crashes-- > 2 && wait < BACKOFF_LAST_US)
-		wait *= 2;
-	return MIN(wait, BACKOFF_LAST_US);
-}
-
-static void
-describe(const struct child *c, char *text, size_t size)
-{
-	if (WIFSIGNALED(c->status) && WTERMSIG(c->status) == SIGSYS)
-		snprintf(text, size,
-		    "it made a system call it has no business with");
-	else if (WIFSIGNALED(c->status))
-		snprintf(text, size, "it was ended by signal %d (%s)",
-		    WTERMSIG(c->status), strsignal(WTERMSIG(c->status)));
-	else
-		snprintf(text, size, "it exited with status %d",
-		    WEXITSTATUS(c->status));
 }
 
 /* --- durable state --------------------------------------------------------- */
@@ -223,6 +193,22 @@ introduce(void)
 	}
 	tell(&parent.fence, M_PEER_FD, NULL, 0, pair[0]);
 	tell(&parent.engine, M_PEER_FD, NULL, 0, pair[1]);
+}
+
+/* The engine or the qdevice process is new. */
+static void
+introduce_qdevice(void *arg)
+{
+	int pair[2];
+
+	if (parent.engine.ipc == NULL || !qdevice_child_runs(parent.qdevice))
+		return;
+	if (proc_pair(pair) == -1) {
+		log_warn("socketpair");
+		return;
+	}
+	qdevice_child_peer(parent.qdevice, pair[0]);
+	tell(&parent.engine, M_QDEVICE_FD, NULL, 0, pair[1]);
 }
 
 /* --- the engine -------------------------------------------------------------- */
@@ -369,6 +355,7 @@ keep_keys(const struct keyring *ring, char *why, size_t size)
 		return -1;
 	s->keys = *ring;
 	beat_child_keys(parent.beat, s);
+	qdevice_child_keys(parent.qdevice);
 	return 0;
 }
 
@@ -457,7 +444,7 @@ engine_end(void)
 		    (uint32_t)WEXITSTATUS(e->status));
 	loop_timer_stop(parent.store_again);
 	loop_timer_stop(parent.links_again);
-	describe(e, how, sizeof(how));
+	proc_ended(e->status, how, sizeof(how));
 	parent.engine_wait = 0;
 	if (parent.evicted)
 		log_warnx("engine: out of service: %s", parent.why);
@@ -468,9 +455,9 @@ engine_end(void)
 			parent.stopping = STOP_ENGINE;
 	} else {
 		log_warnx("engine: out of service: %s", how);
-		if (clock_boot_us() - e->started > STEADY_US)
+		if (clock_boot_us() - e->started > PROC_STEADY_US)
 			e->crashes = 0;
-		parent.engine_wait = backoff(++e->crashes);
+		parent.engine_wait = proc_backoff(++e->crashes);
 	}
 	if (!parent.was_ready && !parent.evicted) {
 		/* Whoever started us is still there to read why. */
@@ -530,7 +517,7 @@ engine_later(void)
 		loop_stop(parent.loop);
 		return;
 	}
-	loop_timer_set(parent.engine_again, BACKOFF_FIRST_US);
+	loop_timer_set(parent.engine_again, AGAIN_US);
 }
 
 static void
@@ -570,6 +557,7 @@ engine_start(void *arg)
 	links_retry(NULL);
 	control_sockets();
 	introduce();
+	introduce_qdevice(NULL);
 	tell_start(incarnation);
 }
 
@@ -596,11 +584,11 @@ fence_maybe_ended(void)
 		loop_stop(parent.loop);
 		return;
 	}
-	describe(f, how, sizeof(how));
+	proc_ended(f->status, how, sizeof(how));
 	log_warnx("fence: %s", how);
-	if (clock_boot_us() - f->started > STEADY_US)
+	if (clock_boot_us() - f->started > PROC_STEADY_US)
 		f->crashes = 0;
-	loop_timer_set(parent.fence_again, backoff(++f->crashes));
+	loop_timer_set(parent.fence_again, proc_backoff(++f->crashes));
 }
 
 static void
@@ -625,7 +613,7 @@ fence_start(void *arg)
 	f->pid = proc_spawn(ROLE_FENCE, &parent.set->opts, &fd);
 	if (f->pid == -1) {
 		log_warn("fence: cannot be started");
-		loop_timer_set(parent.fence_again, BACKOFF_FIRST_US);
+		loop_timer_set(parent.fence_again, AGAIN_US);
 		return;
 	}
 	f->state = CHILD_UP;
@@ -753,6 +741,7 @@ on_child(void *arg)
 	reap(&parent.engine);
 	reap(&parent.fence);
 	beat_child_reap(parent.beat);
+	qdevice_child_reap(parent.qdevice);
 	engine_maybe_ended();
 	fence_maybe_ended();
 }
@@ -766,6 +755,8 @@ init(struct parent_setup *set)
 	if (parent.loop == NULL)
 		fatal("loop");
 	parent.beat = beat_child_new(parent.loop, &set->opts);
+	parent.qdevice =
+	    qdevice_child_new(parent.loop, set, introduce_qdevice, NULL);
 	parent.mounts = mounts_new(parent.loop, mounts_ended, NULL);
 	parent.engine_again = loop_timer_new(parent.loop, engine_start, NULL);
 	parent.fence_again = loop_timer_new(parent.loop, fence_start, NULL);
@@ -784,6 +775,7 @@ parent_run(struct parent_setup *set)
 {
 	init(set);
 	fence_start(NULL);
+	qdevice_child_start(parent.qdevice);
 	engine_start(NULL);
 	loop_run(parent.loop, NULL, NULL);
 	/* Whoever did not end in time does now. */
@@ -793,5 +785,6 @@ parent_run(struct parent_setup *set)
 		kill(parent.fence.pid, SIGKILL);
 	mounts_free(parent.mounts);
 	beat_child_free(parent.beat);
+	qdevice_child_free(parent.qdevice);
 	return parent.status;
 }

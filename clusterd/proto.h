@@ -35,12 +35,17 @@ enum msg_type {
 	M_PAGE_FD,		/* fd: struct beat_page, to engine and beat */
 	M_KEYS_STORED,		/* u8 the last M_KEYS is in the key file; str why
 				   not */
+	M_QDEVICE_FD,		/* fd: pair to the qdevice process */
 
 	/* parent -> beat; M_CONF, M_LINK_FD, M_PAGE_FD as above */
 	M_BEAT_START = 50,	/* u16 node id; u64 incarnation */
 	M_ENGINE_ENDED,		/* u8 enum wire_end; u32 number: say so, exit */
 	M_BEAT_KEYS,		/* u8 n; n x { u8 generation; 32 bytes: key }: its
 				   own, in place of those before */
+
+	/* parent -> qdevice; M_CONF, M_PEER_FD (to the engine) as above, and
+	   M_KEY where the device is a witness */
+	M_QDEVICE_START = 70,	/* u16 node id */
 
 	/* parent -> witness; M_CONF, M_KEY as above; then M_READY */
 	M_WITNESS_FD = 80,	/* fd: listening TCP socket */
@@ -67,6 +72,18 @@ enum msg_type {
 				   u64 timeout_us */
 	M_FENCE_CANCEL,		/* u32 req */
 	M_FENCE_DONE,		/* u32 req; u8 ok; u8 verified; str text */
+
+	/* engine <-> qdevice */
+	M_QDEVICE_REQUEST = 300, /* u32 req; u64 timeout_us; blob of ACT_DEVICE;
+				   one at a time */
+	M_QDEVICE_DONE,		/* u32 req; u8 last; u8 ok; bytes of EV_DEVICE:
+				   as many pieces as it takes */
+
+	/* qdevice <-> its opener */
+	M_QDISK_PATH = 320,	/* str: what it may open; the first one holds */
+	M_QDISK_OPEN,		/* u8 to be written, too */
+	M_QDISK_FD,		/* u8 through a cache; str why not; fd if it is
+				   open; the id of M_QDISK_OPEN */
 
 	/* witness -> parent */
 	M_WITNESS_STORE = 340,	/* u16 node; blob: with this block in its place,

@@ -123,8 +123,41 @@ refuse_some(scmp_filter_ctx ctx)
 	return rc;
 }
 
-int
-sandbox_engine(void)
+static int
+allow_disk(scmp_filter_ctx ctx)
+{
+	static const int disk[] = { SCMP_SYS(pread64), SCMP_SYS(pwrite64) };
+	size_t i;
+	int rc = 0;
+
+	for (i = 0; i < NITEMS(disk) && rc == 0; i++)
+		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, disk[i], 0);
+	if (rc == 0)
+		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
+		    equals(1, F_OFD_SETLK));
+	return rc;
+}
+
+/* What a client of UDP or TCP asks for, with any of its options. */
+static int
+allow_network(scmp_filter_ctx ctx)
+{
+	static const int net[] = { SCMP_SYS(bind), SCMP_SYS(connect),
+		SCMP_SYS(setsockopt), SCMP_SYS(getsockname) };
+	static const int families[] = { AF_INET, AF_INET6 };
+	size_t i;
+	int rc = 0;
+
+	for (i = 0; i < NITEMS(net) && rc == 0; i++)
+		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, net[i], 0);
+	for (i = 0; i < NITEMS(families) && rc == 0; i++)
+		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
+		    equals(0, (uint64_t)families[i]));
+	return rc;
+}
+
+static int
+enter(bool disk, bool network)
 {
 	scmp_filter_ctx ctx;
 	int rc;
@@ -139,6 +172,10 @@ sandbox_engine(void)
 		rc = allow_all(ctx);
 	if (rc == 0)
 		rc = allow_some(ctx);
+	if (rc == 0 && disk)
+		rc = allow_disk(ctx);
+	if (rc == 0 && network)
+		rc = allow_network(ctx);
 	if (rc == 0)
 		rc = refuse_some(ctx);
 	if (rc == 0)
@@ -149,4 +186,16 @@ sandbox_engine(void)
 		return -1;
 	}
 	return 0;
+}
+
+int
+sandbox_engine(void)
+{
+	return enter(false, false);
+}
+
+int
+sandbox_qdevice(bool network)
+{
+	return enter(!network, network);
 }

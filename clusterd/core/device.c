@@ -271,8 +271,9 @@ say_works(struct device *d, bool works, const char *why, struct bus *bus)
 	if (news && !works)
 		bus_event(bus, EVK_QUORUM, EVL_WARN,
 		    "quorum device: without a vote, because %s; the next view "
-		    "change counts without its %u votes",
-		    why, d->conf->qdevice.votes);
+		    "change counts without its %u vote%s",
+		    why, d->conf->qdevice.votes,
+		    d->conf->qdevice.votes == 1 ? "" : "s");
 	else if (news)
 		bus_event(bus, EVK_QUORUM, EVL_INFO,
 		    "quorum device: can be read, because %s",
@@ -351,6 +352,7 @@ answer(struct device *d, const struct look *l, bool wrote, uint64_t epoch,
 		return;
 	}
 	say_works(d, true, "", bus);
+	d->answered_at = bus->now;
 	d->blank = l->newest.accepted <= l->lost;
 	if (wrote && epoch != 0 && epoch == d->epoch) {
 		if (as_written(d, l)) {

@@ -61,6 +61,7 @@ struct device {
 	uint64_t	 poll_at;
 	bool		 works;		/* as of the last answer */
 	bool		 answered;	/* ever */
+	uint64_t	 answered_at;	/* when it last could be read; 0: never */
 	bool		 blank;		/* it remembers nothing for sure */
 	char		 why[128];
 };

@@ -112,6 +112,15 @@ bool	 member_stored_decode(struct member_stored *, const void *, size_t);
 
 struct member;
 
+/* The quorum device as this node last saw it. */
+struct device_info {
+	bool		 answered;	/* ever */
+	bool		 works;		/* as of its last answer */
+	bool		 blank;		/* nothing is remembered on it for sure */
+	uint64_t	 answered_at;	/* when it could be read; 0: never */
+	char		 why[128];	/* it does not work */
+};
+
 /* NULL when memory is out. */
 struct member *member_new(const struct conf *, uint16_t self, uint64_t inc,
 	    const struct member_stored *);
@@ -140,6 +149,7 @@ uint64_t member_session(const struct member *, uint16_t node);
  * services must not go on talking over the new one before the next view.
  */
 bool	 member_whole(const struct member *, uint16_t node);
+void	 member_device(const struct member *, struct device_info *);
 /* The primary view whose successor it will not vote for; 0: it may. */
 uint64_t member_left(const struct member *);
 /* For NOTE_STORE: what must be made durable now. */

@@ -192,6 +192,18 @@ device_missed(struct member *m, struct bus *bus)
 }
 
 void
+member_device(const struct member *m, struct device_info *info)
+{
+	const struct device *d = &m->device;
+
+	info->answered = d->answered;
+	info->works = d->works;
+	info->blank = d->blank;
+	info->answered_at = d->answered_at;
+	strlcpy(info->why, d->why, sizeof(info->why));
+}
+
+void
 round_device(struct member *m, struct bus *bus)
 {
 	struct device *d = &m->device;

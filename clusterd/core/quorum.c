@@ -157,6 +157,30 @@ quorum_restore(const struct quorum_info *q, char *text, size_t size)
 		    q->needed - q->votes, names);
 }
 
+void
+quorum_device_why(const struct quorum_info *q, const struct device_info *d,
+    char *text, size_t size)
+{
+	const char *why = "";
+
+	if (q->device == QUORUM_DEVICE_VOTES && !d->works) {
+		snprintf(text, size, "the next view counts without it: %s",
+		    d->answered ? d->why : "it has not answered yet");
+		return;
+	}
+	if (!d->answered)
+		why = "it has not answered yet";
+	else if (!d->works)
+		why = d->why;
+	else if (q->device == QUORUM_DEVICE_NONE)
+		why = "its votes count from the next primary view on";
+	else if (q->device == QUORUM_DEVICE_AWAY && d->blank)
+		why = "it is new: it votes when nodes had quorum without it";
+	else if (q->device == QUORUM_DEVICE_AWAY)
+		why = "the leader did not reach it, or it is bound to others";
+	strlcpy(text, why, size);
+}
+
 static void
 say(const struct quorum *q, bool was, struct bus *bus)
 {

@@ -45,6 +45,9 @@ void	 quorum_get(const struct quorum *, struct quorum_info *);
 void	 quorum_why(const struct quorum_info *, char *text, size_t size);
 /* What would bring quorum back; "" while it is there. */
 void	 quorum_restore(const struct quorum_info *, char *text, size_t size);
+/* Why the device has no vote, or not in the next view; "" when all is well. */
+void	 quorum_device_why(const struct quorum_info *,
+	    const struct device_info *, char *text, size_t size);
 void	 quorum_check(const struct quorum *);
 
 #endif /* CORE_QUORUM_H */

@@ -395,6 +395,29 @@ row_missing(struct show *s, const struct quorum_info *q)
 }
 
 static void
+row_device(struct show *s, const struct quorum_info *q)
+{
+	const struct conf *c = s->nd->conf;
+	struct device_info d;
+	char text[CONF_PATH_LEN];
+
+	if (c->qdevice.votes == 0)
+		return;
+	member_device(s->nd->member, &d);
+	if (c->qdevice.kind == QDEVICE_WITNESS)
+		snprintf(text, sizeof(text), "witness %s port %u",
+		    c->qdevice.address, c->qdevice.port);
+	else
+		strlcpy(text, c->qdevice.path, sizeof(text));
+	row_str(s, "device", text);
+	row_u64(s, "device_votes", c->qdevice.votes);
+	row_bool(s, "device_voting", q->device == QUORUM_DEVICE_VOTES);
+	quorum_device_why(q, &d, text, sizeof(text));
+	row_str(s, "device_why", text);
+	row_ago(s, "device_answered_us", d.answered_at);
+}
+
+static void
 show_quorum(struct show *s)
 {
 	struct quorum_info q;
@@ -420,6 +443,7 @@ show_quorum(struct show *s)
 	quorum_restore(&q, text, sizeof(text));
 	names_put(s->nd->conf, text, why, sizeof(why));
 	row_str(s, "restore", why);
+	row_device(s, &q);
 	row_end(s);
 }
 

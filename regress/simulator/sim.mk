@@ -28,7 +28,7 @@ $(NEXT_DAEMON): $(NEXT_OBJS) $(patsubst %.c,$(O)/regress/next/%.o,\
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -pie $(ALL_LDFLAGS) -o $@ $(sort $^) \
-	    $(LOOP_LIBS) -lseccomp -lsodium -lyaml -lbsd
+	    $(LOOP_LIBS) -lseccomp -lsodium -lyaml -lblkid -lbsd
 
 $(call prog,regress/sim,$(SIM_SRCS),$(NEXT_LIB) $(O)/clusterd/libcore.a -lsodium)
 $(call shtest,regress/simulator/sim_test)
