@@ -253,6 +253,16 @@ make_dir(const char *path, mode_t mode)
 		errx(EX_CANTCREAT, "%s: not a directory", path);
 }
 
+static char *
+absolute(const char *dir)
+{
+	char *path = realpath(dir, NULL);
+
+	if (path == NULL)
+		err(EX_CANTCREAT, "%s", dir);
+	return path;
+}
+
 /* Where the engine lives: nothing in it, and nothing it could put there. */
 static const char *
 make_empty(const char *rundir)
@@ -269,8 +279,9 @@ make_empty(const char *rundir)
 	return path;
 }
 
+/* rundir is absolute: the background has another current folder. */
 static void
-take_pidfile(const struct options *o, const char *name)
+take_pidfile(const struct options *o, const char *rundir, const char *name)
 {
 	char path[256];
 	pid_t other;
@@ -278,7 +289,7 @@ take_pidfile(const struct options *o, const char *name)
 
 	n = o->pidfile != NULL ?
 	    snprintf(path, sizeof(path), "%s", o->pidfile) :
-	    snprintf(path, sizeof(path), "%s/%s.pid", o->rundir, name);
+	    snprintf(path, sizeof(path), "%s/%s.pid", rundir, name);
 	if (n < 0 || (size_t)n >= sizeof(path))
 		errx(EX_USAGE, "the name of the pid file is too long");
 	pidfile = pidfile_open(path, 0644, &other);
@@ -410,11 +421,8 @@ run(const struct options *o)
 	s->observer = find_group(conf->observer_group);
 	make_dir(o->rundir, 0755);
 	make_dir(o->statedir, 0700);
-	/* The background has another current folder. */
-	s->rundir = realpath(o->rundir, NULL);
-	if (s->rundir == NULL)
-		err(EX_CANTCREAT, "%s", o->rundir);
-	take_pidfile(o, "clusterd");
+	s->rundir = absolute(o->rundir);
+	take_pidfile(o, s->rundir, "clusterd");
 	if (store_open(s->store, o->statedir) == -1)
 		err(EX_CANTCREAT, "%s/state", o->statedir);
 	set_opts(&s->opts, o, conf, s->rundir);
@@ -451,25 +459,21 @@ need_witness(const struct conf *conf, const char *path)
 
 /* What would be said of a file that is damaged is said once there is a log. */
 static enum witness_found
-witness_files(struct witness_setup *s, const struct options *o)
+witness_files(struct witness_setup *s, const char *statedir)
 {
 	enum witness_found found;
 	char path[512], *dir;
 	int n;
 
-	make_dir(o->rundir, 0755);
-	make_dir(o->statedir, 0700);
-	dir = realpath(o->statedir, NULL);
-	if (dir == NULL)
-		err(EX_CANTCREAT, "%s", o->statedir);
+	make_dir(statedir, 0700);
+	dir = absolute(statedir);
 	n = snprintf(path, sizeof(path), "%s/witness", dir);
 	free(dir);
 	if (n < 0 || (size_t)n >= sizeof(path))
-		errx(EX_USAGE, "-S %s: too long", o->statedir);
+		errx(EX_USAGE, "-S %s: too long", statedir);
 	s->statefile = strdup(path);
 	if (s->statefile == NULL)
 		err(EX_OSERR, NULL);
-	take_pidfile(o, "witness");
 	found = witness_file_load(path, &s->blocks, s->conf->cluster);
 	if (found == WITNESS_ERROR)
 		err(EX_CANTCREAT, "%s", path);
@@ -529,14 +533,14 @@ run_witness(const struct options *o)
 	check_user(o->user);
 	s->keyfile =
 	    read_keys(o->key != NULL ? o->key : conf->keyfile, &s->keys);
-	found = witness_files(s, o);
+	make_dir(o->rundir, 0755);
+	rundir = absolute(o->rundir);
+	take_pidfile(o, rundir, "witness");
+	found = witness_files(s, o->statedir);
 	s->fd = sock_serve(conf->qdevice.address, conf->qdevice.port);
 	if (s->fd == -1)
 		err(EX_UNAVAILABLE, "%s port %u", conf->qdevice.address,
 		    conf->qdevice.port);
-	rundir = realpath(o->rundir, NULL);
-	if (rundir == NULL)
-		err(EX_CANTCREAT, "%s", o->rundir);
 	set_opts(&s->opts, o, conf, rundir);
 	s->ready = started;
 	if (!o->foreground)
