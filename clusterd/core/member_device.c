@@ -164,6 +164,26 @@ knows_view(const struct member *m)
 }
 
 /*
+ * The device was made anew, and has no vote before it has been told of a view
+ * that has quorum without it.  A view that needs its vote has the one of the
+ * old device, and would be given up for nothing.
+ */
+static bool
+would_lose(const struct member *m)
+{
+	static const struct vote_nodes none;
+	struct vote_nodes here = { .n = 0 };
+	struct tally t;
+	unsigned i;
+
+	if (!m->view.primary || !m->device.blank)
+		return false;
+	for (i = 0; i < m->view.n; i++)
+		vote_add(&here, m->view.members[i].node);
+	return !electorate_wins(&m->view.elect, &here, &none, 0, &t);
+}
+
+/*
  * The view was formed before the device had answered.  Without it votes may be
  * missing; and a device that is never told what happens has no vote (E5).  Each
  * view that comes out of this without it makes the next attempt rarer.
@@ -185,7 +205,7 @@ device_missed(struct member *m, struct bus *bus)
 		m->device_pause = MIN(2 * m->device_pause, PAUSE_MAX_US);
 		device_poll(&m->device, m->device_at);
 	}
-	if (bus->now < m->device_at || !m->device.works)
+	if (bus->now < m->device_at || !m->device.works || would_lose(m))
 		return;
 	m->reelect = true;
 	member_set_cause(m, "the quorum device can be asked");

@@ -163,9 +163,11 @@ quorum_device_why(const struct quorum_info *q, const struct device_info *d,
 {
 	const char *why = "";
 
-	if (q->device == QUORUM_DEVICE_VOTES && !d->works) {
+	if (q->device == QUORUM_DEVICE_VOTES && (!d->works || d->blank)) {
 		snprintf(text, size, "the next view counts without it: %s",
-		    d->answered ? d->why : "it has not answered yet");
+		    !d->answered  ? "it has not answered yet" :
+			!d->works ? d->why :
+				    "it was made anew");
 		return;
 	}
 	if (!d->answered)

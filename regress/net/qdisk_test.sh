@@ -1,0 +1,362 @@
+#! /usr/bin/env atf-sh
+# SPDX-License-Identifier: ISC
+# Copyright (c) 2026 The clusterd authors
+#
+# Proves with real daemons: of two nodes and a quorum disk the one that is left
+# goes on, and of two that do not see each other exactly one.  A disk that is
+# away, hangs, is made anew or belongs to others is told, has no vote, and holds
+# nobody up; nor does a process that is killed.
+
+SRC=@SRC@
+O=@O@
+L="env O=$O $SRC/regress/lab/lab"
+CS=$O/bin/clustershell
+D="$O/sbin/clusterd"
+
+head() {
+	atf_set require.user root
+	atf_set require.progs "ip nsenter unshare jq losetup pgrep"
+	atf_set timeout 240
+}
+
+# conf PATH
+conf() {
+	cat >cluster.yaml <<-EOT
+	cluster: demo
+	nodes:
+	  alpha: {id: 1, links: [10.99.0.1, 10.99.1.1]}
+	  beta: {id: 2, links: [10.99.0.2, 10.99.1.2]}
+	membership: {detect: fast}
+	quorum: {device: {path: $1, timeout: 1s}}
+	fencing: manual
+	EOT
+}
+
+# The file or loop device is what both nodes see.
+disk() {
+	truncate -s 1M disk.img
+	disk=$PWD/disk.img
+	if [ "${1:-}" = loop ]; then
+		disk=$(losetup --find --show disk.img) || atf_skip "no loop device"
+		echo $disk >loop
+	fi
+	conf $disk
+	atf_check -e ignore -o match:"is the quorum disk .* of cluster demo" \
+	    $D -q init -f cluster.yaml
+}
+
+# up LAB
+up() {
+	LAB=$1
+	export LAB
+	echo $LAB >lab
+	atf_check -o ignore -e ignore $L up -n 2 -f cluster.yaml --no-fs
+	for n in alpha beta; do
+		atf_check -o ignore $L sh $n -- $CS -c "wait quorum 30"
+	done
+}
+
+cleanup() {
+	[ ! -e lab ] || LAB=$(cat lab) "$SRC/regress/lab/lab" down
+	[ ! -e loop ] || losetup -d $(cat loop)
+}
+
+row() {
+	$L sh $1 -- $CS --json -c quorum 2>/dev/null
+}
+
+# is NODE FILTER: true of the row of quorum there, soon
+is() {
+	end=$(($(date +%s) + 30))
+	until row $1 >row && jq -e ".data[0] | $2" row >/dev/null; do
+		if [ $(date +%s) -gt $end ]; then
+			cat row
+			$L log $1 | tail -n 20
+			atf_fail "not on $1: $2"
+		fi
+		sleep 0.05
+	done
+}
+
+# says NODE TEXT: it is in its log, soon
+says() {
+	end=$(($(date +%s) + 30))
+	until $L log $1 | grep -q -- "$2"; do
+		if [ $(date +%s) -gt $end ]; then
+			$L log $1 | tail -n 20
+			atf_fail "$1 never said: $2"
+		fi
+		sleep 0.05
+	done
+}
+
+# The process that asks the disk, as the node itself numbers it.
+qdevice() {
+	$L sh $1 -- pgrep -f '^clusterd: qdevice: disk'
+}
+
+all='.quorate and .votes == 3 and .expected == 3 and .device_voting and .device_why == ""'
+
+atf_test_case survivor cleanup
+survivor_head() { head; }
+survivor_body() {
+	disk loop
+	up qd-one
+	for n in alpha beta; do
+		is $n "$all and .device == \"$disk\" and .device_votes == 1"
+	done
+	$L kill beta
+	is alpha '.quorate and .votes == 2 and .missing == "beta" and .device_voting'
+	atf_check -o match:"1 +alpha +[0-9]+ +[1-9]" -e ignore \
+	    $D -q show -f cluster.yaml
+	$L start beta
+	for n in alpha beta; do
+		is $n "$all"
+	done
+	# The one that was started last may be the one that stays.
+	$L kill alpha
+	is beta '.quorate and .votes == 2 and .missing == "alpha" and .device_voting'
+	atf_check -o match:"2 +beta +[0-9]+ +[1-9]" -e ignore \
+	    $D -q show -f cluster.yaml
+	# The disk knows of a view that the other was not in.
+	$L kill beta
+	$L start alpha
+	is alpha '(.quorate | not) and .votes == 1 and (.device_why | contains("bound to others"))'
+	# The last one could go on, and waits for a node, not for the disk.
+	$L kill alpha
+	$L start beta
+	is beta '(.quorate | not) and .votes == 2 and .waits_for_all'
+	$L start alpha
+	for n in alpha beta; do
+		is $n "$all"
+	done
+}
+survivor_cleanup() { cleanup; }
+
+# has_one: exactly one of the two is quorate, and stays it; sets winner, loser.
+has_one() {
+	end=$(($(date +%s) + 30))
+	same=0
+	winner=
+	while [ $same -lt 20 ]; do
+		[ $(date +%s) -le $end ] || atf_fail "not one side: $a $b"
+		a=$(row alpha | jq '.data[0].quorate')
+		b=$(row beta | jq '.data[0].quorate')
+		now=
+		[ "$a$b" != truefalse ] || now=alpha
+		[ "$a$b" != falsetrue ] || now=beta
+		if [ -n "$now" ] && [ "$now" = "$winner" ]; then
+			same=$((same + 1))
+		else
+			same=0
+			winner=$now
+		fi
+	done
+	loser=alpha
+	[ $winner = beta ] || loser=beta
+}
+
+atf_test_case split cleanup
+split_head() { head; }
+split_body() {
+	disk
+	up qd-split
+	for n in alpha beta; do
+		is $n "$all"
+	done
+	for round in 1 2 3; do
+		$L cut alpha
+		has_one
+		is $winner '.votes == 2 and .device_voting'
+		is $loser '.votes == 1 and (.device_voting | not) and (.device_why | contains("bound to others"))'
+		$L heal alpha
+		for n in alpha beta; do
+			is $n "$all"
+		done
+	done
+}
+split_cleanup() { cleanup; }
+
+atf_test_case away cleanup
+away_head() { head; }
+away_body() {
+	disk
+	up qd-away
+	engine=$($L sh alpha -- pgrep -f '^clusterd: engine')
+	mv disk.img elsewhere
+	is alpha '.quorate and (.device_why | contains("No such file"))'
+	$L kill beta
+	is alpha '(.quorate | not) and .votes == 1 and (.device_voting | not)'
+	says alpha "without a vote, because $disk: No such file"
+	# What is there is no disk; then one that ends too early.
+	mkdir disk.img
+	is alpha '.device_why | contains("Is a directory") or contains("neither a disk")'
+	rmdir disk.img
+	: >disk.img
+	is alpha '.device_why | contains("ends after 0 KiB")'
+	# The very same disk is back.
+	mv elsewhere disk.img
+	is alpha '.quorate and .votes == 2 and .device_voting and .device_why == ""'
+	atf_check_equal "$engine" "$($L sh alpha -- pgrep -f '^clusterd: engine')"
+	$L start beta
+	for n in alpha beta; do
+		is $n "$all"
+	done
+}
+away_cleanup() { cleanup; }
+
+atf_test_case hangs cleanup
+hangs_head() { head; }
+hangs_body() {
+	disk
+	up qd-hangs
+	is alpha "$all"
+	# As a disk that does not answer looks from outside.
+	p=$(qdevice alpha)
+	atf_check $L sh alpha -- kill -STOP $p
+	$L kill beta
+	is alpha '(.quorate | not) and (.device_why | contains("did not answer within 1000 ms"))'
+	atf_check $L sh alpha -- kill -CONT $p
+	is alpha '.quorate and .votes == 2 and .device_voting and .device_why == ""'
+	# The daemon ends although the process does not.
+	atf_check $L sh alpha -- kill -STOP $p
+	atf_check $L sh alpha -- sh -c 'kill $(cat /run/clusterd/clusterd.pid)'
+	says alpha "stopped"
+}
+hangs_cleanup() { cleanup; }
+
+atf_test_case killed cleanup
+killed_head() { head; }
+killed_body() {
+	disk
+	up qd-killed
+	is alpha "$all"
+	for child in opener disk; do
+		p=$(qdevice alpha)
+		atf_check $L sh alpha -- kill -9 $($L sh alpha -- pgrep -f "^clusterd: qdevice: $child")
+		says alpha "qdevice: it"
+		end=$(($(date +%s) + 30))
+		until q=$(qdevice alpha) && [ "$q" != "$p" ]; do
+			[ $(date +%s) -le $end ] || atf_fail "no new process"
+			sleep 0.05
+		done
+	done
+	is alpha "$all and .device_answered_us < 4000000"
+	$L kill beta
+	is alpha '.quorate and .votes == 2 and .device_voting'
+	# An engine that ends is followed by one that has the same process.
+	$L start beta
+	is alpha "$all"
+	p=$(qdevice alpha)
+	atf_check $L sh alpha -- kill -9 $($L sh alpha -- pgrep -f '^clusterd: engine')
+	is beta "$all"
+	is alpha "$all"
+	atf_check_equal "$p" "$(qdevice alpha)"
+}
+killed_cleanup() { cleanup; }
+
+atf_test_case anew cleanup
+anew_head() { head; }
+anew_body() {
+	disk
+	up qd-anew
+	is alpha "$all"
+	atf_check -e ignore -o match:"held the quorum disk" \
+	    -o match:"is the quorum disk" $D -q replace -f cluster.yaml
+	# Nodes are told to it while they have quorum without it; then it votes.
+	end=$(($(date +%s) + 30))
+	until $D -q show -f cluster.yaml 2>/dev/null |
+	    grep -Eq '[12] +(alpha|beta) +[0-9]+ +[0-9]+ +[1-9]'; do
+		[ $(date +%s) -le $end ] || atf_fail "nothing is recorded on it"
+		sleep 0.05
+	done
+	is alpha "$all"
+	$L kill beta
+	is alpha '.quorate and .votes == 2 and .device_voting'
+}
+anew_cleanup() { cleanup; }
+
+atf_test_case anew_alone cleanup
+anew_alone_head() { head; }
+anew_alone_body() {
+	disk
+	up qd-alone
+	is alpha "$all"
+	$L kill beta
+	is alpha '.quorate and .votes == 2 and .device_voting'
+	epoch=$(row alpha | jq '.data[0].epoch')
+	atf_check -e ignore -o ignore $D -q replace -f cluster.yaml
+	# The vote of the old one is not given up for one that has none yet.
+	is alpha '.device_why | contains("without it: it was made anew")'
+	is alpha ".quorate and .device_voting and .epoch == $epoch"
+	$L start beta
+	for n in alpha beta; do
+		is $n "$all"
+	done
+	$L kill alpha
+	is beta '.quorate and .votes == 2 and .device_voting and .device_why == ""'
+}
+anew_alone_cleanup() { cleanup; }
+
+atf_test_case foreign cleanup
+foreign_head() { head; }
+foreign_body() {
+	disk
+	sed 's/cluster: demo/cluster: prod/' cluster.yaml >prod.yaml
+	atf_check -s exit:65 -e match:"of cluster demo, not of prod" \
+	    -o empty $D -q show -f prod.yaml
+	cp disk.img before
+	atf_check -s exit:73 -o empty \
+	    -e match:"holds the quorum disk .* of cluster demo: nothing was written" \
+	    $D -q init -f prod.yaml
+	atf_check cmp disk.img before
+	atf_check -o match:"held the quorum disk .* of cluster demo" -e ignore \
+	    $D -q replace -f prod.yaml
+	cp disk.img before
+	up qd-foreign
+	is alpha '.quorate and .votes == 2 and (.device_voting | not) and (.device_why | contains("of cluster prod, not of demo"))'
+	$L kill beta
+	is alpha '.quorate | not'
+	atf_check cmp disk.img before
+}
+foreign_cleanup() { cleanup; }
+
+atf_test_case init
+init_head() {
+	atf_set require.progs "mkswap"
+}
+init_body() {
+	truncate -s 8M disk.img
+	conf $PWD/disk.img
+	atf_check -o ignore -e ignore mkswap disk.img
+	atf_check -s exit:73 -o empty -e match:"holds swap: nothing was written" \
+	    $D -q init -f cluster.yaml
+	atf_check -o match:"held swap" -e ignore $D -q replace -f cluster.yaml
+	atf_check -o match:"cluster +demo" -o match:"alpha +never written" \
+	    -e ignore $D -q show -f cluster.yaml
+	truncate -s 1000K disk.img
+	atf_check -s exit:65 -e match:"has 1000 KiB: a quorum disk needs 1024" \
+	    $D -q init -f cluster.yaml
+	rm disk.img
+	atf_check -s exit:66 -e match:"disk.img: No such file" \
+	    $D -q init -f cluster.yaml
+	conf /dev/null
+	atf_check -s exit:78 -e match:"/dev/null is neither a disk nor a file" \
+	    $D -q init -f cluster.yaml
+	sed -i '/^quorum/d' cluster.yaml
+	atf_check -s exit:78 -e match:"no quorum.device.path" \
+	    $D -q init -f cluster.yaml
+	atf_check -s exit:64 -e match:"usage" $D -q
+}
+
+atf_init_test_cases() {
+	atf_add_test_case survivor
+	atf_add_test_case split
+	atf_add_test_case away
+	atf_add_test_case hangs
+	atf_add_test_case killed
+	atf_add_test_case anew
+	atf_add_test_case anew_alone
+	atf_add_test_case foreign
+	atf_add_test_case init
+}
