@@ -137,7 +137,7 @@ cut_body() {
 	n=$(lines $other)
 	$L start $other
 	said $other "view [0-9]*: $other, leader $other, not primary" $n
-	is $other '(.quorate | not) and .votes == 1 and .device_why == ""'
+	is $other '(.quorate | not) and .votes == 1 and (.device_why | contains("bound to others"))'
 	$L kill $other
 	$L start $one
 	is $one '.quorate and .votes == 2 and .device_voting'
