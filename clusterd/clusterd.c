@@ -398,7 +398,8 @@ static void
 report(const struct parent_setup *s)
 {
 	if (s->store->damaged)
-		log_warnx("state file: no valid state in it: starting without");
+		log_warnx("%s: no valid state in it: starting without",
+		    s->store->path);
 	log_info("clusterd %s: node %s (%u) of cluster %s", VERSION,
 	    conf_node(s->conf, s->self)->name, s->self, s->conf->cluster);
 }
@@ -424,7 +425,8 @@ run(const struct options *o)
 	s->rundir = absolute(o->rundir);
 	take_pidfile(o, s->rundir, "clusterd");
 	if (store_open(s->store, o->statedir) == -1)
-		err(EX_CANTCREAT, "%s/state", o->statedir);
+		err(EX_CANTCREAT, "%s: it must be writable, with room",
+		    s->store->path);
 	set_opts(&s->opts, o, conf, s->rundir);
 	s->ready = started;
 	if (!o->foreground)

@@ -24,6 +24,7 @@
 #include <sys/random.h>
 
 #include <errno.h>
+#include <malloc.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -39,7 +40,9 @@
 #include "sandbox.h"
 #include "store.h"
 
-#define BREATH_US 5000 /* datagrams wait no longer than this for clients */
+/* A burst's memory is kept for the next one: giving it back costs more. */
+#define SPARE_BYTES (2 * 1024 * 1024)
+#define BREATH_US   5000 /* datagrams wait no longer than this for clients */
 
 enum {
 	DRAIN_BATCHES = 8, /* of one link, before we answer */
@@ -782,6 +785,8 @@ engine_main(const struct proc_opts *o)
 	proc_child_init(ROLE_ENGINE, o);
 	if (sodium_init() == -1)
 		fatalx("libsodium cannot be used");
+	mallopt(M_TRIM_THRESHOLD, SPARE_BYTES);
+	mallopt(M_MMAP_THRESHOLD, SPARE_BYTES);
 	engine.loop = loop_new();
 	if (engine.loop == NULL)
 		fatal("loop");

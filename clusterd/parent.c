@@ -80,7 +80,8 @@ static struct parent {
 	char why[512]; /* last words of the engine */
 	bool was_ready;
 	bool linked[CONF_LINKS_MAX];
-	size_t blob_len; /* of a store that failed */
+	size_t blob_len;  /* of a store that failed */
+	bool store_fails; /* said */
 	uint8_t blob[STORE_BLOB_MAX];
 	enum stopping stopping;
 	int status;
@@ -108,6 +109,19 @@ tell(struct child *c, uint32_t type, const void *data, size_t len, int fd)
 
 /* --- durable state --------------------------------------------------------- */
 
+/* Once, and not with every try. */
+static void
+say_store(void)
+{
+	if (!parent.store_fails)
+		log_warn("%s: cannot be written, and it is tried again; until "
+			 "then this node promises nothing, and the others may "
+			 "go on without it: have the file system writable, "
+			 "with room",
+		    parent.set->store->path);
+	parent.store_fails = true;
+}
+
 static void
 store_try(void *arg)
 {
@@ -115,10 +129,13 @@ store_try(void *arg)
 
 	if (store_write(s, s->incarnation, parent.blob, parent.blob_len) ==
 	    -1) {
-		log_warn("state file: write; the node waits for it");
+		say_store();
 		loop_timer_set(parent.store_again, STORE_RETRY_US);
 		return;
 	}
+	if (parent.store_fails)
+		log_info("%s: written again", s->path);
+	parent.store_fails = false;
 	tell(&parent.engine, M_STORED, NULL, 0, -1);
 }
 
@@ -529,10 +546,11 @@ engine_start(void *arg)
 	int fd, page;
 
 	if (next_incarnation(&incarnation) == -1) {
-		log_warn("state file: the new incarnation cannot be stored");
+		say_store();
 		engine_later();
 		return;
 	}
+	parent.store_fails = false;
 	e->pid = proc_spawn(ROLE_ENGINE, &parent.set->opts, &fd);
 	if (e->pid == -1) {
 		log_warn("engine: cannot be started");

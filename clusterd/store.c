@@ -64,6 +64,18 @@ slot_read(struct store *s, const uint8_t *slot, size_t slotlen)
 	memcpy(s->blob, blob, len);
 }
 
+/* Room that was never written to. */
+static bool
+blank(const uint8_t *slot, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		if (slot[i] != 0)
+			return false;
+	return true;
+}
+
 static int
 load(struct store *s)
 {
@@ -81,8 +93,7 @@ load(struct store *s)
 			free(slot);
 			return -1;
 		}
-		if (n > 0)
-			s->damaged = true;
+		s->damaged |= !blank(slot, (size_t)n);
 		slot_read(s, slot, (size_t)n);
 	}
 	free(slot);
@@ -91,23 +102,35 @@ load(struct store *s)
 	return 0;
 }
 
+/* Has all blocks of the file at hand. */
+static int
+reserve(struct store *s)
+{
+	int error;
+
+	do
+		error = posix_fallocate(s->fd, 0, 2 * STORE_SLOT_LEN);
+	while (error == EINTR);
+	errno = error;
+	return error == 0 ? 0 : -1;
+}
+
 int
 store_open(struct store *s, const char *dir)
 {
-	char path[512];
 	int n, saved;
 
 	memset(s, 0, sizeof(*s));
 	s->fd = -1;
-	n = snprintf(path, sizeof(path), "%s/state", dir);
-	if (n < 0 || (size_t)n >= sizeof(path)) {
+	n = snprintf(s->path, sizeof(s->path), "%s/state", dir);
+	if (n < 0 || (size_t)n >= sizeof(s->path)) {
 		errno = ENAMETOOLONG;
 		return -1;
 	}
-	s->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	s->fd = open(s->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (s->fd == -1)
 		return -1;
-	if (load(s) == 0 && file_sync_entry(path) == 0)
+	if (load(s) == 0 && reserve(s) == 0 && file_sync_entry(s->path) == 0)
 		return 0;
 	saved = errno;
 	store_close(s);

@@ -5,7 +5,8 @@
  * The durable state of this node: its incarnation and a blob that only the
  * core understands.  One file with two slots that are written in turn; each
  * slot carries a sequence number and a checksum, so a write torn at any byte
- * leaves the older slot readable.
+ * leaves the older slot readable.  The file has its full length from the
+ * beginning: a disk that is full later does not matter.
  */
 
 #ifndef STORE_H
@@ -19,6 +20,7 @@
 
 struct store {
 	int		 fd;
+	char		 path[512];	/* for people */
 	uint64_t	 seq;		/* of the newest slot; 0: none */
 	uint64_t	 incarnation;
 	bool		 damaged;	/* the file has bytes, but no valid slot */
@@ -28,7 +30,8 @@ struct store {
 
 /*
  * Opens or creates DIR/state (0600) and reads the newest valid slot.
- * Returns 0, or -1 with errno; then nothing is open.
+ * Returns 0, or -1 with errno, ENOSPC if there is no room for the file; then
+ * nothing is open.
  */
 int	 store_open(struct store *, const char *dir);
 void	 store_close(struct store *);

@@ -31,6 +31,7 @@ static struct {
 	uint64_t started, crashes;
 	struct loop_timer *again;
 	bool was_ready, stopping;
+	bool cannot_write; /* and it was said */
 	int status;
 } self;
 
@@ -128,9 +129,14 @@ server_store(const struct msg *m)
 	ok = store(node, data, len) == 0;
 	if (!ok) {
 		why = strerror(errno);
-		log_warn("state file: %s: write; nodes are told so",
+		if (!self.cannot_write)
+			log_warn("state file: %s: it cannot be written, and "
+				 "nodes are told so",
+			    self.set->statefile);
+	} else if (self.cannot_write)
+		log_info("state file: %s: it can be written again",
 		    self.set->statefile);
-	}
+	self.cannot_write = !ok;
 	wbuf_init(&w, 256);
 	wbuf_u8(&w, ok);
 	wbuf_str(&w, why);

@@ -24,9 +24,10 @@ struct action *
 actions_add(struct actions *a, enum action_type type, const void *data,
     size_t len)
 {
-	struct action *act = calloc(1, sizeof(*act) + len);
+	struct action *act = malloc(sizeof(*act) + len);
 
 	ASSERT(act != NULL);
+	memset(act, 0, sizeof(*act));
 	act->type = type;
 	act->len = len;
 	if (len > 0)
@@ -76,9 +77,10 @@ bus_clear(struct bus *b)
 struct note *
 bus_note(struct bus *b, enum note_type type, const void *data, size_t len)
 {
-	struct note *n = calloc(1, sizeof(*n) + len);
+	struct note *n = malloc(sizeof(*n) + len);
 
 	ASSERT(n != NULL);
+	memset(n, 0, sizeof(*n));
 	n->type = type;
 	n->len = len;
 	if (len > 0)

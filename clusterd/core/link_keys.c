@@ -6,7 +6,8 @@
  * any generation that we hold.  What goes out is of the generation in use if
  * the peer is known to hold all that we hold (keys.c), and else of the one
  * that it was heard with, or the old one: it may have been away while the key
- * was changed.
+ * was changed.  Or we were: what it says with a later key than the one that we
+ * use tells that the others went on, and maybe dropped that one.
  *
  * Invariants:
  *   K1  ours are derived from the ring, place by place;
@@ -66,6 +67,14 @@ own(const struct link_layer *l, uint8_t gen)
 	return &l->own[i];
 }
 
+/* It uses a later key than we do, and we hold it. */
+static bool
+went_on(const struct link_layer *l, const struct life *life)
+{
+	return keyring_later(life->heard_gen, l->ring.use) &&
+	    keyring_find(&l->ring, life->heard_gen) != NULL;
+}
+
 const struct seal_gen *
 ring_towards(const struct link_layer *l, const struct peer *p)
 {
@@ -75,7 +84,11 @@ ring_towards(const struct link_layer *l, const struct peer *p)
 #if MUTANT == 111
 	return own(l, l->ring.use);
 #endif
-	if (l->ring.n == 1 || (life->inc != 0 && p->holds_all == life->inc))
+	if (l->ring.n == 1)
+		return own(l, l->ring.use);
+	if (life->window.top != 0 && went_on(l, life))
+		return own(l, life->heard_gen);
+	if (life->inc != 0 && p->holds_all == life->inc)
 		return own(l, l->ring.use);
 	if (life->window.top != 0 &&
 	    keyring_find(&l->ring, life->heard_gen) != NULL)

@@ -15,9 +15,10 @@ struct omsg *
 omsg_new(enum omsg_kind kind, enum service service, const void *data,
     size_t len)
 {
-	struct omsg *m = calloc(1, sizeof(*m) + len);
+	struct omsg *m = malloc(sizeof(*m) + len);
 
 	ASSERT(m != NULL);
+	memset(m, 0, sizeof(*m));
 	m->kind = kind;
 	m->service = service;
 	m->len = len;

@@ -145,8 +145,9 @@ append(struct stream *s, const uint8_t *p, size_t len)
 	while (len > 0) {
 		if (seg == NULL || seg->tries > 0 ||
 		    seg->len == WIRE_SEGMENT_MAX) {
-			seg = calloc(1, sizeof(*seg));
+			seg = malloc(sizeof(*seg));
 			ASSERT(seg != NULL);
+			memset(seg, 0, offsetof(struct segment, data));
 			seg->no = s->next_no++;
 			TAILQ_INSERT_TAIL(&s->out, seg, entry);
 			if (s->unsent == NULL)

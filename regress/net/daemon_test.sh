@@ -298,12 +298,58 @@ incarnation_body() {
 		members 2 2
 		incarnation 2 >>incs
 	done
-	atf_check -o match:"no valid state in it" grep "state file" log2
+	atf_check -o match:"no valid state in it" grep "s2/state" log2
 	[ $(sort -u incs | wc -l) -ge 4 ] || atf_fail "too few: $(cat incs)"
 	# Hexadecimal numbers of one length: text order is their order.
 	atf_check env LC_ALL=C sort -c incs
 }
 incarnation_cleanup() { stop_all; }
+
+atf_test_case full_disk cleanup
+full_disk_head() {
+	head
+	atf_set descr "a state directory that is full, cannot be written, or is read-only"
+}
+full_disk_body() {
+	mkdir s2 ro
+	mount -t tmpfs -o size=256k none s2 || atf_fail "no tmpfs"
+	# A signal that is ignored stays so: the limit below is an error then.
+	trap '' XFSZ
+	setup 3
+	command head -c 1M /dev/zero >s2/fill 2>/dev/null
+	atf_check_equal 0 $(df --output=avail s2 | tail -n 1)
+	before=$(incarnation 2)
+	lines=$(wc -l <log2)
+	kill -9 $(engine 2)
+	seen 2 "engine: in service" $lines
+	members 2 3
+	now=$(incarnation 2)
+	expr "$before" \< "$now" >/dev/null ||
+	    atf_fail "incarnation $now is not above $before"
+	# One slot cannot be written: it is said once, and the node waits.
+	lines=$(wc -l <log2)
+	prlimit --fsize=65536: --pid $(cat pid2)
+	kill -9 $(engine 2)
+	seen 2 "s2/state: cannot be written, and it is tried again" $lines
+	members 1 2
+	prlimit --fsize=unlimited: --pid $(cat pid2)
+	members 1 3
+	members 2 3
+	seen 2 "s2/state: written again\\|engine: in service" $lines
+	atf_check_equal 1 $(tail -n +$lines log2 | grep -c "cannot be written")
+	# At the start it is an error, with the place.
+	mount -t tmpfs -o ro none ro
+	atf_check -s exit:73 -o ignore -e match:"ro/state: it must be writable, with room: Read-only file system" \
+	    $C -d -f c.yaml -k key -N n2 -S ro -R r4
+	mount -o remount,rw,size=64k ro
+	atf_check -s exit:73 -o ignore -e match:"ro/state: it must be writable, with room: No space left on device" \
+	    $C -d -f c.yaml -k key -N n2 -S ro -R r4
+}
+full_disk_cleanup() {
+	stop_all
+	umount s2 ro
+	true
+}
 
 atf_test_case outlived cleanup
 outlived_head() {
@@ -346,5 +392,6 @@ atf_init_test_cases() {
 	atf_add_test_case settings
 	atf_add_test_case late_address
 	atf_add_test_case incarnation
+	atf_add_test_case full_disk
 	atf_add_test_case outlived
 }

@@ -9,7 +9,7 @@ C=$O/sbin/clusterd
 
 head() {
 	atf_set require.user root
-	atf_set require.progs "pgrep unshare ip ss jq"
+	atf_set require.progs "pgrep unshare ip ss jq prlimit"
 	atf_set timeout 120
 }
 

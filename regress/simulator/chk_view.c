@@ -260,6 +260,9 @@ entered(struct sim *s, unsigned i, const struct node_view *v)
 		    n->id, (unsigned long long)n->last_epoch,
 		    (unsigned long long)v->epoch);
 	n->last_epoch = v->epoch;
+	/* The quorum device could not be asked before, and now it was. */
+	if (s->conf->qdevice.votes > 0 && v->primary && same(&n->view, v))
+		s->asked_views++;
 	installed(s, i, v);
 }
 

@@ -455,7 +455,7 @@ enter_phase(struct sim *s, enum phase phase)
 	s->phase_since = s->settled_since = s->well_since = s->now;
 	s->calm = phase != PH_FAULTS;
 	s->calm_kills = 0;
-	s->work_views = s->views;
+	s->work_views = s->views - s->asked_views;
 	if (phase == PH_WORK)
 		heap_add(&s->heap, s->now + sim_between(s, 1, 100 * MS),
 		    SE_NAP);

@@ -406,7 +406,8 @@ struct sim {
 	uint64_t	 stale_max;	/* a primary view that was over, believed in */
 	uint64_t	 well_since;	/* calm: nobody is off or paused since */
 	uint64_t	 settle_us;	/* from then to one view */
-	uint64_t	 work_views;	/* views when PH_WORK began */
+	uint64_t	 work_views;	/* views when PH_WORK began, but for: */
+	uint64_t	 asked_views;	/* for the quorum device's sake */
 	struct node_load load_max;
 	bool		 strict;	/* -L: no such belief at all */
 	enum measure	 measure;

@@ -152,6 +152,26 @@ ATF_TC_BODY(was_away, tc)
 	world_free(w);
 }
 
+/* The others used the new key, then dropped the old one, and it was not told. */
+ATF_TC_WITHOUT_HEAD(missed_the_change);
+ATF_TC_BODY(missed_the_change, tc)
+{
+	struct world *w = world_connected();
+	unsigned from;
+
+	tell(w, 0, ring(true, true, 0), true);
+	tell(w, 1, ring(true, true, 0), true);
+	world_run(w, 100000);
+	tell(w, 0, ring(false, true, 1), false);
+	world_run(w, 100000);
+	from = w->nkept;
+	world_run(w, 1000000);
+	ATF_CHECK_EQ(0, sent(w, 0, from, 0));
+	ATF_CHECK(sent(w, 0, from, 1) > 0);
+	ATF_CHECK_EQ(0, w->told[0].down + w->told[1].down);
+	world_free(w);
+}
+
 /* One has the new key only, by a copy of the file; the other both. */
 ATF_TC_WITHOUT_HEAD(new_key_only);
 ATF_TC_BODY(new_key_only, tc)
@@ -281,6 +301,7 @@ ATF_TP_ADD_TCS(tp)
 {
 	ATF_TP_ADD_TC(tp, whole_change);
 	ATF_TP_ADD_TC(tp, was_away);
+	ATF_TP_ADD_TC(tp, missed_the_change);
 	ATF_TP_ADD_TC(tp, new_key_only);
 	ATF_TP_ADD_TC(tp, no_key_in_common);
 	ATF_TP_ADD_TC(tp, dropped_is_dropped);

@@ -166,15 +166,37 @@ ATF_TC_BODY(truncated, tc)
 	size_t len;
 
 	ATF_REQUIRE_EQ(0, store_open(&s, "."));
-	/* Slot 1, then slot 0, then slot 1: the file ends in slot 1. */
+	/* Slot 1, then slot 0, then slot 1. */
 	ATF_REQUIRE_EQ(0, store_write(&s, 1, "a", 1));
 	ATF_REQUIRE_EQ(0, store_write(&s, 2, "b", 1));
 	ATF_REQUIRE_EQ(0, store_write(&s, 3, "c", 1));
 	store_close(&s);
-	len = slurp(all, sizeof(all));
+	/* The file ends in what slot 1 has, and has its length again after. */
+	ATF_REQUIRE_EQ(sizeof(all), slurp(all, sizeof(all)));
+	for (len = sizeof(all); all[len - 1] == 0; len--)
+		continue;
+	ATF_REQUIRE(len > STORE_SLOT_LEN + 1);
 	spew(all, len - 1);
 	ATF_REQUIRE_EQ(0, store_open(&s, "."));
 	ATF_CHECK_EQ(2, s.incarnation);
+	store_close(&s);
+	ATF_CHECK_EQ(sizeof(all), slurp(all, sizeof(all)));
+}
+
+/* Room for all of it is there from the beginning, and counts as nothing. */
+ATF_TC_WITHOUT_HEAD(reserved);
+ATF_TC_BODY(reserved, tc)
+{
+	struct stat st;
+
+	ATF_REQUIRE_EQ(0, store_open(&s, "."));
+	ATF_REQUIRE_EQ(0, fstat(s.fd, &st));
+	ATF_CHECK_EQ(2 * STORE_SLOT_LEN, st.st_size);
+	ATF_CHECK(st.st_blocks * 512 >= 2 * STORE_SLOT_LEN);
+	store_close(&s);
+	ATF_REQUIRE_EQ(0, store_open(&s, "."));
+	ATF_CHECK(!s.damaged);
+	ATF_CHECK_EQ(0, s.seq);
 	store_close(&s);
 }
 
@@ -252,6 +274,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, torn_front);
 	ATF_TP_ADD_TC(tp, torn_back);
 	ATF_TP_ADD_TC(tp, truncated);
+	ATF_TP_ADD_TC(tp, reserved);
 	ATF_TP_ADD_TC(tp, outlived);
 	ATF_TP_ADD_TC(tp, garbage);
 	ATF_TP_ADD_TC(tp, no_folder);
