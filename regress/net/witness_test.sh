@@ -238,6 +238,33 @@ wrong_key_body() {
 }
 wrong_key_cleanup() { cleanup; }
 
+# A witness that cannot write keeps its word: it gives none.
+atf_test_case full cleanup
+full_head() { head; }
+full_body() {
+	up w-full no
+	mkdir -p $D/witness/state
+	mount -t tmpfs -o size=8k room $D/witness/state
+	$L witness start
+	for n in alpha beta; do
+		is $n '.device_voting and .votes == 3'
+	done
+	cat /dev/zero >$D/witness/state/filler 2>/dev/null
+	$L kill beta
+	is alpha '(.quorate | not) and .votes == 1'
+	said alpha "quorum device: without a vote, because the witness cannot write its state: No space left on device"
+	said witness "state file: .*/witness: it cannot be written, and nodes are told so: No space left on device"
+	rm $D/witness/state/filler
+	is alpha '.quorate and .votes == 2 and .device_voting'
+	atf_check_equal 1 "$(grep -c 'it cannot be written' $D/witness/log)"
+	said witness "state file: .*/witness: it can be written again"
+}
+full_cleanup() {
+	LAB=w-full $L witness kill
+	umount /tmp/clusterd-lab/w-full/witness/state
+	cleanup
+}
+
 # insist NODE COMMAND: as long as the answer is "try again".
 insist() {
 	end=$(($(date +%s) + 30))
@@ -357,6 +384,7 @@ atf_init_test_cases() {
 	atf_add_test_case killed
 	atf_add_test_case forgotten
 	atf_add_test_case wrong_key
+	atf_add_test_case full
 	atf_add_test_case new_key
 	atf_add_test_case strangers
 	atf_add_test_case settings
