@@ -23,6 +23,7 @@ DAEMON_SRCS := clusterd/clusterd.c clusterd/parent.c clusterd/mounts.c \
 	       clusterd/beat_child.c clusterd/keyfile.c \
 	       clusterd/qdevice.c clusterd/qdevice_child.c \
 	       clusterd/qdevice_link.c clusterd/qdisk.c clusterd/opener.c \
+	       clusterd/helper.c clusterd/heuristics.c \
 	       clusterd/qdisk_make.c clusterd/qdisk_format.c \
 	       clusterd/witness.c clusterd/witness_server.c \
 	       clusterd/witness_file.c clusterd/witness_client.c \

@@ -127,6 +127,16 @@ conf_qdevice_name(enum conf_qdevice kind)
 	return (size_t)kind < NITEMS(kinds) ? kinds[kind] : NULL;
 }
 
+unsigned
+conf_scores(const struct conf *c)
+{
+	unsigned i, sum = 0;
+
+	for (i = 0; i < c->qdevice.nheuristics; i++)
+		sum += c->qdevice.heuristics[i].score;
+	return sum;
+}
+
 /*
  * Leaves what has no default (names, nodes, fencing) empty: conf_valid() says
  * so until it is filled in.

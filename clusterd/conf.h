@@ -25,6 +25,9 @@
 #define CONF_FSNAME_MAX		30	/* as mkfs.gfs2 */
 #define CONF_ADDR_LEN		64	/* a numeric address, with its NUL */
 #define CONF_PATH_LEN		256
+#define CONF_HEURISTICS_MAX	8
+#define CONF_ARGS_MAX		16	/* of one heuristic, with its program */
+#define CONF_ARG_LEN		128
 
 /* Ranges of the durations, inclusive, in microseconds. */
 #define CONF_HEARTBEAT_MIN	UINT64_C(10000)
@@ -35,6 +38,8 @@
 #define CONF_FENCE_MAX		UINT64_C(3600000000)
 #define CONF_QDEVICE_MIN	UINT64_C(100000)
 #define CONF_QDEVICE_MAX	UINT64_C(120000000)
+#define CONF_HEURISTIC_MIN	UINT64_C(500000)
+#define CONF_HEURISTIC_MAX	UINT64_C(60000000)
 #define CONF_QDEVICE_ID_MAX	255	/* highest id of a node, with a device */
 #define CONF_JOIN_DELAY_MAX	UINT64_C(3600000000)
 #define CONF_TRIES_MAX		10
@@ -105,6 +110,17 @@ enum conf_tie { TIE_NONE = 0, TIE_LOWEST, TIE_HIGHEST, TIE_LIST };
 
 enum conf_qdevice { QDEVICE_NONE = 0, QDEVICE_DISK, QDEVICE_WITNESS };
 
+/*
+ * A program that this node runs again and again: its score counts as long as
+ * the last run ended in time and with status 0.
+ */
+struct conf_heuristic {
+	unsigned	 nargs;
+	char		 args[CONF_ARGS_MAX][CONF_ARG_LEN]; /* the first: a path */
+	uint8_t		 score;		/* default 1 */
+	uint64_t	 interval_us;	/* and time limit; default 2 s */
+};
+
 enum conf_loglevel { CONF_LOG_INFO = 0, CONF_LOG_DEBUG };
 
 struct conf {
@@ -147,6 +163,10 @@ struct conf {
 		char	 path[CONF_PATH_LEN];	/* disk */
 		char	 address[CONF_ADDR_LEN]; /* witness: numeric */
 		uint16_t port;			/* witness: TCP; default 5601 */
+		/* The device is asked only while their scores reach that. */
+		unsigned nheuristics;
+		struct conf_heuristic heuristics[CONF_HEURISTICS_MAX];
+		uint16_t minimum;		/* default: all scores */
 	}		 qdevice;
 
 	/* fencing */
@@ -181,6 +201,8 @@ const char *conf_dscp_name(uint8_t);
 const char *conf_loglevel_name(enum conf_loglevel);
 const char *conf_tie_name(enum conf_tie);	/* NULL for a list, too */
 const char *conf_qdevice_name(enum conf_qdevice);
+/* Of all heuristics. */
+unsigned conf_scores(const struct conf *);
 
 /*
  * Is the text fit for its place?  Cluster: [a-z][a-z0-9_-]{0,31}.  Name (of a

@@ -475,6 +475,16 @@ check_qdevice(struct check *k)
 		end(k);
 	}
 	check_witness(k);
+	if (!k->partial && c->qdevice.minimum > conf_scores(c)) {
+		begin(k, "E096", "quorum.device.minimum");
+		other(k, "quorum.device.heuristics");
+		text(k,
+		    "quorum.device.minimum is %u, and all heuristics together "
+		    "have %u: the device would never be asked",
+		    c->qdevice.minimum, conf_scores(c));
+		fix(k, "write minimum: %u, or less", conf_scores(c));
+		end(k);
+	}
 }
 
 /* Counts votes, so it needs a file whose nodes are all understood. */

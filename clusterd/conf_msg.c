@@ -183,23 +183,49 @@ decode_fencing(struct conf *c, struct rbuf *r)
 static void
 encode_qdevice(const struct conf *c, struct wbuf *w)
 {
+	unsigned i, j;
+
 	wbuf_u8(w, (uint8_t)c->qdevice.kind);
 	wbuf_u8(w, c->qdevice.votes);
 	wbuf_u64(w, c->qdevice.timeout_us);
 	wbuf_str(w, c->qdevice.path);
 	wbuf_str(w, c->qdevice.address);
 	wbuf_u16(w, c->qdevice.port);
+	wbuf_u32(w, c->qdevice.nheuristics);
+	for (i = 0; i < c->qdevice.nheuristics; i++) {
+		const struct conf_heuristic *h = &c->qdevice.heuristics[i];
+
+		wbuf_u32(w, h->nargs);
+		for (j = 0; j < h->nargs; j++)
+			wbuf_str(w, h->args[j]);
+		wbuf_u8(w, h->score);
+		wbuf_u64(w, h->interval_us);
+	}
+	wbuf_u16(w, c->qdevice.minimum);
 }
 
 static void
 decode_qdevice(struct conf *c, struct rbuf *r)
 {
+	unsigned i, j;
+
 	c->qdevice.kind = (enum conf_qdevice)rbuf_u8(r);
 	c->qdevice.votes = rbuf_u8(r);
 	c->qdevice.timeout_us = rbuf_u64(r);
 	rbuf_str(r, c->qdevice.path, sizeof(c->qdevice.path));
 	rbuf_str(r, c->qdevice.address, sizeof(c->qdevice.address));
 	c->qdevice.port = rbuf_u16(r);
+	c->qdevice.nheuristics = rbuf_count(r, CONF_HEURISTICS_MAX);
+	for (i = 0; i < c->qdevice.nheuristics; i++) {
+		struct conf_heuristic *h = &c->qdevice.heuristics[i];
+
+		h->nargs = rbuf_count(r, CONF_ARGS_MAX);
+		for (j = 0; j < h->nargs; j++)
+			rbuf_str(r, h->args[j], sizeof(h->args[j]));
+		h->score = rbuf_u8(r);
+		h->interval_us = rbuf_u64(r);
+	}
+	c->qdevice.minimum = rbuf_u16(r);
 }
 
 /* The hash travels too: with options left out it cannot be computed again. */

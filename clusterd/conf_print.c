@@ -149,8 +149,24 @@ print_tie(const struct conf *c, struct wbuf *w)
 }
 
 static void
+print_heuristic(const struct conf_heuristic *h, struct wbuf *w)
+{
+	unsigned i;
+
+	put(w, "      - run: [");
+	for (i = 0; i < h->nargs; i++) {
+		put(w, "%s", i == 0 ? "" : ", ");
+		put_text(w, h->args[i]);
+	}
+	put(w, "]\n        score: %u\n", h->score);
+	put_duration(w, "        interval", h->interval_us);
+}
+
+static void
 print_qdevice(const struct conf *c, struct wbuf *w)
 {
+	unsigned i;
+
 	if (c->qdevice.kind == QDEVICE_NONE)
 		return;
 	put(w, "  device:\n");
@@ -165,6 +181,12 @@ print_qdevice(const struct conf *c, struct wbuf *w)
 	}
 	put(w, "    votes: %u\n", c->qdevice.votes);
 	put_duration(w, "    timeout", c->qdevice.timeout_us);
+	if (c->qdevice.nheuristics == 0)
+		return;
+	put(w, "    heuristics:\n");
+	for (i = 0; i < c->qdevice.nheuristics; i++)
+		print_heuristic(&c->qdevice.heuristics[i], w);
+	put(w, "    minimum: %u\n", c->qdevice.minimum);
 }
 
 /* Nothing where the file has nothing: names have no default. */

@@ -164,6 +164,27 @@ valid_tie(const struct conf *c)
 	return true;
 }
 
+static bool
+valid_heuristics(const struct conf *c)
+{
+	const struct conf_heuristic *h;
+	unsigned i, j;
+
+	for (i = 0; i < c->qdevice.nheuristics; i++) {
+		h = &c->qdevice.heuristics[i];
+		if (h->nargs == 0 || !conf_path_ok(h->args[0]) ||
+		    h->score == 0 ||
+		    !within(h->interval_us, CONF_HEURISTIC_MIN,
+			CONF_HEURISTIC_MAX))
+			return false;
+		for (j = 1; j < h->nargs; j++) {
+			if (!conf_text_ok(h->args[j]))
+				return false;
+		}
+	}
+	return (c->qdevice.minimum == 0) == (c->qdevice.nheuristics == 0);
+}
+
 /* What belongs to another kind of device is not there. */
 static bool
 valid_qdevice(const struct conf *c)
@@ -177,12 +198,14 @@ valid_qdevice(const struct conf *c)
 	    (c->qdevice.port != 0) != witness)
 		return false;
 	if (c->qdevice.kind == QDEVICE_NONE)
-		return c->qdevice.votes == 0 && c->qdevice.timeout_us == 0;
+		return c->qdevice.votes == 0 && c->qdevice.timeout_us == 0 &&
+		    c->qdevice.nheuristics == 0 && c->qdevice.minimum == 0;
 	if (disk ? !conf_path_ok(c->qdevice.path) :
 		   !witness || !conf_addr_ok(c->qdevice.address))
 		return false;
 	return c->qdevice.votes > 0 &&
-	    within(c->qdevice.timeout_us, CONF_QDEVICE_MIN, CONF_QDEVICE_MAX);
+	    within(c->qdevice.timeout_us, CONF_QDEVICE_MIN, CONF_QDEVICE_MAX) &&
+	    valid_heuristics(c);
 }
 
 /* "" stands for the default. */

@@ -3,8 +3,8 @@
 
 /*
  * The process that opens the quorum disk: as root, when the qdevice process
- * asks for it.  The path comes before that process has read anything from
- * outside, and no other is taken.  A disk that hangs while it is opened hangs
+ * asks for it.  It knows the path since before that process has read anything
+ * from outside, and opens no other.  A disk that hangs while it is opened hangs
  * this process and nothing else.
  */
 
@@ -15,9 +15,9 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "helper.h"
 #include "ipc.h"
 #include "log.h"
-#include "proc.h"
 #include "proto.h"
 #include "qdisk.h"
 
@@ -105,23 +105,10 @@ message(void *arg, const struct msg *m)
 	if (m->fd != -1)
 		fatalx("qdevice: message %u with a descriptor", m->type);
 	rbuf_init(&r, m->data, m->len);
-	switch (m->type) {
-	case M_QDISK_PATH:
-		if (self.path[0] != '\0')
-			fatalx("qdevice: a second path");
-		rbuf_str(&r, self.path, sizeof(self.path));
-		if (!rbuf_done(&r) || !conf_path_ok(self.path))
-			fatalx("qdevice: malformed M_QDISK_PATH");
-		break;
-	case M_QDISK_OPEN:
-		write = rbuf_u8(&r) != 0;
-		if (!rbuf_done(&r) || self.path[0] == '\0')
-			fatalx("qdevice: malformed M_QDISK_OPEN");
-		open_disk(m->id, write);
-		break;
-	default:
+	write = rbuf_u8(&r) != 0;
+	if (m->type != M_QDISK_OPEN || !rbuf_done(&r))
 		fatalx("qdevice: unexpected message %u", m->type);
-	}
+	open_disk(m->id, write);
 }
 
 static void
@@ -133,40 +120,18 @@ lost(void *arg, int error)
 static const struct ipc_ops ops = { .message = message, .lost = lost };
 
 static void NORETURN
-opener_main(int fd)
+opener_main(struct loop *loop, int fd, const void *arg)
 {
-	struct loop *loop;
+	const struct conf *conf = arg;
 
-	close(PROC_FD);
-	loop = loop_new();
-	if (loop == NULL)
-		fatal("loop");
-	setproctitle("qdevice: opener");
-	proc_no_new_privs();
-	proc_prompt();
+	strlcpy(self.path, conf->qdevice.path, sizeof(self.path));
 	self.asker = ipc_new(loop, fd, OPENER_QUEUE, &ops, NULL);
 	loop_run(loop, NULL, NULL);
 	fatalx("the loop ended");
 }
 
 int
-opener_start(void)
+opener_start(const struct conf *conf)
 {
-	int pair[2], saved;
-	pid_t pid;
-
-	if (proc_pair(pair) == -1)
-		return -1;
-	pid = fork();
-	if (pid == 0) {
-		close(pair[0]);
-		opener_main(pair[1]);
-	}
-	saved = errno;
-	close(pair[1]);
-	if (pid != -1)
-		return pair[0];
-	close(pair[0]);
-	errno = saved;
-	return -1;
+	return helper_start("qdevice: opener", opener_main, conf);
 }

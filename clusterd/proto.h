@@ -80,10 +80,12 @@ enum msg_type {
 				   as many pieces as it takes */
 
 	/* qdevice <-> its opener */
-	M_QDISK_PATH = 320,	/* str: what it may open; the first one holds */
-	M_QDISK_OPEN,		/* u8 to be written, too */
+	M_QDISK_OPEN = 320,	/* u8 to be written, too */
 	M_QDISK_FD,		/* u8 through a cache; str why not; fd if it is
 				   open; the id of M_QDISK_OPEN */
+
+	/* heuristics -> qdevice */
+	M_HEURISTIC = 330,	/* u8 which; u8 ok; str why not: a run ended */
 
 	/* witness -> parent */
 	M_WITNESS_STORE = 340,	/* u16 node; blob: with this block in its place,

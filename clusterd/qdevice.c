@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "clusterd.h"
+#include "heuristics.h"
 #include "keyring.h"
 #include "log.h"
 #include "proto.h"
@@ -30,6 +31,7 @@ static struct {
 	struct ipc *parent;
 	struct ipc *engine; /* NULL until there is one */
 	int opener;
+	struct heuristics *heuristics; /* NULL: there are none */
 	struct wbuf conf_bytes;
 	struct conf *conf;
 	struct keyring keys;
@@ -78,10 +80,29 @@ tell(uint32_t req, bool ok, const uint8_t *data, size_t len)
 	} while (len > 0 && self.engine != NULL);
 }
 
+/*
+ * A node whose heuristics fail does not ask, so it cannot win the votes; of
+ * those that have not ended yet, at the start, it waits for the end.
+ */
+static bool
+fit(char *why, size_t size)
+{
+	return self.heuristics == NULL ||
+	    heuristics_reach(self.heuristics, why, size);
+}
+
 static void
 ask(void)
 {
+	char why[256];
+
+	if (self.heuristics != NULL && !heuristics_known(self.heuristics))
+		return;
 	self.waits = false;
+	if (!fit(why, sizeof(why))) {
+		tell(self.req, false, (const uint8_t *)why, strlen(why));
+		return;
+	}
 	self.busy = true;
 	self.orphan = false;
 	self.ops->request(self.store, self.req, self.data, self.len,
@@ -152,6 +173,37 @@ take_keys(struct rbuf *r)
 		witness_client_keys(self.store, &self.keys);
 }
 
+/* All of them have ended for the first time. */
+static void
+known(void *arg)
+{
+	if (self.waits && !self.busy)
+		ask();
+}
+
+/*
+ * What must be done as root, or by programs that this process will not see.
+ * Before there is a key, which is no business of theirs.
+ */
+static void
+start_helpers(void)
+{
+	int fd;
+
+	ASSERT(!self.have_keys);
+	if (self.conf->qdevice.kind == QDEVICE_DISK) {
+		self.opener = opener_start(self.conf);
+		if (self.opener == -1)
+			fatal("opener");
+	}
+	if (self.conf->qdevice.nheuristics == 0)
+		return;
+	fd = heuristics_start(self.conf);
+	if (fd == -1)
+		fatal("heuristics");
+	self.heuristics = heuristics_new(self.loop, self.conf, fd, known, NULL);
+}
+
 /* A witness needs the keys, and no opener. */
 static void
 open_store(uint16_t node)
@@ -184,8 +236,6 @@ enter_service(uint16_t node)
 	proc_prompt();
 	proc_drop(self.opts->user, self.opts->empty);
 	open_store(node);
-	if (network)
-		close(self.opener);
 	if (sandbox_qdevice(network) == -1)
 		fatal("seccomp");
 }
@@ -222,6 +272,8 @@ parent_message(void *arg, const struct msg *m)
 	switch (m->type) {
 	case M_CONF:
 		conf_take(&self.conf_bytes, m, &self.conf);
+		if (self.conf != NULL)
+			start_helpers();
 		break;
 	case M_KEY:
 		take_keys(&r);
@@ -253,9 +305,6 @@ qdevice_main(const struct proc_opts *o)
 	proc_child_init(ROLE_QDEVICE, o);
 	if (sodium_init() == -1)
 		fatalx("libsodium cannot be used");
-	self.opener = opener_start();
-	if (self.opener == -1)
-		fatal("opener");
 	self.loop = loop_new();
 	if (self.loop == NULL)
 		fatal("loop");

@@ -27,7 +27,6 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "core/device.h"
 #include "ipc.h"
 #include "log.h"
 #include "proto.h"
@@ -343,7 +342,6 @@ qdisk_open(struct loop *loop, const struct conf *conf, uint16_t self,
     int opener, qdevice_done *done, void *arg)
 {
 	struct qdisk *q = calloc(1, sizeof(*q));
-	struct wbuf w;
 
 	ASSERT(self >= 1 && self <= QDISK_BLOCKS);
 	if (q == NULL)
@@ -358,11 +356,6 @@ qdisk_open(struct loop *loop, const struct conf *conf, uint16_t self,
 	q->disk = aligned_alloc(QDISK_BLOCK, QDISK_SIZE);
 	if (q->disk == NULL)
 		fatal("qdisk");
-	wbuf_init(&w, CONF_PATH_LEN + 2);
-	wbuf_str(&w, q->path);
-	if (ipc_send(q->opener, M_QDISK_PATH, 0, w.data, w.len, -1) == -1)
-		fatal("opener");
-	wbuf_free(&w);
 	return q;
 }
 

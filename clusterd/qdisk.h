@@ -16,11 +16,10 @@
 #include "qdevice.h"
 
 /*
- * Starts the opener, which keeps the rights of the caller; called before there
- * is a loop, and before anything is read from outside.  Returns its channel,
- * or -1 with errno.
+ * Starts the opener, which keeps the rights of the caller; called before
+ * anything is read from outside.  Returns its channel, or -1 with errno.
  */
-int	 opener_start(void);
+int	 opener_start(const struct conf *);
 
 /* opener is its channel, which is the store's from now on. */
 void	*qdisk_open(struct loop *, const struct conf *, uint16_t self,

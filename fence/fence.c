@@ -195,6 +195,7 @@ static void run_done(void *, const struct run_result *);
 static bool
 job_run(struct job *j)
 {
+	const char *argv[] = { j->path, NULL };
 	uint64_t now = clock_boot_us(), left;
 	struct wbuf w;
 	bool ok;
@@ -208,8 +209,8 @@ job_run(struct job *j)
 	    sizeof(j->text));
 	if (ok) {
 		run_free(j->run);
-		j->run = run_new(fence.loop, j->path, w.data, w.len, left,
-		    run_done, j);
+		j->run =
+		    run_new(fence.loop, argv, w.data, w.len, left, run_done, j);
 		if (j->run == NULL) {
 			snprintf(j->text, sizeof(j->text), "%s: %s", j->path,
 			    strerror(errno));

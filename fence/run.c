@@ -2,7 +2,7 @@
 /* Copyright (c) 2026 The clusterd authors */
 
 /*
- * An agent is somebody else's program: it may hang, flood, ignore signals,
+ * An agent, and a heuristic, is somebody else's program: it may hang, flood, ignore signals,
  * and leave children behind.  It runs as the leader of a session of its own;
  * when it has ended, or its time is over, the whole group is killed.  The
  * group's number stays ours until the leader is reaped, so the kill comes
@@ -102,7 +102,7 @@ run_find(const char *agent, char *path, size_t size, char *why, size_t whysize)
 
 /* Between fork and exec. */
 static void NORETURN
-child(const char *path, int in, int out)
+child(const char *const *argv, int in, int out)
 {
 	static const struct {
 		int what;
@@ -112,7 +112,6 @@ child(const char *path, int in, int out)
 	char lang[] = "LC_ALL=C";
 	char search[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin";
 	char *env[] = { lang, search, NULL };
-	const char *argv[] = { path, NULL };
 	struct rlimit rl;
 	sigset_t none;
 	size_t i;
@@ -134,7 +133,7 @@ child(const char *path, int in, int out)
 	umask(077);
 	if (chdir("/") == -1)
 		_exit(127);
-	execve(path, (char *const *)(uintptr_t)argv, env);
+	execve(argv[0], (char *const *)(uintptr_t)argv, env);
 	_exit(127);
 }
 
@@ -302,7 +301,7 @@ pipe_new(int fds[2], int ours)
 
 /* 0, or -1 with errno: nothing is left running. */
 static int
-launch(struct run *r, const char *path)
+launch(struct run *r, const char *const *argv)
 {
 	int in[2], out[2], saved;
 
@@ -317,7 +316,7 @@ launch(struct run *r, const char *path)
 	}
 	r->pid = fork();
 	if (r->pid == 0)
-		child(path, in[0], out[1]);
+		child(argv, in[0], out[1]);
 	saved = errno;
 	close(in[0]);
 	close(out[1]);
@@ -340,9 +339,9 @@ launch(struct run *r, const char *path)
 }
 
 struct run *
-run_new(struct loop *loop, const char *path, const void *input, size_t len,
-    uint64_t timeout_us, void (*done)(void *, const struct run_result *),
-    void *arg)
+run_new(struct loop *loop, const char *const *argv, const void *input,
+    size_t len, uint64_t timeout_us,
+    void (*done)(void *, const struct run_result *), void *arg)
 {
 	struct run *r = calloc(1, sizeof(*r));
 	int saved;
@@ -360,7 +359,7 @@ run_new(struct loop *loop, const char *path, const void *input, size_t len,
 		goto fail;
 	memcpy(r->input, input, len);
 	r->len = len;
-	if (launch(r, path) == -1)
+	if (launch(r, argv) == -1)
 		goto fail;
 	r->end_io = loop_io_new(loop, r->pidfd, LOOP_READ, agent_ended, r);
 	r->in_io = loop_io_new(loop, r->in, LOOP_WRITE, input_ready, r);

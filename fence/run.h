@@ -33,11 +33,11 @@ struct run_result {
 bool	 run_find(const char *agent, char *path, size_t size, char *why,
 	    size_t whysize);
 /*
- * Starts path with input (len bytes, copied and zeroed after use) on its
+ * Starts argv[0], a path, with the arguments behind it and input (len bytes, copied and zeroed after use) on its
  * standard input.  done is called once, later, and may free the run.
  * NULL with errno when it cannot be started.
  */
-struct run *run_new(struct loop *, const char *path, const void *input,
+struct run *run_new(struct loop *, const char *const *argv, const void *input,
 	    size_t len, uint64_t timeout_us, void (*done)(void *arg,
 	    const struct run_result *), void *arg);
 /* Ends it at once when it still runs (done is not called). NULL is fine. */

@@ -75,6 +75,17 @@ sample(void)
 	c->qdevice.votes = 2;
 	c->qdevice.timeout_us = 5000000;
 	strlcpy(c->qdevice.path, "/dev/sdq1", sizeof(c->qdevice.path));
+	c->qdevice.nheuristics = 2;
+	for (i = 0; i < 2; i++) {
+		struct conf_heuristic *h = &c->qdevice.heuristics[i];
+
+		h->nargs = 2;
+		strlcpy(h->args[0], "/usr/bin/test", CONF_ARG_LEN);
+		strlcpy(h->args[1], i == 0 ? "up" : "", CONF_ARG_LEN);
+		h->score = 2;
+		h->interval_us = 2000000;
+	}
+	c->qdevice.minimum = 3;
 	conf_hash(c);
 	return c;
 }
@@ -120,6 +131,11 @@ ATF_TC_BODY(round_trip, tc)
 	ATF_CHECK_EQ(a->qdevice.votes, b->qdevice.votes);
 	ATF_CHECK_EQ(a->qdevice.timeout_us, b->qdevice.timeout_us);
 	ATF_CHECK_STREQ(a->qdevice.path, b->qdevice.path);
+	ATF_CHECK_EQ(a->qdevice.nheuristics, b->qdevice.nheuristics);
+	ATF_CHECK_EQ(0,
+	    memcmp(a->qdevice.heuristics, b->qdevice.heuristics,
+		sizeof(a->qdevice.heuristics)));
+	ATF_CHECK_EQ(a->qdevice.minimum, b->qdevice.minimum);
 	ATF_REQUIRE_EQ(2, b->ndevices);
 	for (i = 0; i < 2; i++) {
 		da = &a->devices[i];
@@ -313,6 +329,14 @@ ATF_TC_BODY(members_are_checked, tc)
 	REFUSED(strlcpy(c->qdevice.address, "10.9.0.9", 33));
 	REFUSED(strlcpy(c->qdevice.path, c->fs[0].device, 33));
 	REFUSED(c->nodes[2].id = 256);
+	REFUSED(c->qdevice.minimum = 5);
+	REFUSED(c->qdevice.minimum = 0);
+	REFUSED(c->qdevice.nheuristics = 0);
+	REFUSED(c->qdevice.heuristics[0].nargs = 0);
+	REFUSED(c->qdevice.heuristics[0].args[0][0] = 'u');
+	REFUSED(c->qdevice.heuristics[0].args[1][0] = '\n');
+	REFUSED(c->qdevice.heuristics[1].score = 0);
+	REFUSED(c->qdevice.heuristics[1].interval_us = 0);
 	REFUSED(c->two_node = true);
 	REFUSED(c->fence_manual = true);
 	REFUSED(c->fence_timeout_us = 1);

@@ -56,10 +56,11 @@ includes_body() {
 		    grep -vE '"\.\./(buf|conf|keyring|proto|compat)\.h"'
 		grep -nE '#include "(log|msg|engine|control|net|proc|store)\.h"' clusterd/core/*.[ch]
 		# outside core, only the engine, its sockets and the simulator see it;
-		# the beat process sees its own words alone.
+		# the beat process sees its own words alone, the quorum disk its blocks.
 		grep -rnE '#include "(clusterd/)?core/' clusterd/*.[ch] libgfs fence shell |
 		    grep -vE '^clusterd/(engine|control|net)[a-z_]*\.[ch]:' |
-		    grep -vE '^clusterd/beat[a-z_]*\.[ch]:[0-9]*:.*core/(beat|seal|wire)\.h"'
+		    grep -vE '^clusterd/beat[a-z_]*\.[ch]:[0-9]*:.*core/(beat|seal|wire)\.h"' |
+		    grep -vE '^clusterd/qd[a-z_]*\.[ch]:[0-9]*:.*core/(device|event)\.h"'
 		# libgfs knows the cluster only through its lock backend.
 		grep -nE 'libclusterd/clusterd.h|<clusterd.h>' libgfs/*.[ch] |
 		    grep -vE '^libgfs/(lock_cluster[a-z_]*|mount_gfs)\.[ch]:'

@@ -27,7 +27,7 @@ conf() {
 	  alpha: {id: 1, links: [10.99.0.1, 10.99.1.1]}
 	  beta: {id: 2, links: [10.99.0.2, 10.99.1.2]}
 	membership: {detect: fast}
-	quorum: {device: {path: $1, timeout: 1s}}
+	quorum: {device: {path: $1, timeout: 1s${2:+, $2}}}
 	fencing: manual
 	EOT
 }
@@ -37,10 +37,11 @@ disk() {
 	truncate -s 1M disk.img
 	disk=$PWD/disk.img
 	if [ "${1:-}" = loop ]; then
+		shift
 		disk=$(losetup --find --show disk.img) || atf_skip "no loop device"
 		echo $disk >loop
 	fi
-	conf $disk
+	conf $disk "${1:-}"
 	atf_check -e ignore -o match:"is the quorum disk .* of cluster demo" \
 	    $D -q init -f cluster.yaml
 }
@@ -298,6 +299,43 @@ anew_alone_body() {
 }
 anew_alone_cleanup() { cleanup; }
 
+atf_test_case heuristics cleanup
+heuristics_head() { head; }
+heuristics_body() {
+	disk "heuristics: [{run: [/usr/bin/test, -e, /run/clusterd/fit], interval: 500ms, score: 2}, {run: [/bin/true]}], minimum: 2"
+	up qd-fit
+	is alpha '.quorate and (.device_voting | not) and (.device_why | contains("score 1 of 2: heuristic /usr/bin/test -e /run/clusterd/fit: it ended with status 1"))'
+	for n in alpha beta; do
+		atf_check $L sh $n -- touch /run/clusterd/fit
+		says $n "heuristic /usr/bin/test -e /run/clusterd/fit: it succeeds"
+	done
+	for n in alpha beta; do
+		is $n "$all"
+	done
+	# The one that is not fit does not win.
+	for n in alpha beta; do
+		other=beta
+		[ $n = alpha ] || other=alpha
+		atf_check $L sh $n -- rm /run/clusterd/fit
+		is $n '.device_why | contains("score 1 of 2")'
+		$L cut $n
+		has_one
+		atf_check_equal $other $winner
+		$L heal $n
+		atf_check $L sh $n -- touch /run/clusterd/fit
+		for m in alpha beta; do
+			is $m "$all"
+		done
+	done
+	# Nobody is root among them.
+	atf_check -o match:"^nobody" $L sh alpha -- ps -o user= -p \
+	    $($L sh alpha -- pgrep -f '^clusterd: qdevice: heuristics')
+	atf_check $L sh alpha -- kill -9 $($L sh alpha -- pgrep -f '^clusterd: qdevice: heuristics')
+	says alpha "qdevice: it exited"
+	is alpha "$all and .device_answered_us < 4000000"
+}
+heuristics_cleanup() { cleanup; }
+
 atf_test_case foreign cleanup
 foreign_head() { head; }
 foreign_body() {
@@ -357,6 +395,7 @@ atf_init_test_cases() {
 	atf_add_test_case killed
 	atf_add_test_case anew
 	atf_add_test_case anew_alone
+	atf_add_test_case heuristics
 	atf_add_test_case foreign
 	atf_add_test_case init
 }

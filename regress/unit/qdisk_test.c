@@ -310,7 +310,7 @@ up(void)
 	strlcpy(t.conf->cluster, "demo", sizeof(t.conf->cluster));
 	t.conf->qdevice.kind = QDEVICE_DISK;
 	snprintf(t.conf->qdevice.path, CONF_PATH_LEN, "%s/disk", cwd);
-	t.opener = opener_start();
+	t.opener = opener_start(t.conf);
 	ATF_REQUIRE(t.opener != -1);
 	t.loop = loop_new();
 	ATF_REQUIRE(t.loop != NULL);

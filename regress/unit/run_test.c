@@ -63,13 +63,13 @@ static void
 run_script(const char *text, const char *input, uint64_t timeout_us)
 {
 	static struct run *run;
-	const char *path = script("agent", text);
+	const char *argv[] = { script("agent", text), NULL };
 
 	loop = loop_new();
 	ATF_REQUIRE(loop != NULL);
 	memset(&result, 0, sizeof(result));
 	ends = 0;
-	run = run_new(loop, path, input, strlen(input), timeout_us, done, &run);
+	run = run_new(loop, argv, input, strlen(input), timeout_us, done, &run);
 	ATF_REQUIRE(run != NULL);
 	loop_run(loop, NULL, NULL);
 	ATF_REQUIRE_EQ(1, ends);
@@ -290,12 +290,14 @@ ATF_TC_WITHOUT_HEAD(given_up);
 ATF_TC_BODY(given_up, tc)
 {
 	static struct run *run;
-	const char *path = script("agent",
-	    HERE "echo $$ >pid.new; mv pid.new pid; sleep 1000");
+	const char *argv[] = { script("agent",
+				   HERE "echo $$ >pid.new; mv pid.new pid; "
+					"sleep 1000"),
+		NULL };
 	pid_t pid = 0;
 
 	loop = loop_new();
-	run = run_new(loop, path, "", 0, 600 * SECOND, done, &run);
+	run = run_new(loop, argv, "", 0, 600 * SECOND, done, &run);
 	ATF_REQUIRE(run != NULL);
 	while ((pid = (pid_t)strtol(content("pid"), NULL, 10)) == 0)
 		usleep(2000);
