@@ -64,6 +64,35 @@ engine_killed_body() {
 }
 engine_killed_cleanup() { stop_all; }
 
+atf_test_case early_clients cleanup
+early_clients_head() {
+	atf_set require.user root
+	atf_set require.progs "pgrep unshare ip ss jq socat"
+	atf_set timeout 120
+	atf_set descr "who knocks while a node starts waits, and harms nothing"
+}
+early_clients_body() {
+	conf 1 >c.yaml
+	(umask 077; command head -c 32 /dev/urandom >key)
+	mkdir -p r1
+	for i in 1 2 3 4 5 6 7 8 9 10; do
+		rm -f log1
+		# As early as there is something to connect to.
+		for k in 1 2; do
+			socat -u UNIX-CONNECT:r1/control.sock,type=5,retry=1000000,interval=0.0001 \
+			    /dev/null 2>/dev/null &
+			echo $! >pidk$k
+		done
+		start 1
+		p=$(cat pid1)
+		kill -TERM $p
+		gone $p
+		rm pid1
+	done
+	wait
+}
+early_clients_cleanup() { stop_all; }
+
 atf_test_case mount_ends_first cleanup
 mount_ends_first_head() {
 	head
@@ -381,6 +410,7 @@ outlived_cleanup() { stop_all; }
 
 atf_init_test_cases() {
 	atf_add_test_case confined
+	atf_add_test_case early_clients
 	atf_add_test_case engine_killed
 	atf_add_test_case mount_ends_first
 	atf_add_test_case mount_refused
