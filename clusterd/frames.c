@@ -80,6 +80,10 @@ frames_read(struct frames *f, const uint8_t **body, size_t *len)
 
 	if (f->got < FRAMES_HEAD)
 		rc = read_head(f);
+	else if (f->body == NULL) { /* asked again after that error */
+		errno = EMSGSIZE;
+		return -1;
+	}
 	if (rc == 1)
 		rc = fill(f, f->body, f->got - FRAMES_HEAD, f->len);
 	if (rc != 1)

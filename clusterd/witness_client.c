@@ -260,7 +260,9 @@ not_greeted(struct client *c, enum witness_bad bad,
 		    gens);
 		break;
 	case WB_NODE:
-		fail(c, " has no node %u in its cluster.yaml: copy ours there",
+		fail(c,
+		    " has no node %u in its cluster.yaml: copy ours there, "
+		    "restart it",
 		    c->self);
 		break;
 	default:

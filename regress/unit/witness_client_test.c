@@ -39,6 +39,7 @@ static struct witness_ask asked;
 static unsigned answers;
 static uint32_t answer_req;
 static bool answer_ok;
+static size_t answer_len;
 static char answer[256];
 
 static void
@@ -47,9 +48,8 @@ done(void *arg, uint32_t req, bool ok, const void *data, size_t len)
 	answers++;
 	answer_req = req;
 	answer_ok = ok;
-	ATF_REQUIRE(len < sizeof(answer));
-	memcpy(answer, data, len);
-	answer[len] = '\0';
+	answer_len = len;
+	snprintf(answer, sizeof(answer), "%.*s", (int)len, (const char *)data);
 }
 
 static void
@@ -295,6 +295,35 @@ ATF_TC_BODY(not_it, tc)
 	witness_client_ops.close(store);
 }
 
+static bool
+is_sent(void)
+{
+	ATF_REQUIRE_EQ(0, frames_flush(&f));
+	return !frames_pending(&f);
+}
+
+/* As many blocks as there can be, in more than one piece. */
+ATF_TC_WITHOUT_HEAD(large);
+ATF_TC_BODY(large, tc)
+{
+	static uint8_t look[WITNESS_LOOK_MAX];
+	struct witness_answer a = { .req = 2,
+		.ok = true,
+		.data = look,
+		.len = sizeof(look) };
+
+	setup();
+	memset(look, 'x', sizeof(look));
+	exchange(1);
+	request(2, "", LIMIT_US);
+	take_ask(2);
+	witness_put_answer(&end, &a, &f.out);
+	until(is_sent);
+	answered(2, true, "xxx");
+	ATF_CHECK_EQ(sizeof(look), answer_len);
+	witness_client_ops.close(store);
+}
+
 /* Too late is a failure, and the connection is over with it. */
 ATF_TC_WITHOUT_HEAD(late);
 ATF_TC_BODY(late, tc)
@@ -381,6 +410,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, refused);
 	ATF_TP_ADD_TC(tp, no_key);
 	ATF_TP_ADD_TC(tp, not_it);
+	ATF_TP_ADD_TC(tp, large);
 	ATF_TP_ADD_TC(tp, late);
 	ATF_TP_ADD_TC(tp, started_anew);
 	ATF_TP_ADD_TC(tp, new_key);
