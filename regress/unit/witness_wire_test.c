@@ -340,6 +340,8 @@ ATF_TC_BODY(replayed, tc)
 	node.opened = 0;
 	ATF_CHECK(!witness_get_ask(&node, p, len, &plain, &a));
 	ATF_CHECK(witness_get_ask(&witness, p, len, &plain, &a));
+	wbuf_free(&old);
+	wbuf_free(&asked);
 }
 
 ATF_TC_WITHOUT_HEAD(records);
@@ -375,6 +377,7 @@ ATF_TC_BODY(records, tc)
 	    two.len - WITNESS_HEAD, &plain, &a));
 	/* A uuid, and no block. */
 	ATF_CHECK(!ask(2, copy, WITNESS_UUID, &a));
+	wbuf_free(&two);
 }
 
 /* A length that no body can have costs nothing. */
