@@ -314,7 +314,8 @@ request(void *store, uint32_t req, const void *data, size_t len,
 	q->began = clock_boot_us();
 	q->timeout_us = timeout_us;
 	q->len = len;
-	memcpy(q->data, data, len);
+	if (len > 0)
+		memcpy(q->data, data, len);
 	if (q->opening) {
 		(void)no(q, "%s is still being opened", q->path);
 		fail(q);

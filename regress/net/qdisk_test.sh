@@ -219,6 +219,27 @@ hangs_body() {
 	is alpha '(.quorate | not) and (.device_why | contains("did not answer within 1000 ms"))'
 	atf_check $L sh alpha -- kill -CONT $p
 	is alpha '.quorate and .votes == 2 and .device_voting and .device_why == ""'
+	# It hangs while it is opened.
+	$L start beta
+	is alpha "$all"
+	o=$($L sh alpha -- pgrep -f '^clusterd: qdevice: opener')
+	atf_check $L sh alpha -- kill -STOP $o
+	is alpha '.quorate and (.device_why | contains("was not opened within 1000 ms"))'
+	$L kill beta
+	is alpha '(.quorate | not) and (.device_why | contains("is still being opened"))'
+	atf_check $L sh alpha -- kill -CONT $o
+	is alpha '.quorate and .votes == 2 and .device_voting and .device_why == ""'
+	# What was under way has failed when the process is killed in it.
+	$L start beta
+	is alpha "$all"
+	atf_check $L sh alpha -- kill -STOP $p
+	is alpha '.device_answered_us > 6000000'
+	$L kill beta
+	is alpha '.quorate | not'
+	atf_check $L sh alpha -- kill -9 $p
+	is alpha '.device_why | contains("the qdevice process is not running")'
+	is alpha '.quorate and .votes == 2 and .device_voting and .device_why == ""'
+	p=$(qdevice alpha)
 	# The daemon ends although the process does not.
 	atf_check $L sh alpha -- kill -STOP $p
 	atf_check $L sh alpha -- sh -c 'kill $(cat /run/clusterd/clusterd.pid)'
