@@ -345,6 +345,23 @@ strangers_body() {
 }
 strangers_cleanup() { cleanup; }
 
+# A node, and who has recorded it, on several connections at once: only what is
+# asked on the latest one is done.
+atf_test_case connections cleanup
+connections_head() { head; }
+connections_body() {
+	up w-conn no
+	$L kill alpha
+	$L kill beta
+	$L witness start
+	said witness "in service on 10.99.2.254 port 5601"
+	atf_check ip netns exec cl-$LAB-beta $O/regress/net/witness_peer \
+	    10.99.2.254 5601 demo $D/key
+	said witness "refused, because a record was altered, or kept from another connection \(not authentic: [0-9]* so far\)"
+	said witness "node beta: asks from 10.99.2.2, with the key of generation 0, and on a new connection"
+}
+connections_cleanup() { cleanup; }
+
 # What is said at the start, on the terminal.
 atf_test_case settings cleanup
 settings_head() { head; }
@@ -387,5 +404,6 @@ atf_init_test_cases() {
 	atf_add_test_case full
 	atf_add_test_case new_key
 	atf_add_test_case strangers
+	atf_add_test_case connections
 	atf_add_test_case settings
 }
