@@ -37,8 +37,15 @@
  * device no vote on it (vote.c E5).  Another uuid is another device, one that
  * was made since: nothing of a step on the old one holds for it.
  *
+ * All this is of one device.  Two disks that are called alike on different nodes
+ * would be two voters with one name, and each side could have its own.  A node
+ * cannot see that on its disk alone; but it knows of views that others have
+ * recorded, and what was final before a read is found by it.
+ *
  * Invariants:
  *   V4  we never write a promise, or accept an epoch, below an earlier one.
+ *   V5  a device that does not have what another node recorded on it has no
+ *	 vote, unless it says that it has lost that, or was made anew.
  *
  * clusterd-protocol(7), section 6.11.
  */
@@ -329,11 +336,27 @@ as_written(const struct device *d, const struct look *l)
 	    memcmp(&d->own, &l->mine, sizeof(d->own)) == 0;
 }
 
+/* V5 */
+static bool
+elsewhere(const struct device *d, const struct look *l)
+{
+	return d->expect > l->newest.accepted && d->req > d->expect_after &&
+	    l->newest.accepted > l->lost;
+}
+
+static void
+no_vote(struct device *d, const char *why, struct bus *bus)
+{
+	d->known = false;
+	say_works(d, false, why, bus);
+	failed(d);
+}
+
 static void
 answer(struct device *d, const struct look *l, bool wrote, uint64_t epoch,
     bool records, struct bus *bus)
 {
-	char why[64];
+	char why[128];
 
 	if (l->own_damaged) {
 		d->known = false;
@@ -346,9 +369,15 @@ answer(struct device *d, const struct look *l, bool wrote, uint64_t epoch,
 	if (l->damaged != 0) {
 		snprintf(why, sizeof(why), "the block of node %u is damaged",
 		    l->damaged);
-		d->known = false;
-		say_works(d, false, why, bus);
-		failed(d);
+		no_vote(d, why, bus);
+		return;
+	}
+	if (elsewhere(d, l)) {
+		snprintf(why, sizeof(why),
+		    "view %llu is not recorded on it: it is not the device "
+		    "that other nodes have",
+		    (unsigned long long)d->expect);
+		no_vote(d, why, bus);
 		return;
 	}
 	say_works(d, true, "", bus);
@@ -383,14 +412,10 @@ device_note(struct device *d, const struct note *note, struct bus *bus)
 	if (!note->ok) {
 		snprintf(why, sizeof(why), "%.*s", (int)note->len,
 		    (const char *)note->data);
-		d->known = false;
-		say_works(d, false, why, bus);
-		failed(d);
-	} else if (!get_look(d, note, l)) {
-		d->known = false;
-		say_works(d, false, "it was read malformed", bus);
-		failed(d);
-	} else
+		no_vote(d, why, bus);
+	} else if (!get_look(d, note, l))
+		no_vote(d, "it was read malformed", bus);
+	else
 		answer(d, l, wrote, epoch, records, bus);
 	free(l);
 	if (d->state == DEVICE_ASKED)
@@ -403,6 +428,13 @@ device_start(struct device *d, uint64_t used, struct bus *bus)
 	d->used = used;
 	if (device_exists(d))
 		request(d, DEVICE_OP_READ, bus);
+}
+
+void
+device_expect(struct device *d, uint64_t epoch)
+{
+	d->expect = epoch;
+	d->expect_after = d->req;
 }
 
 void

@@ -59,6 +59,9 @@ struct device {
 	bool		 op_records;
 	bool		 skip;		/* it broke its word: leave it out once */
 	uint64_t	 poll_at;
+	/* What each read after that request must find recorded; 0: nothing. */
+	uint64_t	 expect;
+	uint32_t	 expect_after;
 	bool		 works;		/* as of the last answer */
 	bool		 answered;	/* ever */
 	uint64_t	 answered_at;	/* when it last could be read; 0: never */
@@ -77,6 +80,8 @@ void	 device_ask(struct device *, uint64_t epoch, struct bus *);
 void	 device_record(struct device *, const void *, size_t, struct bus *);
 /* Could an answer about this epoch still come in time? */
 bool	 device_pending(const struct device *, uint64_t epoch);
+/* Another node has recorded that epoch on it, as all that come later do. */
+void	 device_expect(struct device *, uint64_t epoch);
 /* Looks at it then, and not later. */
 void	 device_poll(struct device *, uint64_t at);
 /* NOTE_DEVICE_DONE, and the time that goes by. */

@@ -28,9 +28,11 @@
  *	after all that had come before it (engine.c).
  * L7	The beat process of a peer can end its session and put off its end, up
  *	to the stall limit, and nothing else.
- *
  * L8	No liveness hangs on a large datagram: above the safe size only what is
  *	sent for the first time, and only as large as an answer has proven.
+ * L10	A datagram that was sent before one that came a failure timeout ago was
+ *	held back, by a network or by somebody who keeps what he hears.  It is
+ *	no sign that its sender lives, or that the way it came works.
  *
  * This file: datagrams in and out, time.  link_path.c: one link of one peer.
  * link_mtu.c: how long a datagram may be on it.
@@ -333,6 +335,7 @@ link_seal(struct link_layer *l, struct peer *p, unsigned link,
 	const struct seal_gen *key = ring_towards(l, p);
 	struct wire_header h = { .version = WIRE_HEADER_VERSION,
 		.keyid = key->gen,
+		.voice = key->key.aes ? WV_ENGINE_AES : WV_ENGINE,
 		.link = (uint8_t)link,
 		.cluster = l->cluster,
 		.from = l->self,
@@ -429,6 +432,28 @@ check_header(struct link_layer *l, const struct wire_header *h, bool ours,
 	return p;
 }
 
+/* L10.  The mark is the newest counter as of one to two timeouts ago. */
+static bool
+held_back(const struct link_layer *l, struct life *life, uint64_t counter)
+{
+#if MUTANT != 127
+	if (l->at >= life->mark_at + l->conf->failure_timeout_us) {
+		life->mark = life->mark_next;
+		life->mark_next = life->window.top;
+		life->mark_at = l->at;
+	}
+#endif
+	return counter <= life->mark;
+}
+
+/* In a cipher that we know. */
+static bool
+of_engine(const struct wire_header *h)
+{
+	return h->voice == WV_ENGINE ||
+	    (h->voice == WV_ENGINE_AES && seal_aes_works());
+}
+
 /*
  * Opens the datagram into plain; NULL: refused and counted.  Returns the life
  * that sealed it.
@@ -449,7 +474,12 @@ open_datagram(struct link_layer *l, struct peer *p, const struct wire_header *h,
 		link_refuse(l, p, LR_REPLAY, bus, NULL);
 		return NULL;
 	}
-	key = ring_key(l, life->keys, SEAL_ENGINE, p->id, life->inc, h->keyid);
+	if (h->voice == WV_ENGINE_AES)
+		key = ring_key(l, life->aes_keys, SEAL_ENGINE_AES, p->id,
+		    life->inc, h->keyid);
+	else
+		key = ring_key(l, life->keys, SEAL_ENGINE, p->id, life->inc,
+		    h->keyid);
 	if (key == NULL ||
 	    !seal_open(key, h->to, h->counter, data, WIRE_HEADER_LEN,
 		data + WIRE_HEADER_LEN, len - WIRE_HEADER_LEN, plain)) {
@@ -461,6 +491,7 @@ open_datagram(struct link_layer *l, struct peer *p, const struct wire_header *h,
 		life = &p->cand;
 	}
 	seal_accept(&life->window, h->counter);
+	l->old = held_back(l, life, h->counter);
 	ring_heard(l, p, life, h, bus->now);
 	return life;
 }
@@ -520,7 +551,7 @@ link_relayed(struct link_layer *l, uint16_t from, const uint8_t *data,
 	if (p == NULL)
 		return;
 	due_touch(l, p);
-	if (p->id != from || h.voice != WV_ENGINE) {
+	if (p->id != from || !of_engine(&h)) {
 		link_refuse(l, p, LR_RELAY, bus,
 		    "node %u: what node %u relays refused, because it is not "
 		    "of node %u",
@@ -558,7 +589,7 @@ link_packet(struct link_layer *l, unsigned link, uint64_t at,
 	if (p == NULL)
 		return;
 	due_touch(l, p);
-	if (h.voice != WV_ENGINE) {
+	if (!of_engine(&h)) {
 		link_beat(l, p, &h, link, data, len, bus);
 		return;
 	}

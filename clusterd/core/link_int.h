@@ -51,8 +51,11 @@ struct path {
 struct life {
 	uint64_t	 inc;		/* 0: none */
 	struct seal_gen	 keys[KEYRING_MAX];	/* derived when first needed */
+	struct seal_gen	 aes_keys[KEYRING_MAX];	/* ... and as WV_ENGINE_AES */
 	uint8_t		 heard_gen;	/* of its newest datagram, if any */
 	struct seal_window window;
+	uint64_t	 mark;		/* counter: what is not above it is old */
+	uint64_t	 mark_next, mark_at;	/* the next one, our clock as it was set */
 	uint32_t	 seq;		/* newest of its sessions with us */
 	uint64_t	 nonce;		/* of that one, told by a good HELLO; or 0 */
 	unsigned	 version;	/* the highest that both speak, and */
@@ -114,6 +117,7 @@ struct link_layer {
 	uint64_t	 inc;
 	struct keyring	 ring;
 	struct seal_gen	 own[KEYRING_MAX];	/* of ours, as in the ring */
+	struct seal_gen	 own_aes[KEYRING_MAX];	/* the same; unset: we cannot */
 	bool		 told;		/* what others hold, by NOTE_KEYS */
 	uint64_t	 old_heard;	/* us; see link_old_heard() */
 	uint64_t	 cluster;	/* tag */
@@ -130,6 +134,7 @@ struct link_layer {
 	uint64_t	 gap_from, gap_to;	/* we did not run; see link_counts */
 	uint64_t	 at;		/* the datagram at hand came then */
 	size_t		 len;		/* and has so many bytes */
+	bool		 old;		/* and was held back (L10) */
 	uint64_t	 rejects[LR_MAX];	/* of unknown senders */
 	uint64_t	 told_at[LR_MAX];
 	uint64_t	 skipped;	/* frames of types that we do not know */

@@ -2,7 +2,7 @@
 /* Copyright (c) 2026 The clusterd authors */
 
 /*
- * Which key of the cluster a datagram is sealed with.  What comes in may be of
+ * Which key of the cluster a datagram is sealed with, and in which cipher.  What comes in may be of
  * any generation that we hold.  What goes out is of the generation in use if
  * the peer is known to hold all that we hold (keys.c), and else of the one
  * that it was heard with, or the old one: it may have been away while the key
@@ -31,6 +31,7 @@ ring_forget(struct life *life)
 
 	for (i = 0; i < KEYRING_MAX; i++) {
 		forget(&life->keys[i]);
+		forget(&life->aes_keys[i]);
 		forget(&life->beat_keys[i]);
 	}
 }
@@ -57,13 +58,17 @@ ring_key(const struct link_layer *l, struct seal_gen *keys, enum seal_use use,
 	return &keys[i].key;
 }
 
+/* Ours of this generation, for a peer in its session. */
 static const struct seal_gen *
-own(const struct link_layer *l, uint8_t gen)
+own(const struct link_layer *l, const struct peer *p, uint8_t gen)
 {
 	unsigned i;
 
 	for (i = 0; i + 1 < l->ring.n && l->own[i].gen != gen; i++)
 		;
+	/* A newer life may be of another version. */
+	if (p->up && p->cand.nonce == 0 && (p->cur.features & FEATURE_AES) != 0)
+		return &l->own_aes[i];
 	return &l->own[i];
 }
 
@@ -82,22 +87,22 @@ ring_towards(const struct link_layer *l, const struct peer *p)
 	const struct life *life = p->cand.nonce != 0 ? &p->cand : &p->cur;
 
 #if MUTANT == 111
-	return own(l, l->ring.use);
+	return own(l, p, l->ring.use);
 #endif
 	if (l->ring.n == 1)
-		return own(l, l->ring.use);
+		return own(l, p, l->ring.use);
 	if (life->window.top != 0 && went_on(l, life))
-		return own(l, life->heard_gen);
+		return own(l, p, life->heard_gen);
 	if (life->inc != 0 && p->holds_all == life->inc)
-		return own(l, l->ring.use);
+		return own(l, p, l->ring.use);
 	if (life->window.top != 0 &&
 	    keyring_find(&l->ring, life->heard_gen) != NULL)
-		return own(l, life->heard_gen);
+		return own(l, p, life->heard_gen);
 	/* We may be who was away: what our file says others had as well. */
 	if (!l->told)
-		return own(l, l->ring.use);
+		return own(l, p, l->ring.use);
 	/* It was away, and has the old one; had it both, it could open it. */
-	return own(l, l->ring.k[0].gen);
+	return own(l, p, l->ring.k[0].gen);
 }
 
 void
@@ -146,12 +151,19 @@ ring_set(struct link_layer *l, const struct keyring *ring)
 	if (l->ring.use != ring->use)
 		l->old_heard = 0;
 	l->ring = *ring;
-	for (i = 0; i < KEYRING_MAX; i++)
+	for (i = 0; i < KEYRING_MAX; i++) {
 		forget(&l->own[i]);
+		forget(&l->own_aes[i]);
+	}
 	for (i = 0; i < ring->n; i++) { /* K1 */
 		l->own[i].set = true;
 		l->own[i].gen = ring->k[i].gen;
 		seal_derive(&l->own[i].key, ring->k[i].key, SEAL_ENGINE,
+		    l->self, l->inc);
+		if (!seal_aes_works())
+			continue;
+		l->own_aes[i] = l->own[i];
+		seal_derive(&l->own_aes[i].key, ring->k[i].key, SEAL_ENGINE_AES,
 		    l->self, l->inc);
 	}
 	for (i = 0; i < l->npeers; i++) { /* K2 */

@@ -65,12 +65,22 @@ session_drop(struct link_layer *l, struct peer *p, const char *why,
 	p->beat_at = bus->now;
 }
 
+/* A session may have these. */
+static uint64_t
+own_features(void)
+{
+#if MUTANT == 126
+	return WIRE_FEATURES | FEATURE_AES;
+#endif
+	return WIRE_FEATURES | (seal_aes_works() ? FEATURE_AES : 0);
+}
+
 static void
 put_hello(struct link_layer *l)
 {
 	struct wire_hello h = { .vmin = WIRE_VERSION_MIN,
 		.vmax = WIRE_VERSION,
-		.features = WIRE_FEATURES };
+		.features = own_features() };
 
 	memcpy(h.conf, l->conf->hash, sizeof(h.conf));
 	wire_put_hello(&l->plain, &h);
@@ -218,7 +228,7 @@ hello(struct link_layer *l, struct peer *p, struct life *life,
 	life->seq = pre->seq;
 	life->nonce = pre->nonce;
 	life->version = MIN(h.vmax, WIRE_VERSION);
-	life->features = h.features & WIRE_FEATURES;
+	life->features = h.features & own_features();
 	return true;
 }
 
@@ -337,6 +347,8 @@ static void
 frames(struct link_layer *l, struct peer *p, struct life *life, bool proven,
     unsigned link, struct rbuf *r, struct bus *bus)
 {
+	/* What is relayed in it has an age of its own. */
+	const bool old = l->old;
 	struct wire_beat b;
 	struct rbuf body;
 	bool ok = true;
@@ -345,14 +357,15 @@ frames(struct link_layer *l, struct peer *p, struct life *life, bool proven,
 	while (ok && wire_next(r, &type, &body)) {
 		if (type == WF_BEAT) {
 			ok = wire_get_beat(&body, &b);
-			if (ok && life == &p->cur)
+			if (ok && life == &p->cur && !old)
 				path_beat(l, p, link, &b);
 			if (ok)
 				outlived(l, p, b.life, bus);
 		} else if (proven) {
 			/* It avoids our best link, so that one may be dead;
 			   a copy of what came over that one says nothing. */
-			if (type == WF_DATA && link != path_best(l, p) &&
+			if (type == WF_DATA && !old &&
+			    link != path_best(l, p) &&
 			    path_doubtful(l, p, bus->now, LINK_QUIET_US))
 				p->double_until =
 				    bus->now + 2 * l->conf->heartbeat_us;
@@ -392,7 +405,7 @@ session_datagram(struct link_layer *l, struct peer *p, struct life *life,
 		return;
 	}
 	/* Only a proven life can be alive: old records must not count. */
-	if (life == &p->cur)
+	if (life == &p->cur && !l->old)
 		link_heard(l, p, link, bus);
 	if (pre.seq < life->seq)
 		return;

@@ -155,6 +155,15 @@ device_view(struct member *m, const struct ballot *b, const struct view *v,
 	wbuf_free(&w);
 }
 
+void
+device_entered(struct member *m)
+{
+	const struct view *v = &m->view;
+
+	if (v->primary && v->device && m->device_epoch != v->epoch)
+		device_expect(&m->device, v->epoch);
+}
+
 /* It was asked for this view, and has not been made anew since. */
 static bool
 knows_view(const struct member *m)

@@ -315,6 +315,8 @@ void	 vote_status(struct member *, uint16_t node, uint64_t inc,
 bool	 vote_remembers(const struct prim_id *since, const struct prim_id *);
 
 /* member_device.c */
+/* A new view: what others have recorded is to be found from now on. */
+void	 device_entered(struct member *);
 /* Has the device a vote on what comes after that view? (E5, E8) */
 bool	 device_able(const struct round *, const struct prim_id *);
 /* Everybody has answered: is the device to be waited for? */

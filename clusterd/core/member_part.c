@@ -514,6 +514,7 @@ enter(struct member *m, struct bus *bus)
 	m->settled_at = bus->now + m->conf->failure_timeout_us;
 	if (m->view.primary)
 		enter_primary(m, bus);
+	device_entered(m);
 	say_view(&m->view, in->cause, bus);
 	n = bus_note(bus, NOTE_VIEW, &m->view, sizeof(m->view));
 	/* A copy: the view may be another one before the note is routed. */

@@ -25,6 +25,13 @@ _Static_assert(SEAL_TAG_LEN == crypto_aead_chacha20poly1305_IETF_ABYTES,
     "the tag is Poly1305's");
 _Static_assert(SEAL_KEY_LEN == crypto_aead_chacha20poly1305_IETF_KEYBYTES,
     "the key is ChaCha20's");
+_Static_assert(SEAL_KEY_LEN == crypto_aead_aes256gcm_KEYBYTES &&
+	SEAL_TAG_LEN == crypto_aead_aes256gcm_ABYTES &&
+	NONCE_LEN == crypto_aead_aes256gcm_NPUBBYTES,
+    "those of AES-256-GCM have the same lengths");
+_Static_assert(sizeof(crypto_aead_aes256gcm_state) == SEAL_ROUNDS_LEN &&
+	_Alignof(crypto_aead_aes256gcm_state) <= 16,
+    "room for the round keys");
 
 static void
 put(uint8_t *p, uint64_t v, unsigned bytes)
@@ -33,6 +40,22 @@ put(uint8_t *p, uint64_t v, unsigned bytes)
 		p[bytes] = (uint8_t)v;
 		v >>= 8;
 	}
+}
+
+bool
+seal_aes_works(void)
+{
+#ifdef WIRE_NEXT
+	/* So that a mixed cluster is one of both ciphers. */
+	return false;
+#endif
+	return crypto_aead_aes256gcm_is_available() == 1;
+}
+
+static crypto_aead_aes256gcm_state *
+rounds(const struct seal_key *k)
+{
+	return (crypto_aead_aes256gcm_state *)(uintptr_t)k->rounds;
 }
 
 void
@@ -51,12 +74,15 @@ seal_derive(struct seal_key *k, const uint8_t cluster_key[32],
 	put(msg + 18, incarnation, 8);
 	crypto_generichash(k->key, sizeof(k->key), msg, sizeof(msg),
 	    cluster_key, 32);
+	k->aes = use == SEAL_ENGINE_AES;
+	if (k->aes)
+		crypto_aead_aes256gcm_beforenm(rounds(k), k->key);
 }
 
 void
 seal_forget(struct seal_key *k)
 {
-	sodium_memzero(k->key, sizeof(k->key));
+	sodium_memzero(k, sizeof(*k));
 }
 
 static void
@@ -75,8 +101,12 @@ seal_box(const struct seal_key *k, uint16_t to, uint64_t counter,
 	uint8_t nonce[NONCE_LEN];
 
 	make_nonce(nonce, to, counter);
-	crypto_aead_chacha20poly1305_ietf_encrypt(out, NULL, plain, len, head,
-	    headlen, NULL, nonce, k->key);
+	if (k->aes)
+		crypto_aead_aes256gcm_encrypt_afternm(out, NULL, plain, len,
+		    head, headlen, NULL, nonce, rounds(k));
+	else
+		crypto_aead_chacha20poly1305_ietf_encrypt(out, NULL, plain, len,
+		    head, headlen, NULL, nonce, k->key);
 }
 
 bool
@@ -89,6 +119,9 @@ seal_open(const struct seal_key *k, uint16_t to, uint64_t counter,
 	if (len < SEAL_TAG_LEN)
 		return false;
 	make_nonce(nonce, to, counter);
+	if (k->aes)
+		return crypto_aead_aes256gcm_decrypt_afternm(out, NULL, NULL,
+			   sealed, len, head, headlen, nonce, rounds(k)) == 0;
 	return crypto_aead_chacha20poly1305_ietf_decrypt(out, NULL, NULL,
 		   sealed, len, head, headlen, nonce, k->key) == 0;
 }

@@ -2,8 +2,10 @@
 /* Copyright (c) 2026 The clusterd authors */
 
 /*
- * Authenticated encryption of datagrams (ChaCha20-Poly1305, RFC 8439), one
- * key per sender incarnation, and the window that refuses replays.
+ * Authenticated encryption of datagrams, one key per sender incarnation and
+ * use, and the window that refuses replays.  The cipher is ChaCha20-Poly1305
+ * (RFC 8439); AES-256-GCM (NIST SP 800-38D) where both machines have
+ * instructions for it, which takes two thirds of the time.
  */
 
 #ifndef CORE_SEAL_H
@@ -14,9 +16,12 @@
 #define SEAL_KEY_LEN	32
 #define SEAL_TAG_LEN	16
 #define SEAL_WINDOW	2048	/* counters remembered below the newest */
+#define SEAL_ROUNDS_LEN	512
 
 struct seal_key {
 	uint8_t	 key[SEAL_KEY_LEN];
+	bool	 aes;
+	_Alignas(16) uint8_t rounds[SEAL_ROUNDS_LEN];	/* of it, for AES */
 };
 
 /* One for each generation of the cluster key that is held. */
@@ -27,8 +32,10 @@ struct seal_gen {
 };
 
 /* What a key of an incarnation is for; see enum wire_voice. */
-enum seal_use { SEAL_ENGINE = 0, SEAL_BEAT };
+enum seal_use { SEAL_ENGINE = 0, SEAL_BEAT, SEAL_ENGINE_AES };
 
+/* Can this machine do AES-256-GCM?  Else no SEAL_ENGINE_AES may be derived. */
+bool	 seal_aes_works(void);
 /* The key that this incarnation of a node seals with, for every receiver. */
 void	 seal_derive(struct seal_key *, const uint8_t cluster_key[32],
 	    enum seal_use, uint16_t node, uint64_t incarnation);

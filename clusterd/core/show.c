@@ -12,6 +12,7 @@
 #include "../proto.h"
 #include "names.h"
 #include "node_internal.h"
+#include "seal.h"
 #include "version.h"
 
 #define SHOW_ROWS_MAX 2000 /* of one answer */
@@ -283,6 +284,22 @@ node_state(const struct node *nd, uint16_t id)
 	return "absent";
 }
 
+/* Of what we say to it; of ourselves, the best that this machine does. */
+static void
+row_cipher(struct show *s, uint16_t id)
+{
+	uint64_t features = seal_aes_works() ? FEATURE_AES : 0;
+	unsigned version;
+
+	if (id != s->nd->self &&
+	    !link_speaks(s->nd->link, id, &version, &features))
+		row_null(s, "cipher");
+	else
+		row_str(s, "cipher",
+		    (features & FEATURE_AES) != 0 ? "aes-256-gcm" :
+						    "chacha20-poly1305");
+}
+
 /* What the session with it speaks; of ourselves, what this build does. */
 static void
 row_speaks(struct show *s, uint16_t id)
@@ -293,11 +310,12 @@ row_speaks(struct show *s, uint16_t id)
 	if (id == s->nd->self ||
 	    link_speaks(s->nd->link, id, &version, &features)) {
 		row_u64(s, "protocol", version);
-		row_u64(s, "features", features);
+		row_u64(s, "features", features & WIRE_FEATURES);
 	} else {
 		row_null(s, "protocol");
 		row_null(s, "features");
 	}
+	row_cipher(s, id);
 }
 
 static void

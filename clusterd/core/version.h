@@ -8,6 +8,9 @@
  * before the next view.  What two peers alone must understand asks for the
  * session's; what is ordered or replicated asks for the view's.
  *
+ * FEATURE_AES is of sessions only: it depends on the machine, and nothing that
+ * is ordered or replicated does.
+ *
  * A view without a feature may follow one with it.  So what a feature puts
  * into replicated state or on the disk must have a form without it, which is
  * written from the next view on.
@@ -32,7 +35,8 @@
 #define WIRE_FEATURES	FEATURE_PAD
 #else
 #define WIRE_VERSION	1		/* newest we speak */
-#define WIRE_FEATURES	UINT64_C(0)	/* feature bits we have */
+#define WIRE_FEATURES	UINT64_C(0)	/* feature bits we have, in views, too */
 #endif
+#define FEATURE_AES	(UINT64_C(1) << 32) /* opens WV_ENGINE_AES */
 
 #endif /* CORE_VERSION_H */

@@ -46,7 +46,8 @@
 /* Whose words these are.  Each voice of an incarnation has a key of its own. */
 enum wire_voice {
 	WV_ENGINE = 0,	/* preamble, then frames of a session */
-	WV_BEAT		/* of the beat process: frames without a preamble */
+	WV_BEAT,	/* of the beat process: frames without a preamble */
+	WV_ENGINE_AES	/* as WV_ENGINE, under the other cipher */
 };
 
 struct wire_header {

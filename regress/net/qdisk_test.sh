@@ -320,6 +320,38 @@ anew_alone_body() {
 }
 anew_alone_cleanup() { cleanup; }
 
+# Two disks that are called alike, which no node can see by looking at its own.
+atf_test_case two_disks cleanup
+two_disks_head() { head; }
+two_disks_body() {
+	disk
+	up qd-two
+	for n in alpha beta; do
+		is $n "$all"
+	done
+	# It remembers the first view, and is not told of the next one.
+	cp disk.img other.img
+	$L kill beta
+	is alpha '.quorate and .votes == 2'
+	$L start beta
+	is beta "$all"
+	atf_check $L sh beta -- mount --bind $PWD/other.img $PWD/disk.img
+	is beta '.quorate and (.device_why | contains("is not recorded on it"))'
+	says beta "without a vote, because view [0-9]* is not recorded on it"
+	$L cut alpha
+	has_one
+	atf_check_equal alpha $winner
+	is beta '.votes == 1 and (.device_voting | not)'
+	$L heal alpha
+	atf_check $L sh beta -- umount $PWD/disk.img
+	for n in alpha beta; do
+		is $n "$all"
+	done
+	$L kill alpha
+	is beta '.quorate and .votes == 2'
+}
+two_disks_cleanup() { cleanup; }
+
 atf_test_case heuristics cleanup
 heuristics_head() { head; }
 heuristics_body() {
@@ -416,6 +448,7 @@ atf_init_test_cases() {
 	atf_add_test_case killed
 	atf_add_test_case anew
 	atf_add_test_case anew_alone
+	atf_add_test_case two_disks
 	atf_add_test_case heuristics
 	atf_add_test_case foreign
 	atf_add_test_case init

@@ -367,8 +367,86 @@ ATF_TC_BODY(a_voter_with_memory, tc)
 	ATF_CHECK(refused > 20 * models && lost > models);
 }
 
+/* A look that others could have: one block, of node 2, and maybe ours. */
+static void
+tell(struct device *d, struct bus *bus, uint64_t accepted)
+{
+	struct device_block b = { .promised = accepted, .accepted = accepted };
+	static const uint8_t uuid[DEVICE_UUID] = { 1 };
+	struct note *n, *ask;
+	struct wbuf w, v;
+	uint64_t req = 0;
+
+	if (d->op == DEVICE_OP_NONE) {
+		device_poll(d, bus->now);
+		device_timer(d, bus);
+	}
+	while ((ask = bus_take(bus)) != NULL) {
+		req = ask->type == NOTE_DEVICE ? ask->seq : req;
+		free(ask);
+	}
+	ATF_REQUIRE(req != 0);
+	wbuf_init(&v, DEVICE_BODY_MAX);
+	wbuf_init(&w, 2 * DEVICE_BODY_MAX);
+	device_block_encode(&b, &v);
+	wbuf_bytes(&w, uuid, sizeof(uuid));
+	wbuf_u32(&w, accepted > 0);
+	if (accepted > 0) {
+		wbuf_u16(&w, 2);
+		wbuf_u8(&w, 0);
+		wbuf_blob(&w, v.data, v.len);
+	}
+	n = calloc(1, sizeof(*n) + w.len);
+	ATF_REQUIRE(n != NULL && !w.err);
+	n->seq = req;
+	n->ok = true;
+	n->len = w.len;
+	memcpy(n->data, w.data, w.len);
+	device_note(d, n, bus);
+	free(n);
+	wbuf_free(&w);
+	wbuf_free(&v);
+	bus->now += 10000000;
+}
+
+/* V5 */
+ATF_TC_WITHOUT_HEAD(not_that_of_others);
+ATF_TC_BODY(not_that_of_others, tc)
+{
+	static struct world w;
+	struct device *d = &w.c[1].d;
+	struct bus *bus = &w.c[1].bus;
+
+	start(&w, 1);
+	bus->now = 1000000;
+	device_init(d, w.conf, 1);
+	tell(d, bus, 5);
+	ATF_CHECK(d->works);
+	/* What was asked before may not have it yet. */
+	device_poll(d, bus->now);
+	device_timer(d, bus);
+	device_expect(d, 9);
+	tell(d, bus, 5);
+	ATF_CHECK(d->works);
+	tell(d, bus, 5);
+	ATF_CHECK(!d->works);
+	ATF_CHECK(strstr(d->why, "view 9 is not recorded on it") != NULL);
+	/* Nor can it be asked then. */
+	device_ask(d, 12, bus);
+	tell(d, bus, 5);
+	ATF_CHECK_EQ(DEVICE_FAILED, d->state);
+	/* Our disk is the one of the others again; or all have a new one. */
+	tell(d, bus, 9);
+	ATF_CHECK(d->works);
+	tell(d, bus, 8);
+	ATF_CHECK(!d->works);
+	tell(d, bus, 0);
+	ATF_CHECK(d->works && d->blank);
+}
+
 ATF_TP_ADD_TCS(tp)
 {
 	ATF_TP_ADD_TC(tp, a_voter_with_memory);
+	ATF_TP_ADD_TC(tp, not_that_of_others);
 	return atf_no_error();
 }

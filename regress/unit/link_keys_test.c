@@ -8,11 +8,14 @@
  * refusal.  The beat process is believed with either key.
  */
 
+#include <sodium.h>
+
 #include "core/beat.h"
 #include "core/keys.h"
 #include "link_world.h"
 
 #define KEYID	5 /* places in the clear header */
+#define VOICE	7
 #define COUNTER 28
 
 static const uint8_t newer[KEYRING_KEY_LEN] = { 5, 6, 7 };
@@ -297,8 +300,40 @@ ATF_TC_BODY(beats_of_both, tc)
 	}
 }
 
+/* Once a session stands, what both machines are fast at; a hello before. */
+ATF_TC_WITHOUT_HEAD(ciphers);
+ATF_TC_BODY(ciphers, tc)
+{
+	struct world *w;
+	unsigned i, n = 0;
+
+	if (!seal_aes_works())
+		atf_tc_skip("this machine has no instructions for AES-GCM");
+	w = world_connected();
+	ATF_CHECK_EQ(WV_ENGINE, w->kept[0].data[VOICE]);
+	i = w->nkept;
+	world_run(w, 300000);
+	ATF_REQUIRE(w->nkept < KEPT);
+	for (; i < w->nkept; i++, n++)
+		ATF_CHECK_EQ(WV_ENGINE_AES, w->kept[i].data[VOICE]);
+	ATF_CHECK(n > 0);
+	/* A new life is not met with what only the old one was known to open. */
+	world_start(w, 1, 201, world_key);
+	world_settle(w, 1);
+	world_run(w, 500000);
+	ATF_CHECK_EQ(201, w->told[0].inc);
+	ATF_CHECK_EQ(0, link_rejects(w->l[1], 1, LR_VERSION));
+	ATF_CHECK_EQ(0, link_rejects(w->l[1], 1, LR_KEY));
+	ATF_CHECK_EQ(0, link_rejects(w->l[0], 2, LR_KEY));
+	world_free(w);
+}
+
 ATF_TP_ADD_TCS(tp)
 {
+	/* Else nobody has AES. */
+	if (sodium_init() == -1)
+		return atf_no_memory_error();
+	ATF_TP_ADD_TC(tp, ciphers);
 	ATF_TP_ADD_TC(tp, whole_change);
 	ATF_TP_ADD_TC(tp, was_away);
 	ATF_TP_ADD_TC(tp, missed_the_change);

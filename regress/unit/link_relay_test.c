@@ -27,6 +27,8 @@ struct three {
 	bool cut[N][N];
 	unsigned sent[N][N];
 	struct datagram last[N][N];
+	bool keep; /* what is cut off */
+	STAILQ_HEAD(, datagram) kept;
 	uint64_t crafted;
 };
 
@@ -44,14 +46,17 @@ transmit(struct three *t, unsigned from, const struct action *act)
 	d->link = act->link;
 	d->len = act->len;
 	memcpy(d->data, act->data, act->len);
-	if (t->cut[from][to])
+	if (t->cut[from][to] && !t->keep)
 		return;
 	d = calloc(1, sizeof(*d));
 	ATF_REQUIRE(d != NULL);
 	*d = t->last[from][to];
 	d->to = to;
 	d->at = t->now + LATENCY;
-	STAILQ_INSERT_TAIL(&t->path, d, entry);
+	if (t->cut[from][to])
+		STAILQ_INSERT_TAIL(&t->kept, d, entry);
+	else
+		STAILQ_INSERT_TAIL(&t->path, d, entry);
 }
 
 static void
@@ -139,6 +144,7 @@ three_new(void)
 
 	ATF_REQUIRE(t != NULL);
 	STAILQ_INIT(&t->path);
+	STAILQ_INIT(&t->kept);
 	t->now = 1000000;
 	keyring_plain(&ring, world_key);
 	for (i = 0; i < N; i++) {
@@ -169,6 +175,7 @@ three_free(struct three *t)
 	struct datagram *d;
 	unsigned i;
 
+	STAILQ_CONCAT(&t->path, &t->kept);
 	while ((d = STAILQ_FIRST(&t->path)) != NULL) {
 		STAILQ_REMOVE_HEAD(&t->path, entry);
 		free(d);
@@ -232,6 +239,39 @@ ATF_TC_BODY(delivered, tc)
 {
 	survives(true);
 	survives(false);
+}
+
+/*
+ * L10.  Somebody keeps what node 1 says to node 3, and gives it to node 3 when
+ * node 1 is dead: it has come to nobody before, and proves nothing.
+ */
+ATF_TC_WITHOUT_HEAD(held_back);
+ATF_TC_BODY(held_back, tc)
+{
+	struct three *t = three_new();
+	uint64_t end;
+	struct datagram *d;
+	unsigned n = 0;
+
+	t->keep = t->cut[0][2] = true;
+	run(t, 10000000);
+	ATF_REQUIRE_EQ(2, link_relay(t->l[2], 1));
+	t->keep = false;
+	t->cut[0][1] = true;
+	end = t->now + 2 * t->conf[2]->failure_timeout_us;
+	while (t->now < end) {
+		run(t, t->conf[2]->heartbeat_us / 2);
+		d = STAILQ_FIRST(&t->kept);
+		ATF_REQUIRE(d != NULL);
+		STAILQ_REMOVE_HEAD(&t->kept, entry);
+		arrive(t, 2, d->link, d->data, d->len);
+		free(d);
+		n++;
+	}
+	ATF_CHECK(n > 10);
+	ATF_CHECK_EQ(1, t->down[2]);
+	ATF_CHECK_EQ(0, link_rejects(t->l[2], 1, LR_REPLAY));
+	three_free(t);
 }
 
 /* By the key in the configuration: then the pair falls apart. */
@@ -423,6 +463,7 @@ ATF_TC_BODY(rate, tc)
 ATF_TP_ADD_TCS(tp)
 {
 	ATF_TP_ADD_TC(tp, delivered);
+	ATF_TP_ADD_TC(tp, held_back);
 	ATF_TP_ADD_TC(tp, switched_off);
 	ATF_TP_ADD_TC(tp, one_hop);
 	ATF_TP_ADD_TC(tp, refused);
