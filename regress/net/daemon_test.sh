@@ -41,29 +41,6 @@ confined_body() {
 }
 confined_cleanup() { stop_all; }
 
-atf_test_case early_clients cleanup
-early_clients_head() { head; }
-early_clients_body() {
-	conf 1 >c.yaml
-	(umask 077; command head -c 32 /dev/urandom >key)
-	for i in 1 2 3; do
-		$O/regress/net/knock r1/observe.sock stop &
-	done
-	# Some of them are there before the engine knows which node it is.
-	for i in $(seq 40); do
-		start 1
-		kill $(cat pid1)
-		gone $(cat pid1)
-		rm log1
-	done
-	touch stop
-	wait
-}
-early_clients_cleanup() {
-	touch stop
-	stop_all
-}
-
 atf_test_case engine_killed cleanup
 engine_killed_head() { head; }
 engine_killed_body() {
