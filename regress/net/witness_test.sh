@@ -211,6 +211,34 @@ forgotten_body() {
 }
 forgotten_cleanup() { cleanup; }
 
+# An older state file: a node that was told of more does not ask it any more.
+atf_test_case restored cleanup
+restored_head() { head; }
+restored_body() {
+	up w-restore
+	cp -p $D/witness/state/witness older
+	$L kill beta
+	is alpha '.quorate and .votes == 2 and .device_voting'
+	$L start beta
+	is beta '.quorate and .votes == 3 and .device_voting'
+	$L witness kill
+	cp -p older $D/witness/state/witness
+	$L witness start
+	said beta "quorum device: without a vote, because view [0-9]* is not recorded on it"
+	$L cut beta 0
+	$L cut beta 1
+	exactly_one
+	atf_check_equal alpha $one
+	is beta '.votes == 1 and (.device_voting | not)'
+	# Once the others have told it, it is the device that it was.
+	$L heal beta 0
+	$L heal beta 1
+	for n in alpha beta; do
+		is $n '.quorate and .votes == 3 and .device_voting and .device_why == ""'
+	done
+}
+restored_cleanup() { cleanup; }
+
 atf_test_case wrong_key cleanup
 wrong_key_head() { head; }
 wrong_key_body() {
@@ -400,6 +428,7 @@ atf_init_test_cases() {
 	atf_add_test_case cut
 	atf_add_test_case killed
 	atf_add_test_case forgotten
+	atf_add_test_case restored
 	atf_add_test_case wrong_key
 	atf_add_test_case full
 	atf_add_test_case new_key
