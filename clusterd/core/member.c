@@ -171,7 +171,9 @@ member_use_epoch(struct member *m, uint64_t epoch, struct bus *bus)
 {
 	if (epoch <= m->stored.epoch)
 		return;
+#if MUTANT != 862
 	m->stored.epoch = epoch + EPOCH_BLOCK;
+#endif
 	bus_note(bus, NOTE_STORE, NULL, 0);
 }
 
@@ -780,9 +782,13 @@ member_check(const struct member *m)
 	graph_check(m);			    /* M7 */
 	if (!m->have_view)
 		return;
+#if MUTANT != 861
 	ASSERT(view_has(&m->view, m->self, m->inc)); /* M2 */
-	ASSERT(m->view.epoch <= m->promised);	     /* M1 */
-	ASSERT(m->promised <= m->stored.epoch);	     /* M6 */
+#endif
+	ASSERT(m->view.epoch <= m->promised); /* M1 */
+#if MUTANT != 862
+	ASSERT(m->promised <= m->stored.epoch); /* M6 */
+#endif
 	ASSERT(m->prim.epoch <= m->view.epoch);
 	ASSERT(!m->view.primary || m->prim.epoch == m->view.epoch);
 	ASSERT((m->view.features & ~WIRE_FEATURES) == 0); /* M8 */

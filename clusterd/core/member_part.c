@@ -495,6 +495,9 @@ enter(struct member *m, struct bus *bus)
 	same = m->have_view && same_members(&m->view, &in->view);
 	ASSERT(in->view.epoch > m->view.epoch || !m->have_view); /* M1 */
 	m->view = in->view;
+#if MUTANT == 866
+	m->view.features = WIRE_FEATURES;
+#endif
 	strlcpy(m->view.cause, in->cause, sizeof(m->view.cause));
 	m->view.passing = STAILQ_NEXT(in, entry) != NULL || m->next != NULL;
 	m->have_view = true;
@@ -520,6 +523,11 @@ enter(struct member *m, struct bus *bus)
 	/* A copy: the view may be another one before the note is routed. */
 	n->ref = n->data;
 	n->seq = m->view.epoch;
+#if MUTANT == 861
+	for (i = 0; i < m->view.n; i++)
+		if (m->view.members[i].node == m->self)
+			m->view.members[i].inc--;
+#endif
 }
 
 void

@@ -251,6 +251,11 @@ advance(struct order *o, struct bus *bus)
 		o->next = STAILQ_NEXT(m, entry);
 		o->delivered++;
 		deliver_one(o, m, bus);
+#if MUTANT == 864
+		if (m->kind == OK_AGREED && m->pos % 8 == 0 &&
+		    m->node != o->self)
+			deliver_one(o, m, bus);
+#endif
 	}
 	while ((m = STAILQ_FIRST(&o->log)) != NULL && m->pos <= o->stable) {
 		STAILQ_REMOVE_HEAD(&o->log, entry);
@@ -336,7 +341,12 @@ pump(struct order *o, struct bus *bus)
 static void
 enqueue(struct order *o, struct omember *om, struct omsg *m)
 {
-	STAILQ_INSERT_TAIL(&o->queue, m, entry);
+#if MUTANT == 865
+	if (m->kind == OK_AGREED)
+		STAILQ_INSERT_HEAD(&o->queue, m, entry);
+	else
+#endif
+		STAILQ_INSERT_TAIL(&o->queue, m, entry);
 	om->queued += m->len + OMSG_OVERHEAD;
 }
 
@@ -401,6 +411,10 @@ next_unsent(struct order *o)
 	if (m == NULL ||
 	    (o->inflight > 0 && o->inflight + m->len > ORDER_INFLIGHT))
 		return NULL;
+#if MUTANT == 867
+	if (m->kind == OK_AGREED && STAILQ_NEXT(m, entry) == NULL)
+		return NULL;
+#endif
 	o->unsent = STAILQ_NEXT(m, entry);
 	o->inflight += m->len + OMSG_OVERHEAD;
 	return m;

@@ -98,7 +98,9 @@ order_trim(struct order *o, const struct note *note, struct bus *bus)
 		/* Forgets to deliver what was held and not yet stable. */
 		order_forget_log(o, note->seq);
 #endif
+#if MUTANT != 863
 		order_stable(o, note->seq, bus);
+#endif
 	}
 	drop_leader_state(o);
 	trimmed(note, bus);

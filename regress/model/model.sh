@@ -26,7 +26,7 @@ search() {
 	spin -a "$@" "$here/$model.pml" >spin.log 2>&1 &&
 	    ${CC:-cc} -O2 -w -DSAFETY -DNOREDUCE -DMEMLIM=1500 -o pan pan.c ||
 	    { cat spin.log; exit 1; }
-	./pan -m1000 -w22 >log 2>&1
+	./pan -m10000 -w22 >log 2>&1
 }
 
 # number PATTERN: the first number of the line.

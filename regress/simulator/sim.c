@@ -13,11 +13,13 @@
  *		and come to rest in DRAIN once more
  */
 
+#include <sys/mman.h>
 #include <sys/wait.h>
 
 #include <err.h>
 #include <sodium.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <unistd.h>
 
 #include "sim.h"
@@ -673,11 +675,14 @@ run_one(const struct sim *proto)
 	free(s);
 }
 
-/* A process runs every jobs-th seed; each seed in a child of its own, so
-   that a failure ends only itself. */
+/*
+ * A process runs every jobs-th seed; each seed in a child of its own, so that a
+ * failure ends only itself.  `enough` is shared: somebody has failed, and that
+ * is all that was asked.
+ */
 static void
 worker(const struct sim *proto, uint64_t count, unsigned jobs, unsigned me,
-    bool keep_going, int out)
+    atomic_bool *enough, int out)
 {
 	struct sums t = { 0 };
 	struct sim *s;
@@ -685,7 +690,7 @@ worker(const struct sim *proto, uint64_t count, unsigned jobs, unsigned me,
 	int fds[2], status;
 	pid_t pid;
 
-	for (i = me; i < count; i += jobs) {
+	for (i = me; i < count && !(enough != NULL && *enough); i += jobs) {
 		if (pipe(fds) != 0)
 			err(1, "pipe");
 		pid = fork();
@@ -720,8 +725,8 @@ worker(const struct sim *proto, uint64_t count, unsigned jobs, unsigned me,
 				    (unsigned long long)(proto->seed + i),
 				    WTERMSIG(status));
 			fflush(stdout);
-			if (!keep_going)
-				break;
+			if (enough != NULL)
+				*enough = true;
 			continue;
 		}
 		sums_add(&t, &one);
@@ -736,10 +741,16 @@ run_many(const struct sim *proto, uint64_t count, unsigned jobs,
     bool keep_going)
 {
 	struct sums t = { 0 }, one;
+	atomic_bool *enough = NULL;
 	unsigned i;
 	int fds[2];
 	pid_t pid;
 
+	if (!keep_going)
+		enough = mmap(NULL, sizeof(*enough), PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (enough == MAP_FAILED)
+		err(1, "mmap");
 	if (pipe(fds) != 0)
 		err(1, "pipe");
 	fflush(stdout);
@@ -748,7 +759,7 @@ run_many(const struct sim *proto, uint64_t count, unsigned jobs,
 		if (pid == -1)
 			err(1, "fork");
 		if (pid == 0)
-			worker(proto, count, jobs, i, keep_going, fds[1]);
+			worker(proto, count, jobs, i, enough, fds[1]);
 	}
 	close(fds[1]);
 	while (read(fds[0], &one, sizeof(one)) == (ssize_t)sizeof(one)) {

@@ -14,3 +14,4 @@ $(call test,regress/unit/witness_state_test,regress/unit/witness_state_test.c $(
 $(call test,regress/unit/witness_client_test,regress/unit/witness_client_test.c clusterd/witness_client.c clusterd/witness_wire.c clusterd/frames.c clusterd/net.c clusterd/loop.c clusterd/log.c,$(CORE_A) $(LOOP_LIBS) -lsodium)
 $(call test,regress/unit/qdisk_test,regress/unit/qdisk_test.c clusterd/qdisk.c clusterd/qdisk_format.c clusterd/opener.c clusterd/helper.c clusterd/proc.c $(LOOP_SRCS) clusterd/log.c,$(CORE_A) $(LOOP_LIBS) -lsodium)
 $(call test,regress/unit/heuristics_test,regress/unit/heuristics_test.c clusterd/heuristics.c clusterd/helper.c clusterd/proc.c fence/run.c $(LOOP_SRCS) clusterd/log.c,$(CORE_A) $(LOOP_LIBS) -lsodium)
+$(call test,regress/unit/engine_test,regress/unit/engine_test.c clusterd/control.c clusterd/qdevice_link.c clusterd/net.c clusterd/conf_pipe.c clusterd/proc.c clusterd/sandbox.c $(LOOP_SRCS) clusterd/log.c,$(CORE_A) $(LOOP_LIBS) -lseccomp -lsodium)

@@ -339,8 +339,46 @@ ATF_TC_BODY(lacks_one, tc)
 	fixture_free(fx);
 }
 
+/*
+ * What the others have dropped lets nobody in, also where the file has it still
+ * and cannot take the keys that there are now.
+ */
+ATF_TC_WITHOUT_HEAD(dropped_in_the_file);
+ATF_TC_BODY(dropped_in_the_file, tc)
+{
+	struct fix *fx = cluster();
+	const struct keyring *file = &fixture_node(fx, 3)->file;
+	const struct keys *k;
+
+	order(fx, 1, "key-add", "", 0, "");
+	order(fx, 1, "key-use", "", 0, "");
+	fixture_node(fx, 3)->full = true;
+	order(fx, 1, "key-drop", "", 0, "generation 1 is the only key");
+	fixture_crash(fx, 3);
+	fixture_settle(fx, BIT(1) | BIT(2));
+	order(fx, 1, "key-add", "", 0, "");
+	fixture_start(fx, 3);
+	fixture_settle(fx, ALL);
+	fixture_run(fx, SECOND);
+	ATF_CHECK_EQ(2, file->n);
+	ATF_CHECK_EQ(0, file->k[0].gen);
+	k = fixture_node(fx, 3)->node->keys;
+	ATF_CHECK_EQ(2, k->now.n);
+	ATF_CHECK_EQ(2, k->now.k[1].gen);
+	ATF_CHECK_EQ(1, k->word.ring.n);
+	ATF_CHECK_EQ(1, k->word.ring.k[0].gen);
+	ATF_CHECK_EQ(1, k->word.ring.use);
+	ATF_CHECK(keyring_find(&k->word.ring, 0) == NULL);
+	/* With room again it catches up. */
+	fixture_node(fx, 3)->full = false;
+	fixture_run(fx, 6 * SECOND);
+	all_hold(fx, 2, 1, 1);
+	fixture_free(fx);
+}
+
 ATF_TP_ADD_TCS(tp)
 {
+	ATF_TP_ADD_TC(tp, dropped_in_the_file);
 	ATF_TP_ADD_TC(tp, lacks_one);
 	ATF_TP_ADD_TC(tp, three_steps);
 	ATF_TP_ADD_TC(tp, wrong_steps);

@@ -9,7 +9,7 @@
 
 #include <stdio.h>
 
-#include "core/seal.h"
+#include "core/link_int.h"
 #include "link_world.h"
 
 #define N 3
@@ -25,6 +25,8 @@ struct three {
 	STAILQ_HEAD(, datagram) path;
 	uint64_t now;
 	bool cut[N][N];
+	unsigned loss; /* of a thousand, between nodes 1 and 3 */
+	struct rng net;
 	unsigned sent[N][N];
 	struct datagram last[N][N];
 	bool keep; /* what is cut off */
@@ -47,6 +49,8 @@ transmit(struct three *t, unsigned from, const struct action *act)
 	d->len = act->len;
 	memcpy(d->data, act->data, act->len);
 	if (t->cut[from][to] && !t->keep)
+		return;
+	if (from != 1 && to != 1 && rng_below(&t->net, 1000) < t->loss)
 		return;
 	d = calloc(1, sizeof(*d));
 	ATF_REQUIRE(d != NULL);
@@ -155,6 +159,7 @@ three_new(void)
 		    link_new(t->conf[i], (uint16_t)(i + 1), inc[i], &ring);
 		ATF_REQUIRE(t->l[i] != NULL);
 		rng_seed(&t->rng[i], seed);
+		rng_seed(&t->net, seed);
 		bus_init(&t->bus[i]);
 		actions_init(&t->acts[i]);
 		t->bus[i].rng = &t->rng[i];
@@ -288,6 +293,90 @@ ATF_TC_BODY(switched_off, tc)
 	ATF_CHECK_EQ(1, t->down[0]);
 	ATF_CHECK_EQ(0, t->down[1]);
 	ATF_CHECK_EQ(1, t->down[2]);
+	three_free(t);
+}
+
+/* For how many of these beats was the pair of nodes 1 and 3 relayed? */
+static unsigned
+relayed_for(struct three *t, unsigned beats)
+{
+	unsigned n = 0, i;
+
+	for (i = 0; i < beats; i++) {
+		run(t, t->conf[0]->heartbeat_us);
+		n += link_relay(t->l[0], 3) != 0 && link_relay(t->l[2], 1) != 0;
+	}
+	return n;
+}
+
+static void
+cut(struct three *t, bool on)
+{
+	t->cut[0][2] = t->cut[2][0] = on;
+}
+
+/* ... and for how many did node 1 send its beats to node 3 that way, too? */
+static unsigned
+wanted_for(struct three *t, unsigned beats)
+{
+	unsigned n = 0, i;
+
+	for (i = 0; i < beats; i++) {
+		run(t, t->conf[0]->heartbeat_us);
+		n += relay_wanted(t->l[0], link_peer(t->l[0], 3), t->now);
+	}
+	return n;
+}
+
+/*
+ * The relay is kept until a link has worked both ways for eight beats: the two
+ * of them count after which it is known that it does not.  It takes four more
+ * until each has heard so from the other.
+ */
+ATF_TC_WITHOUT_HEAD(comes_back_late);
+ATF_TC_BODY(comes_back_late, tc)
+{
+	struct three *t = three_new();
+	unsigned i, n;
+
+	cut(t, true);
+	(void)wanted_for(t, 200);
+	for (i = 0; i < 10; i++) {
+		cut(t, false);
+		n = wanted_for(t, 5);
+		ATF_CHECK_EQ_MSG(5, n, "round %u: for %u beats of 5", i, n);
+		cut(t, true);
+		n = wanted_for(t, 5);
+		ATF_CHECK_EQ_MSG(5, n, "round %u: for %u of 5 cut", i, n);
+	}
+	cut(t, false);
+	n = wanted_for(t, 100);
+	ATF_CHECK_MSG(n >= 12 && n < 20, "for %u beats more", n);
+	ATF_CHECK_EQ(0, wanted_for(t, 50));
+	for (i = 0; i < N; i++)
+		ATF_CHECK_EQ(0, t->down[i]);
+	three_free(t);
+}
+
+/* Whether a link that loses some of it is one: more than half is too much. */
+ATF_TC_WITHOUT_HEAD(lossy);
+ATF_TC_BODY(lossy, tc)
+{
+	struct three *t = three_new();
+	unsigned i, n;
+
+	t->loss = 250;
+	n = relayed_for(t, 400);
+	ATF_CHECK_MSG(n < 100, "a quarter is lost: relayed for %u beats", n);
+	t->loss = 650;
+	(void)relayed_for(t, 100);
+	n = relayed_for(t, 400);
+	ATF_CHECK_MSG(n > 360, "two thirds are lost: relayed for %u beats", n);
+	for (i = 0; i < N; i++)
+		ATF_CHECK_EQ(0, t->down[i]);
+	t->loss = 0;
+	(void)relayed_for(t, 100);
+	ATF_CHECK_EQ(0, relayed_for(t, 100));
 	three_free(t);
 }
 
@@ -465,6 +554,8 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, delivered);
 	ATF_TP_ADD_TC(tp, held_back);
 	ATF_TP_ADD_TC(tp, switched_off);
+	ATF_TP_ADD_TC(tp, comes_back_late);
+	ATF_TP_ADD_TC(tp, lossy);
 	ATF_TP_ADD_TC(tp, one_hop);
 	ATF_TP_ADD_TC(tp, refused);
 	ATF_TP_ADD_TC(tp, rate);
