@@ -25,10 +25,11 @@
 #include "parent.h"
 #include "qdisk.h"
 #include "sockets.h"
+#include "witness.h"
 
 struct options {
 	enum proc_role role;
-	bool foreground, verbose, check;
+	bool foreground, verbose, check, witness;
 	const char *conf, *key, *node, *statedir, *rundir, *user, *pidfile;
 	const char *empty;
 	const char *quorum; /* what to do with the quorum disk */
@@ -44,7 +45,10 @@ usage(void)
 	    "usage: clusterd [-dnv] [-f file] [-k keyfile] [-N node] "
 	    "[-P pidfile]\n"
 	    "\t[-R rundir] [-S statedir] [-u user]\n"
-	    "       clusterd -q init | replace | show [-f file]\n");
+	    "       clusterd -q init | replace | show [-f file]\n"
+	    "       clusterd -w [-dnv] [-f file] [-k keyfile] [-P pidfile] "
+	    "[-R rundir]\n"
+	    "\t[-S statedir] [-u user]\n");
 	exit(EX_USAGE);
 }
 
@@ -53,7 +57,7 @@ parse(struct options *o, int argc, char **argv)
 {
 	int ch;
 
-	while ((ch = getopt(argc, argv, "BC:EFN:P:QR:S:df:k:nq:u:v")) != -1) {
+	while ((ch = getopt(argc, argv, "BC:EFN:P:QR:S:Wdf:k:nq:u:vw")) != -1) {
 		switch (ch) {
 		case 'B':
 			o->role = ROLE_BEAT;
@@ -82,6 +86,9 @@ parse(struct options *o, int argc, char **argv)
 		case 'S':
 			o->statedir = optarg;
 			break;
+		case 'W':
+			o->role = ROLE_WITNESS;
+			break;
 		case 'd':
 			o->foreground = true;
 			break;
@@ -103,11 +110,14 @@ parse(struct options *o, int argc, char **argv)
 		case 'v':
 			o->verbose = true;
 			break;
+		case 'w':
+			o->witness = true;
+			break;
 		default:
 			usage();
 		}
 	}
-	if (optind != argc)
+	if (optind != argc || (o->witness && o->node != NULL))
 		usage();
 }
 
@@ -194,22 +204,24 @@ who_am_i(const struct conf *conf, const char *name)
 	return n->id;
 }
 
-static void
-read_keys(const char *path, struct parent_setup *s)
+/* Returns the absolute name of the file, which the caller owns. */
+static char *
+read_keys(const char *path, struct keyring *keys)
 {
 	static const int status[] = { [KEYFILE_MISSING] = EX_NOINPUT,
 		[KEYFILE_OPEN_TO_OTHERS] = EX_NOPERM,
 		[KEYFILE_BAD] = EX_DATAERR };
 	enum keyfile_error error;
-	char why[1024];
+	char why[1024], *absolute;
 
-	error = keyfile_read(path, &s->keys, why, sizeof(why));
+	error = keyfile_read(path, keys, why, sizeof(why));
 	if (error != KEYFILE_OK)
 		errx(status[error], "%s", why);
-	/* It is written again, perhaps, and from another folder. */
-	s->keyfile = realpath(path, NULL);
-	if (s->keyfile == NULL)
+	/* It is used again, perhaps, and from another folder. */
+	absolute = realpath(path, NULL);
+	if (absolute == NULL)
 		err(EX_NOINPUT, "%s", path);
+	return absolute;
 }
 
 static gid_t
@@ -241,6 +253,16 @@ make_dir(const char *path, mode_t mode)
 		errx(EX_CANTCREAT, "%s: not a directory", path);
 }
 
+static char *
+absolute(const char *dir)
+{
+	char *path = realpath(dir, NULL);
+
+	if (path == NULL)
+		err(EX_CANTCREAT, "%s", dir);
+	return path;
+}
+
 /* Where the engine lives: nothing in it, and nothing it could put there. */
 static const char *
 make_empty(const char *rundir)
@@ -257,8 +279,9 @@ make_empty(const char *rundir)
 	return path;
 }
 
+/* rundir is absolute: the background has another current folder. */
 static void
-take_pidfile(const struct options *o)
+take_pidfile(const struct options *o, const char *rundir, const char *name)
 {
 	char path[256];
 	pid_t other;
@@ -266,7 +289,7 @@ take_pidfile(const struct options *o)
 
 	n = o->pidfile != NULL ?
 	    snprintf(path, sizeof(path), "%s", o->pidfile) :
-	    snprintf(path, sizeof(path), "%s/clusterd.pid", o->rundir);
+	    snprintf(path, sizeof(path), "%s/%s.pid", rundir, name);
 	if (n < 0 || (size_t)n >= sizeof(path))
 		errx(EX_USAGE, "the name of the pid file is too long");
 	pidfile = pidfile_open(path, 0644, &other);
@@ -360,6 +383,17 @@ init_log(const struct options *o)
 	(void)setrlimit(RLIMIT_NOFILE, &rl);
 }
 
+/* What all processes of the daemon are told, and where they log. */
+static void
+set_opts(struct proc_opts *po, const struct options *o, const struct conf *conf,
+    const char *rundir)
+{
+	po->foreground = o->foreground && !proc_under_journal();
+	po->verbose = o->verbose || conf->log_level == CONF_LOG_DEBUG;
+	po->user = o->user;
+	po->empty = make_empty(rundir);
+}
+
 static void
 report(const struct parent_setup *s)
 {
@@ -382,23 +416,18 @@ run(const struct options *o)
 	s->conf = conf = read_conf(o->conf);
 	s->self = who_am_i(conf, o->node);
 	check_user(o->user);
-	read_keys(o->key != NULL ? o->key : conf->keyfile, s);
+	s->keyfile =
+	    read_keys(o->key != NULL ? o->key : conf->keyfile, &s->keys);
 	s->admin = find_group(conf->admin_group);
 	s->observer = find_group(conf->observer_group);
 	make_dir(o->rundir, 0755);
 	make_dir(o->statedir, 0700);
-	/* The background has another current folder. */
-	s->rundir = realpath(o->rundir, NULL);
-	if (s->rundir == NULL)
-		err(EX_CANTCREAT, "%s", o->rundir);
-	take_pidfile(o);
+	s->rundir = absolute(o->rundir);
+	take_pidfile(o, s->rundir, "clusterd");
 	if (store_open(s->store, o->statedir) == -1)
 		err(EX_CANTCREAT, "%s: it must be writable, with room",
 		    s->store->path);
-	s->opts.foreground = o->foreground && !proc_under_journal();
-	s->opts.verbose = o->verbose || conf->log_level == CONF_LOG_DEBUG;
-	s->opts.user = o->user;
-	s->opts.empty = make_empty(s->rundir);
+	set_opts(&s->opts, o, conf, s->rundir);
 	s->ready = started;
 	if (!o->foreground)
 		go_background();
@@ -416,6 +445,148 @@ run(const struct options *o)
 	free(s->store);
 	free(s);
 	return status;
+}
+
+/* --- the witness ----------------------------------------------------------------- */
+
+static void
+need_witness(const struct conf *conf, const char *path)
+{
+	if (conf->qdevice.kind != QDEVICE_WITNESS)
+		errx(EX_CONFIG,
+		    "%s: there is no witness in it: add  quorum: {device: "
+		    "{witness: ADDRESS}}  for all nodes, too",
+		    path);
+}
+
+/* What would be said of a file that is damaged is said once there is a log. */
+static enum witness_found
+witness_files(struct witness_setup *s, const char *statedir)
+{
+	enum witness_found found;
+	char path[512], *dir;
+	int n;
+
+	make_dir(statedir, 0700);
+	dir = absolute(statedir);
+	n = snprintf(path, sizeof(path), "%s/witness", dir);
+	free(dir);
+	if (n < 0 || (size_t)n >= sizeof(path))
+		errx(EX_USAGE, "-S %s: too long", statedir);
+	s->statefile = strdup(path);
+	if (s->statefile == NULL)
+		err(EX_OSERR, NULL);
+	found = witness_file_load(path, &s->blocks, s->conf->cluster);
+	if (found == WITNESS_ERROR)
+		err(EX_CANTCREAT, "%s", path);
+	if (found == WITNESS_FOREIGN)
+		errx(EX_CONFIG,
+		    "%s is the memory of the witness of another cluster than "
+		    "%s: give each a folder of its own (-S)",
+		    path, s->conf->cluster);
+	return found;
+}
+
+static void
+witness_report(const struct witness_setup *s, enum witness_found found)
+{
+	const struct conf *conf = s->conf;
+	unsigned i, l;
+
+	log_info("clusterd %s: witness of cluster %s", VERSION, conf->cluster);
+	if (found == WITNESS_NONE)
+		log_info("state file: %s: there was none: this is a new "
+			 "witness, which remembers nothing",
+		    s->statefile);
+	if (found == WITNESS_DAMAGED)
+		log_warnx("state file: %s: it was damaged, and is %s.damaged "
+			  "now: this is a new witness, which remembers "
+			  "nothing",
+		    s->statefile, s->statefile);
+	if (!sock_is_local(conf->qdevice.address))
+		log_warnx("witness: this machine does not have the address %s "
+			  "yet: no node can reach it",
+		    conf->qdevice.address);
+	for (i = 0; i < conf->nnodes; i++) {
+		for (l = 0; l < conf->nodes[i].nlinks; l++) {
+			if (!sock_is_local(conf->nodes[i].links[l]))
+				continue;
+			log_warnx("witness: this machine is node %s, too: "
+				  "both are lost together",
+			    conf->nodes[i].name);
+			return;
+		}
+	}
+}
+
+static int
+run_witness(const struct options *o)
+{
+	struct witness_setup *s = calloc(1, sizeof(*s));
+	enum witness_found found;
+	struct conf *conf;
+	char *rundir;
+	int status;
+
+	if (s == NULL)
+		err(EX_OSERR, NULL);
+	s->conf = conf = read_conf(o->conf);
+	need_witness(conf, o->conf);
+	check_user(o->user);
+	s->keyfile =
+	    read_keys(o->key != NULL ? o->key : conf->keyfile, &s->keys);
+	make_dir(o->rundir, 0755);
+	rundir = absolute(o->rundir);
+	take_pidfile(o, rundir, "witness");
+	found = witness_files(s, o->statedir);
+	s->fd = sock_serve(conf->qdevice.address, conf->qdevice.port);
+	if (s->fd == -1)
+		err(EX_UNAVAILABLE, "%s port %u", conf->qdevice.address,
+		    conf->qdevice.port);
+	set_opts(&s->opts, o, conf, rundir);
+	s->ready = started;
+	if (!o->foreground)
+		go_background();
+	pidfile_write(pidfile);
+	init_log(o);
+	witness_report(s, found);
+	status = witness_run(s);
+	log_info("stopped");
+	keyring_forget(&s->keys);
+	pidfile_remove(pidfile);
+	close(s->fd);
+	conf_free(conf);
+	free(rundir);
+	free(s->keyfile);
+	free(s->statefile);
+	free(s);
+	return status;
+}
+
+/* -n, and with -w the witness must be there. */
+static int
+check(const struct options *o)
+{
+	int status = conf_check_main(o->conf, o->verbose);
+	struct conf_errors *errs;
+	struct conf *conf;
+	char *text = NULL;
+	size_t len;
+
+	if (status != 0 || !o->witness)
+		return status;
+	/* What is to be said of it has been said. */
+	errs = calloc(1, sizeof(*errs));
+	if (errs == NULL)
+		err(EX_OSERR, NULL);
+	conf = conf_load(o->conf, errs, &text, &len);
+	free(errs);
+	free(text);
+	if (conf == NULL)
+		return EX_DATAERR;
+	need_witness(conf, o->conf);
+	conf_free(conf);
+	return 0;
 }
 
 static int
@@ -452,10 +623,13 @@ main(int argc, char **argv, char **envp)
 	case ROLE_ENGINE:
 	case ROLE_BEAT:
 	case ROLE_QDEVICE:
+	case ROLE_WITNESS:
 		if (o.empty == NULL)
 			usage();
 		if (o.role == ROLE_BEAT)
 			beat_main(&po);
+		if (o.role == ROLE_WITNESS)
+			witness_server_main(&po);
 		if (o.role == ROLE_QDEVICE)
 			qdevice_main(&po);
 		engine_main(&po);
@@ -465,10 +639,10 @@ main(int argc, char **argv, char **envp)
 		break;
 	}
 	if (o.check)
-		return conf_check_main(o.conf, o.verbose);
+		return check(&o);
 	if (sodium_init() == -1)
 		errx(EX_SOFTWARE, "libsodium cannot be used");
 	if (o.quorum != NULL)
 		return quorum_disk(&o);
-	return run(&o);
+	return o.witness ? run_witness(&o) : run(&o);
 }

@@ -24,11 +24,12 @@ enum {
 	EXIT_EVICTED = 3	/* the engine must be started anew */
 };
 
-/* The roles (-E, -F, -B, -Q); they do not return. */
+/* The roles (-E, -F, -B, -Q, -W); they do not return. */
 void	 engine_main(const struct proc_opts *) NORETURN;
 void	 fence_main(const struct proc_opts *) NORETURN;
 void	 beat_main(const struct proc_opts *) NORETURN;
 void	 qdevice_main(const struct proc_opts *) NORETURN;
+void	 witness_server_main(const struct proc_opts *) NORETURN;
 
 /* Shared memory: the engine writes it, the beat process looks at it. */
 struct beat_page {

@@ -14,6 +14,8 @@ CONF_SRCS := clusterd/conf_load.c clusterd/conf_yaml.c clusterd/conf_tree.c \
 # What the processes of the daemon share, without any main of theirs.
 LOOP_SRCS := clusterd/loop.c clusterd/ipc.c clusterd/msg.c
 LOOP_LIBS := -levent_core
+# Of the witness, what is pure.
+WITNESS_SRCS := clusterd/witness_wire.c clusterd/witness_state.c
 DAEMON_SRCS := clusterd/clusterd.c clusterd/parent.c clusterd/mounts.c \
 	       clusterd/sockets.c clusterd/file.c clusterd/store.c clusterd/conf_pipe.c \
 	       clusterd/proc.c clusterd/sandbox.c clusterd/engine.c \
@@ -23,7 +25,9 @@ DAEMON_SRCS := clusterd/clusterd.c clusterd/parent.c clusterd/mounts.c \
 	       clusterd/qdevice_link.c clusterd/qdisk.c clusterd/opener.c \
 	       clusterd/helper.c clusterd/heuristics.c \
 	       clusterd/qdisk_make.c clusterd/qdisk_format.c \
-	       $(LOOP_SRCS) clusterd/log.c
+	       clusterd/witness.c clusterd/witness_server.c \
+	       clusterd/witness_file.c clusterd/witness_client.c \
+	       $(WITNESS_SRCS) clusterd/frames.c $(LOOP_SRCS) clusterd/log.c
 
 include clusterd/core/core.mk
 include $(sort $(filter-out clusterd/core/core.mk,$(wildcard clusterd/*/*.mk)))

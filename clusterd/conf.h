@@ -162,7 +162,7 @@ struct conf {
 						   default 10 s, witness 2 s */
 		char	 path[CONF_PATH_LEN];	/* disk */
 		char	 address[CONF_ADDR_LEN]; /* witness: numeric */
-		uint16_t port;			/* witness: UDP; default 5601 */
+		uint16_t port;			/* witness: TCP; default 5601 */
 		/* The device is asked only while their scores reach that. */
 		unsigned nheuristics;
 		struct conf_heuristic heuristics[CONF_HEURISTICS_MAX];

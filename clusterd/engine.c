@@ -66,12 +66,6 @@ static struct engine {
 	struct loop_timer *timer;
 	uint64_t armed; /* when it goes off; UINT64_MAX: not set */
 	struct control *control;
-	/* What clients connect to, until there is a node to tell of them. */
-	struct {
-		int fd;
-		bool observe;
-	} listeners[2];
-	unsigned nlisteners;
 	struct node *node; /* NULL until M_START */
 
 	struct wbuf conf_bytes;
@@ -584,31 +578,6 @@ link_socket(struct rbuf *r, int fd)
 		    loop_io_new(engine.loop, fd, LOOP_READ, link_ready, NULL);
 }
 
-/* Their clients may be there already, and wait in the kernel. */
-static void
-take_listener(int fd, bool observe)
-{
-	if (engine.node != NULL) {
-		control_listen(engine.control, fd, observe);
-		return;
-	}
-	if (engine.nlisteners == NITEMS(engine.listeners))
-		fatalx("parent: too many sockets for clients");
-	engine.listeners[engine.nlisteners].fd = fd;
-	engine.listeners[engine.nlisteners++].observe = observe;
-}
-
-static void
-listen_all(void)
-{
-	unsigned i;
-
-	for (i = 0; i < engine.nlisteners; i++)
-		control_listen(engine.control, engine.listeners[i].fd,
-		    engine.listeners[i].observe);
-	engine.nlisteners = 0;
-}
-
 static void
 start(struct rbuf *r)
 {
@@ -642,7 +611,6 @@ start(struct rbuf *r)
 				LOOP_READ, link_ready, NULL);
 	engine.now = engine.drained = clock_boot_us();
 	input(&ev);
-	listen_all();
 	to_parent(M_READY, NULL, 0);
 }
 
@@ -763,7 +731,7 @@ parent_message(void *arg, const struct msg *m)
 		break;
 	case M_CONTROL_FD:
 	case M_OBSERVE_FD:
-		take_listener(m->fd, m->type == M_OBSERVE_FD);
+		control_listen(engine.control, m->fd, m->type == M_OBSERVE_FD);
 		break;
 	case M_GROUP_IDS:
 		control_admin(engine.control, rbuf_u32(&r));

@@ -573,10 +573,11 @@ engine_start(void *arg)
 	if (page != -1)
 		tell(e, M_PAGE_FD, NULL, 0, page);
 	links_retry(NULL);
-	control_sockets();
 	introduce();
 	introduce_qdevice(NULL);
 	tell_start(incarnation);
+	/* Last: a client may wait already, and there must be a node for it. */
+	control_sockets();
 }
 
 /* --- the fence process -------------------------------------------------------- */

@@ -44,6 +44,8 @@ proc_role_name(enum proc_role role)
 		return "beat";
 	case ROLE_QDEVICE:
 		return "qdevice";
+	case ROLE_WITNESS:
+		return "witness";
 	}
 	return "unknown";
 }
@@ -54,7 +56,8 @@ proc_role_flag(enum proc_role role)
 	static const char *const flags[] = { [ROLE_ENGINE] = "-E",
 		[ROLE_FENCE] = "-F",
 		[ROLE_BEAT] = "-B",
-		[ROLE_QDEVICE] = "-Q" };
+		[ROLE_QDEVICE] = "-Q",
+		[ROLE_WITNESS] = "-W" };
 
 	return flags[role];
 }

@@ -17,7 +17,7 @@
 #define PROC_STEADY_US	UINT64_C(60000000) /* ran this long: forgive crashes */
 
 enum proc_role { ROLE_PARENT = 0, ROLE_ENGINE, ROLE_FENCE, ROLE_BEAT,
-	ROLE_QDEVICE };
+	ROLE_QDEVICE, ROLE_WITNESS };
 
 /* What a child is told on its command line: nothing that is secret. */
 struct proc_opts {

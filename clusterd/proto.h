@@ -47,6 +47,13 @@ enum msg_type {
 	   M_KEY where the device is a witness */
 	M_QDEVICE_START = 70,	/* u16 node id */
 
+	/* parent -> witness; M_CONF, M_KEY as above; then M_READY */
+	M_WITNESS_FD = 80,	/* fd: listening TCP socket */
+	M_WITNESS_BLOCK,	/* u16 node; blob: one that is kept */
+	M_WITNESS_START,	/* u8[16] uuid: those were all */
+	M_WITNESS_STORED,	/* u8 the last M_WITNESS_STORE is on the disk; str
+				   why not */
+
 	/* engine -> parent */
 	M_READY = 100,		/* - */
 	M_STOPPED,		/* str why: left cleanly, will exit */
@@ -79,6 +86,11 @@ enum msg_type {
 
 	/* heuristics -> qdevice */
 	M_HEURISTIC = 330,	/* u8 which; u8 ok; str why not: a run ended */
+
+	/* witness -> parent */
+	M_WITNESS_STORE = 340,	/* u16 node; blob: with this block in its place,
+				   or, with node 0, as they are, the blocks go to
+				   the disk, then M_WITNESS_STORED; one at a time */
 
 	/* client -> engine; msg.id is echoed in every answer */
 	M_HELLO = 1000,		/* u32 version; str program; u32 pid */

@@ -22,6 +22,7 @@
 #include "qdisk.h"
 #include "qdisk_format.h"
 #include "sandbox.h"
+#include "witness_client.h"
 
 #define PIECE 60000 /* bytes of an answer in one message */
 
@@ -164,9 +165,12 @@ static const struct ipc_ops engine_ops = { .message = engine_message,
 static void
 take_keys(struct rbuf *r)
 {
-	if (!keyring_get(r, &self.keys) || !rbuf_done(r))
+	if (!keyring_get(r, &self.keys) || !rbuf_done(r) || self.conf == NULL ||
+	    self.conf->qdevice.kind != QDEVICE_WITNESS)
 		fatalx("parent: malformed M_KEY");
 	self.have_keys = true;
+	if (self.store != NULL)
+		witness_client_keys(self.store, &self.keys);
 }
 
 /* All of them have ended for the first time. */
@@ -211,8 +215,14 @@ open_store(uint16_t node)
 		    done, NULL);
 		break;
 	case QDEVICE_WITNESS:
+		if (!self.have_keys)
+			fatalx("parent: M_QDEVICE_START before M_KEY");
+		self.ops = &witness_client_ops;
+		self.store = witness_client_open(self.loop, self.conf,
+		    &self.keys, node, done, NULL);
+		break;
 	case QDEVICE_NONE:
-		fatalx("no quorum device of this kind is available yet");
+		fatalx("parent: there is no quorum device");
 	}
 }
 

@@ -111,6 +111,38 @@ sock_is_local(const char *addr)
 }
 
 int
+sock_serve(const char *addr, uint16_t port)
+{
+	struct sockaddr_storage ss;
+	int fd, on = 1, saved;
+	socklen_t len;
+
+	if (!net_address(addr, port, &ss, &len)) {
+		errno = EINVAL;
+		return -1;
+	}
+	fd =
+	    socket(ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd == -1)
+		return -1;
+	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (ss.ss_family == AF_INET6) {
+		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on,
+		    sizeof(on));
+		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_FREEBIND, &on,
+		    sizeof(on));
+	} else
+		(void)setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &on, sizeof(on));
+	if (bind(fd, (const struct sockaddr *)&ss, len) == 0 &&
+	    listen(fd, BACKLOG) == 0)
+		return fd;
+	saved = errno;
+	close(fd);
+	errno = saved;
+	return -1;
+}
+
+int
 sock_listen(const char *path, mode_t mode, gid_t gid)
 {
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };

@@ -68,9 +68,11 @@ configuration_body() {
 atf_test_case systemd
 systemd_head() { atf_set require.progs systemd-analyze; }
 systemd_body() {
-	sed -e 's|/usr/sbin/clusterd|/bin/true|' -e '/^Documentation/d' \
-	    $SRC/conf/clusterd.service >clusterd.service
-	atf_check -o empty -e empty systemd-analyze verify ./clusterd.service
+	for f in clusterd.service clusterd-witness.service; do
+		sed -e 's|/usr/sbin/clusterd|/bin/true|' -e '/^Documentation/d' \
+		    $SRC/conf/$f >$f
+		atf_check -o empty -e empty systemd-analyze verify ./$f
+	done
 	sed 's/^Type=notify/Typo=notify/' clusterd.service >clusterd-wrong.service
 	atf_check -s ignore -e match:Typo systemd-analyze verify \
 	    ./clusterd-wrong.service

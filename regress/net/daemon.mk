@@ -1,4 +1,3 @@
-$(call prog,regress/net/knock,regress/net/knock.c,-lbsd)
 $(call prog,regress/net/as_mount,regress/net/as_mount.c clusterd/log.c,$(O)/clusterd/libclusterd.a)
 $(call prog,regress/net/setlife,regress/net/setlife.c clusterd/store.c clusterd/file.c clusterd/log.c clusterd/buf.c,-lsodium -lbsd)
 $(call shtest,regress/net/daemon_test)
