@@ -46,6 +46,8 @@
 
 enum {
 	DRAIN_BATCHES = 8, /* of one link, before we answer */
+	/* More than fit into the buffer of a link's socket (sockets.c). */
+	UNDATED_BATCHES = 1024,
 	FENCE_JOBS_MAX = 256,
 	OWED_MAX = 100000,
 	FLUSH_MS = 1000
@@ -485,6 +487,15 @@ packet(void *arg, unsigned link, uint64_t at, const uint8_t *data, size_t len)
 	input(&ev);
 }
 
+/* E1.  Of those whose moment nobody knows, as many as can have waited. */
+static bool
+goes_on(unsigned link, unsigned round, uint64_t began)
+{
+	if (engine.came[link] == UINT64_MAX)
+		return round < UNDATED_BATCHES;
+	return round < DRAIN_BATCHES || engine.came[link] < began;
+}
+
 /*
  * Reads from each link in turn, as long as one has more; after some rounds
  * only as long as what it has came before `began`, or it might never end.
@@ -503,8 +514,7 @@ read_links(uint64_t began)
 				continue;
 			full[link] = net_receive(engine.net, link, packet,
 					 NULL) == NET_BATCH &&
-			    (round < DRAIN_BATCHES ||
-				engine.came[link] < began);
+			    goes_on(link, round, began);
 			any |= full[link];
 		}
 		if (round % DRAIN_BATCHES == 0)

@@ -161,11 +161,11 @@ ATF_TC_BODY(many_wait, tc)
 	begin(5, 40 * NET_BATCH * DRAIN_BATCHES + 3);
 	link_ready(NULL, 0);
 	end(8 + 40 * NET_BATCH * DRAIN_BATCHES);
-	/* When the kernel does not say when they came, so many of a link. */
-	begin(NET_BATCH * DRAIN_BATCHES, NET_BATCH);
+	/* When the kernel does not say when they came, all that can wait. */
+	begin(NET_BATCH * UNDATED_BATCHES, 5 * NET_BATCH * DRAIN_BATCHES);
 	w.stamps = false;
 	timer_due(NULL);
-	end(NET_BATCH * (1 + DRAIN_BATCHES));
+	end(NET_BATCH * (UNDATED_BATCHES + 5 * DRAIN_BATCHES));
 }
 
 /* What comes meanwhile is no reason to go on for ever. */
@@ -176,6 +176,12 @@ ATF_TC_BODY(others_come, tc)
 	w.flood = true;
 	timer_due(NULL);
 	end(3001);
+	ATF_CHECK(w.late[0] > 0 && w.late[1] > 0);
+	begin(1, 1);
+	w.flood = true;
+	w.stamps = false;
+	timer_due(NULL);
+	end(2);
 	ATF_CHECK(w.late[0] > 0 && w.late[1] > 0);
 }
 
