@@ -82,8 +82,9 @@ byte m, j, k, c;
 #define TOWARDS(a, b) (n[a].ring != BOTH -> n[a].ring : INUSE(a))
 #else
 #define TOWARDS(a, b) (n[a].ring != BOTH -> n[a].ring : \
+	(n[a].heard[b] == NEW -> NEW : \
 	((CAUGHT(a) && HAS(n[a].held, b)) -> INUSE(a) : \
-	(n[a].heard[b] != 0 -> n[a].heard[b] : OLD)))
+	(n[a].heard[b] != 0 -> n[a].heard[b] : OLD))))
 #endif
 #define OPENS(a, b) ((TOWARDS(a, b) & n[b].ring) != 0)
 
