@@ -340,6 +340,9 @@ as_written(const struct device *d, const struct look *l)
 static bool
 elsewhere(const struct device *d, const struct look *l)
 {
+#if MUTANT == 325
+	return false;
+#endif
 	return d->expect > l->newest.accepted && d->req > d->expect_after &&
 	    l->newest.accepted > l->lost;
 }
