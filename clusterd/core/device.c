@@ -359,7 +359,7 @@ static void
 answer(struct device *d, const struct look *l, bool wrote, uint64_t epoch,
     bool records, struct bus *bus)
 {
-	char why[128];
+	char why[DEVICE_WHY_MAX];
 
 	if (l->own_damaged) {
 		d->known = false;
@@ -403,7 +403,7 @@ device_note(struct device *d, const struct note *note, struct bus *bus)
 {
 	bool wrote = d->op == DEVICE_OP_WRITE, records = d->op_records;
 	uint64_t epoch = d->op_epoch;
-	char why[128];
+	char why[DEVICE_WHY_MAX];
 	struct look *l;
 
 	if (d->op == DEVICE_OP_NONE || note->seq != d->req)

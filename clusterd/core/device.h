@@ -16,6 +16,7 @@
 #define DEVICE_UUID	16
 #define DEVICE_MEMORY_MAX 3840
 #define DEVICE_BODY_MAX	(DEVICE_MEMORY_MAX + 64)
+#define DEVICE_WHY_MAX	256	/* bytes of a reason, for people */
 
 enum device_state {
 	DEVICE_IDLE = 0,
@@ -66,7 +67,7 @@ struct device {
 	bool		 answered;	/* ever */
 	uint64_t	 answered_at;	/* when it last could be read; 0: never */
 	bool		 blank;		/* it remembers nothing for sure */
-	char		 why[128];
+	char		 why[DEVICE_WHY_MAX];
 };
 
 /* Is there one? */

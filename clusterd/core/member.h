@@ -118,7 +118,7 @@ struct device_info {
 	bool		 works;		/* as of its last answer */
 	bool		 blank;		/* nothing is remembered on it for sure */
 	uint64_t	 answered_at;	/* when it could be read; 0: never */
-	char		 why[128];	/* it does not work */
+	char		 why[256];	/* it does not work */
 };
 
 /* NULL when memory is out. */
