@@ -26,8 +26,8 @@
  *	once is not taken back: no moment of hearing, and no deadline that
  *	follows from one, ever falls.  The shell owes us that a timer is told
  *	after all that had come before it (engine.c).
- * L7	The beat process of a peer can end its session and put off its end, up
- *	to the stall limit, and nothing else.
+ * L7	The beat process of a peer can end its session, and the life with it, and
+ *	put off its end, up to the stall limit, and nothing else.
  * L8	No liveness hangs on a large datagram: above the safe size only what is
  *	sent for the first time, and only as large as an answer has proven.
  * L10	A datagram that was sent before one that came a failure timeout ago was

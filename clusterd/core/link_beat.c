@@ -75,6 +75,8 @@ ended(struct link_layer *l, struct peer *p, const struct wire_dead *d,
 
 	p->promised = 0;
 	p->gone = p->cur.inc;
+	/* The engine of a daemon that ended may still run for a moment. */
+	p->cur.bye = true;
 	switch (d->how) {
 	case WE_EXIT:
 		snprintf(why, sizeof(why),

@@ -60,7 +60,7 @@ struct life {
 	uint64_t	 nonce;		/* of that one, told by a good HELLO; or 0 */
 	unsigned	 version;	/* the highest that both speak, and */
 	uint64_t	 features;	/* what both have; of that HELLO */
-	bool		 bye;		/* it left: never again */
+	bool		 bye;		/* it left, or has ended: never again */
 	struct seal_gen	 beat_keys[KEYRING_MAX];	/* of its beat process */
 	struct seal_window beat_window;
 };

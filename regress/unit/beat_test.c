@@ -127,6 +127,31 @@ ATF_TC_BODY(end_is_told_at_once, tc)
 	world_free(w);
 }
 
+/* The daemon ends, and its engine, which still runs, has not noticed yet. */
+ATF_TC_WITHOUT_HEAD(ends_for_good);
+ATF_TC_BODY(ends_for_good, tc)
+{
+	struct world *w = world_connected();
+	struct beat *b = beat_of(w, 200, SEAL_BEAT);
+	struct actions out;
+
+	actions_init(&out);
+	beat_ended(b, WE_PARENT, 0, &out);
+	(void)post_all(w, &out);
+	world_run(w, 2000000);
+	ATF_CHECK_EQ(1, w->told[0].up);
+	ATF_CHECK_EQ(1, w->told[0].down);
+	ATF_CHECK_STREQ("its daemon has ended", w->told[0].why);
+	/* The next life is as welcome as ever. */
+	world_start(w, 1, 201, world_key);
+	world_settle(w, 1);
+	world_run(w, 500000);
+	ATF_CHECK_EQ(2, w->told[0].up);
+	ATF_CHECK_EQ(201, w->told[0].inc);
+	beat_free(b);
+	world_free(w);
+}
+
 /* L7: it is not believed for another life, with another world_key, or twice. */
 ATF_TC_WITHOUT_HEAD(beat_is_checked);
 ATF_TC_BODY(beat_is_checked, tc)
@@ -182,6 +207,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, stall_is_not_death);
 	ATF_TP_ADD_TC(tp, beat_is_silent_while_engine_runs);
 	ATF_TP_ADD_TC(tp, end_is_told_at_once);
+	ATF_TP_ADD_TC(tp, ends_for_good);
 	ATF_TP_ADD_TC(tp, beat_is_checked);
 	return atf_no_error();
 }
