@@ -25,10 +25,15 @@
 void
 hold_lost(const struct member *m, struct peer *p, bool clean)
 {
+	bool again = p->lost_inc == p->inc &&
+	    !(m->have_view && view_has(&m->view, p->node, p->inc));
+
 	if (clean || m->now - p->up_at > FORGET * m->conf->failure_timeout_us)
 		p->losses = 0;
-	if (!clean)
+	/* Who was lost, and ends when it hears so, costs nobody anything more. */
+	if (!clean && !again)
 		p->losses++;
+	p->lost_inc = p->inc;
 }
 
 void

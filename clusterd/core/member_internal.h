@@ -87,6 +87,7 @@ struct peer {
 					   together: a new view is due */
 	uint64_t	 avoid_until;
 	unsigned	 losses;	/* in a row, without a goodbye */
+	uint64_t	 lost_inc;	/* of the last one; 0: none */
 	uint64_t	 up_at;		/* its last session */
 	uint64_t	 held_until;
 	unsigned	 refusals;	/* in a row */

@@ -237,6 +237,10 @@ phase_fail() {
 		t0=$(now)
 		"$lab" boot "$last"
 		settled "$t0" || break
+		# A node that was lost more than twice in a row is held back.
+		down
+		up
+		boot_all
 		fail_once cut $((N - 1)) "$lab" cut "$last"
 		sleep 1
 		t0=$(now)
