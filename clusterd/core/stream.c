@@ -313,7 +313,7 @@ cut_window(struct stream *s, uint64_t now)
 	if (s->cut_at != 0 && now - s->cut_at < MAX(s->srtt, RTO_MIN_US))
 		return;
 	s->cut_at = now;
-	s->ssthresh = MAX(s->cwnd / 2, CWND_MIN);
+	s->ssthresh = MAX(s->cwnd * 7 / 10, CWND_MIN);
 	s->cwnd = s->ssthresh;
 }
 
