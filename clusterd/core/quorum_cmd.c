@@ -28,17 +28,6 @@ enum {
 	ERR_INVAL = 22
 };
 
-/* Digits only; false when it is no number up to max. */
-static bool
-number(const char *s, uint32_t max, uint32_t *v)
-{
-	if (*s == '\0')
-		return false;
-	for (*v = 0; *s >= '0' && *s <= '9' && *v <= max; s++)
-		*v = *v * 10 + (uint32_t)(*s - '0');
-	return *s == '\0' && *v <= max;
-}
-
 /* "NODE VOTES" */
 static bool
 parse_votes(const struct quorum *q, const char *arg, struct quorum_order *o)
@@ -49,12 +38,12 @@ parse_votes(const struct quorum *q, const char *arg, struct quorum_order *o)
 	uint32_t id;
 
 	if (space == NULL || (size_t)(space - arg) >= sizeof(name) ||
-	    !number(space + 1, 255, &o->votes))
+	    !vote_number(space + 1, 255, &o->votes))
 		return false;
 	memcpy(name, arg, (size_t)(space - arg));
 	name[space - arg] = '\0';
 	cn = conf_node_byname(q->conf, name);
-	if (cn == NULL && number(name, UINT16_MAX, &id))
+	if (cn == NULL && vote_number(name, UINT16_MAX, &id))
 		cn = conf_node(q->conf, (uint16_t)id);
 	o->node = cn == NULL ? 0 : cn->id;
 	return true;
@@ -135,7 +124,7 @@ parse(const struct quorum *q, const char *cmd, const char *arg,
 	memset(o, 0, sizeof(*o));
 	if (strcmp(cmd, "quorum-expected") == 0) {
 		o->type = QM_EXPECTED;
-		if (number(arg, EXPECTED_MAX, &o->votes) && o->votes > 0)
+		if (vote_number(arg, EXPECTED_MAX, &o->votes) && o->votes > 0)
 			return true;
 		snprintf(why, size, "expected votes need a number");
 		return false;

@@ -169,4 +169,7 @@ void	 options_put(struct wbuf *, const struct vote_options *);
 /* Sets the reader's error when they are malformed. */
 void	 options_get(struct rbuf *, struct vote_options *);
 
+/* Digits only; false when it is no number up to max. */
+bool	 vote_number(const char *, uint32_t max, uint32_t *);
+
 #endif /* CORE_VOTE_H */

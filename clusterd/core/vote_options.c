@@ -187,9 +187,8 @@ option_text(const struct vote_options *opt, enum vote_option o, char *text,
 	}
 }
 
-/* Digits only; false when it is no number up to max. */
-static bool
-number(const char *s, uint32_t max, uint32_t *v)
+bool
+vote_number(const char *s, uint32_t max, uint32_t *v)
 {
 	if (*s == '\0')
 		return false;
@@ -224,7 +223,7 @@ parse_tie_list(const struct conf *conf, const char *value,
 		snprintf(name, sizeof(name), "%.*s",
 		    (int)MIN(len, sizeof(name)), value);
 		cn = conf_node_byname(conf, name);
-		if (cn == NULL && number(name, UINT16_MAX, &id))
+		if (cn == NULL && vote_number(name, UINT16_MAX, &id))
 			cn = conf_node(conf, (uint16_t)id);
 		if (cn == NULL || len > CONF_NAME_MAX) {
 			snprintf(why, size,
@@ -272,7 +271,7 @@ parse_device(const struct conf *conf, const char *value,
 		    size);
 		return false;
 	}
-	if (!number(value, UINT8_MAX, &votes)) {
+	if (!vote_number(value, UINT8_MAX, &votes)) {
 		strlcpy(why, "device_votes needs a number, 0 to 255", size);
 		return false;
 	}
