@@ -380,9 +380,12 @@ next_voter(const struct electorate *base, const struct vote_wish *wish,
 	else if (e->dynamic || lowered)
 		v->counts = false;
 	else
-		/* Where absent nodes do not matter any more all count again. */
+		/*
+		 * Where absent nodes do not matter any more all count again.
+		 * Who had no votes counted for that alone, and may get some.
+		 */
 		v->counts = ends || old == NULL ||
-		    (old->counts &&
+		    ((old->counts || old->votes == 0) &&
 			!(base->downscale && vote_has(left, v->node)));
 	if (v->votes == 0)
 		v->counts = false;

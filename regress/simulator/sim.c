@@ -291,6 +291,8 @@ sim_init(struct sim *s)
 	s->conf = make_conf(s);
 	keys_init(s);
 	profile_draw(s);
+	if (s->generated)
+		generate_load(s);
 	if (s->measure != ME_NONE)
 		make_calm(s);
 	chk_view_init(s);

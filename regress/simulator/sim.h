@@ -459,6 +459,7 @@ void	 chk_wire(struct sim *, unsigned node, const struct node_view *);
 void	 generate_start(struct sim *);
 unsigned generate_nodes(struct sim *);
 void	 generate_conf(struct sim *, struct conf *);
+void	 generate_load(struct sim *);
 
 /* net.c */
 void	 net_send(struct sim *, unsigned from, unsigned to, unsigned link,

@@ -36,11 +36,12 @@ any_configuration_body() {
 
 atf_test_case failed_once
 failed_once_body() {
-	while read -r seed nodes time profile what; do
+	while read -r seed nodes time profile options what; do
 		case $seed in \#*|'') continue ;; esac
 		set -- -s $seed -T $time
 		[ $nodes = 0 ] || set -- "$@" -n $nodes
 		[ $profile = - ] || set -- "$@" -p $profile
+		[ $options = - ] || set -- "$@" $options
 		atf_check -o match:': ok,' $SIM "$@"
 	done <$SRC/regress/simulator/seeds.txt
 }

@@ -394,9 +394,18 @@ ATF_TC_BODY(wishes, tc)
 	ATF_CHECK_EQ(4, electorate_voter(&e, 2)->votes);
 	electorate_next(c, &e, NULL, &none, &all, &all, &next);
 	ATF_CHECK(electorate_eq(&e, &next));
-	/* Back. */
-	memset(&w, 0, sizeof(w));
+	/* None for who is away, and some again. */
 	w.serial = 5;
+	w.v[0].node = 5;
+	w.v[0].votes = 0;
+	electorate_next(c, &file, &w, &none, &all, &all, &e);
+	ATF_CHECK(counts(&e, "1234") && e.expected == 4);
+	memset(&w, 0, sizeof(w));
+	w.serial = 6;
+	electorate_next(c, &e, &w, &none, &abc, &abc, &next);
+	ATF_CHECK(counts(&next, "12345") && next.expected == 5);
+	/* Back. */
+	w.serial = 7;
 	electorate_next(c, &e, &w, &none, &all, &all, &next);
 	ATF_CHECK(electorate_static(&next));
 	conf_free(c);
@@ -545,9 +554,9 @@ ATF_TC_BODY(option_device, tc)
 	w.serial = 2;
 	w.opt = option(c, "device_votes 4");
 	electorate_next(c, &e, &w, &none, &nodes, &nodes, &next);
-	/* Absent, it does not count before it is back. */
-	ATF_CHECK(next.expected == 5 &&
-	    !electorate_voter(&next, VOTER_DEVICE)->counts);
+	/* It counts where it is absent, as it would by the file. */
+	ATF_CHECK(next.expected == 9 &&
+	    electorate_voter(&next, VOTER_DEVICE)->counts);
 	electorate_next(c, &next, NULL, &none, &all, &all, &e);
 	ATF_CHECK_EQ(9, e.expected);
 	/* A file without a device ends it. */
