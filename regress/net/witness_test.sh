@@ -19,7 +19,12 @@ head() { needs 240 pgrep socat; }
 both() {
 	demo 2 "wait_for_all: false, device: {witness: 10.99.2.254, timeout: 1s}"
 	up $1 -n 2 --links 3 -f cluster.yaml --no-fs --no-start
-	[ "${2:-}" = no ] || $L witness start
+	begin "${2:-}"
+}
+
+# begin [no]: both are started, with the witness or without.
+begin() {
+	[ "${1:-}" = no ] || $L witness start
 	# Each has a key file of its own, which it may change.
 	for n in alpha beta; do
 		cp -p $D/key $D/$n/key
@@ -27,7 +32,7 @@ both() {
 	done
 	for n in alpha beta; do
 		is $n '.quorate and .missing == ""'
-		[ "${2:-}" = no ] || is $n '.device_voting and .votes == 3'
+		[ "${1:-}" = no ] || is $n '.device_voting and .votes == 3'
 	done
 }
 
@@ -138,6 +143,38 @@ forgotten_body() {
 	is alpha '.quorate and .votes == 2 and .device_voting'
 }
 forgotten_cleanup() { cleanup; }
+
+# The same where there is IPv6 only.
+atf_test_case ipv6 cleanup
+ipv6_head() { head; }
+ipv6_body() {
+	demo 2 'wait_for_all: false, device: {witness: "fd00:99:0::fe", timeout: 1s}'
+	up w-six -n 2 --links 3 -f cluster.yaml --no-fs --no-start
+	ip -n cl-$LAB-switch addr add fd00:99::fe/64 dev br2 nodad
+	i=0
+	for n in alpha beta; do
+		i=$((i + 1))
+		$L sh $n -- ip -4 addr flush dev eth2
+		$L sh $n -- ip addr add fd00:99::$i/64 dev eth2 nodad
+	done
+	begin
+	says witness "in service on fd00:99::fe port 5601"
+	says witness "node alpha: asks from fd00:99::1, with the key of generation 0"
+	is alpha '.device == "witness fd00:99::fe port 5601"'
+	$L witness kill
+	says alpha "without a vote, because the witness fd00:99::fe port 5601 refused the connection"
+	$L witness start
+	is alpha '.quorate and .device_voting and .device_why == ""'
+	printf '\377\377\377\377' | $L sh beta -- socat -t 5 - "TCP6:[fd00:99::fe]:5601" >/dev/null
+	says witness "fd00:99::2: refused, because what it said is not of this protocol"
+	$L cut alpha 0
+	$L cut alpha 1
+	one_side
+	is $winner '.votes == 2 and .device_voting'
+	$L kill $winner
+	is $loser '(.quorate | not) and .votes == 1 and (.device_why | contains("bound to others"))'
+}
+ipv6_cleanup() { cleanup; }
 
 # An older state file: a node that was told of more does not ask it any more.
 atf_test_case restored cleanup
@@ -352,6 +389,7 @@ atf_init_test_cases() {
 	atf_add_test_case cut
 	atf_add_test_case killed
 	atf_add_test_case forgotten
+	atf_add_test_case ipv6
 	atf_add_test_case restored
 	atf_add_test_case wrong_key
 	atf_add_test_case full
