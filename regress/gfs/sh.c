@@ -66,8 +66,7 @@ run(char *line, char *out, size_t size)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-static char *
-make_line(const char *fmt, va_list ap)
+static char *PRINTF_LIKE(1, 0) make_line(const char *fmt, va_list ap)
 {
 	char *line;
 

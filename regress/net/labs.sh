@@ -29,6 +29,9 @@ named() {
 	D=${LABROOT:-/tmp/clusterd-lab}/$LAB
 }
 
+# What cleans up knows it from the file.
+[ ! -f lab ] || named $(cat lab)
+
 # up LAB [OPTION...]
 up() {
 	named $1
@@ -44,7 +47,7 @@ quorate() {
 }
 
 cleanup() {
-	[ ! -e lab ] || LAB=$(cat lab) $L down
+	[ ! -f lab ] || $L down
 }
 
 # cs NODE COMMANDS [OPTION...]

@@ -253,8 +253,8 @@ full_body() {
 	says witness "state file: .*/witness: it can be written again"
 }
 full_cleanup() {
-	LAB=w-full $L witness kill
-	umount /tmp/clusterd-lab/w-full/witness/state
+	$L witness kill
+	umount $D/witness/state
 	cleanup
 }
 
