@@ -20,8 +20,7 @@ static struct msgchan chan;
 static struct cl *cl;
 static char heard[1024];
 
-static void
-word(const char *fmt, ...)
+static void PRINTF_LIKE(1, 2) word(const char *fmt, ...)
 {
 	size_t len = strlen(heard);
 	va_list ap;
