@@ -315,7 +315,8 @@ heuristics_body() {
 	atf_check -o match:"^nobody" $L sh alpha -- ps -o user= -p \
 	    $($L sh alpha -- pgrep -f '^clusterd: qdevice: heuristics')
 	atf_check $L sh alpha -- kill -9 $($L sh alpha -- pgrep -f '^clusterd: qdevice: heuristics')
-	says alpha "qdevice: it exited"
+	says alpha "the process of the heuristics is gone: so is this one"
+	says alpha "qdevice: it "
 	is alpha "$all and .device_answered_us < 4000000"
 }
 heuristics_cleanup() { clean; }
