@@ -139,6 +139,15 @@ vol_unmount(struct gfs *fs)
 	ATF_REQUIRE_EQ(0, gfs_unmount(fs));
 }
 
+fsblkcnt_t
+vol_free(struct gfs *fs)
+{
+	struct statvfs st;
+
+	ATF_REQUIRE_EQ(0, gfs_statfs(fs, &st));
+	return st.f_bfree;
+}
+
 static unsigned long long
 from_env(const char *name, unsigned long long usual)
 {
