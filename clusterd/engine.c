@@ -37,7 +37,6 @@
 #include "net.h"
 #include "proto.h"
 #include "qdevice_link.h"
-#include "sandbox.h"
 #include "store.h"
 
 /* A burst's memory is kept for the next one: giving it back costs more. */
@@ -792,18 +791,11 @@ static const struct ipc_ops parent_ops = { .message = parent_message,
 void
 engine_main(const struct proc_opts *o)
 {
-	proc_child_init(ROLE_ENGINE, o);
-	if (sodium_init() == -1)
-		fatalx("libsodium cannot be used");
 	mallopt(M_TRIM_THRESHOLD, SPARE_BYTES);
 	mallopt(M_MMAP_THRESHOLD, SPARE_BYTES);
-	engine.loop = loop_new();
-	if (engine.loop == NULL)
-		fatal("loop");
+	engine.loop = child_begin(ROLE_ENGINE, o);
 	proc_prompt();
-	proc_drop(o->user, o->empty);
-	if (sandbox_engine() == -1)
-		fatal("seccomp");
+	child_confine(o);
 	actions_init(&engine.out);
 	wbuf_init(&engine.conf_bytes, CONF_BYTES_MAX);
 	engine.timer = loop_timer_new(engine.loop, timer_due, NULL);
