@@ -18,3 +18,8 @@ eventually() {
 status_of() {
 	awk -v k="$2:" '$1 == k { print $2 }' /proc/$1/status
 }
+
+# sane LOG...: no sanitizer has found anything; what one found is shown.
+sane() {
+	! grep -shE -A 25 'ERROR: [A-Za-z]*Sanitizer|: runtime error: ' "$@" >&2
+}

@@ -103,5 +103,5 @@ stop_all() {
 		[ -e $f ] || continue
 		eventually 20 sh -c "! kill -0 $(cat $f)" || kill -9 $(cat $f)
 	done
-	true
+	sane log*
 }

@@ -46,8 +46,14 @@ quorate() {
 	done
 }
 
+# A cleanup that fails makes the test fail, also where a process that a
+# sanitizer ended was just started again.
 cleanup() {
-	[ ! -f lab ] || $L down
+	[ -f lab ] || return 0
+	sane $D/*/log
+	found=$?
+	$L down
+	return $found
 }
 
 # cs NODE COMMANDS [OPTION...]

@@ -41,7 +41,9 @@ both() {
 
 clean() {
 	cleanup
+	found=$?
 	[ ! -e loop ] || losetup -d $(cat loop)
+	return $found
 }
 
 # The process that asks the disk, as the node itself numbers it.
