@@ -51,15 +51,19 @@ datagrams_body() {
 }
 datagrams_cleanup() { cleanup; }
 
+# only_two: all are started, and alpha and beta meet nobody else.
+only_two() {
+	for n in alpha beta gamma; do lab kill $n; lab start $n; done
+	eventually 20 sh -c "$L sh alpha -- $CS --json -c status | jq -e '.data[0].nodes_up == 2'" ||
+	    atf_fail "alpha and beta do not meet"
+}
+
 atf_test_case wrong_key cleanup
 wrong_key_head() { head; }
 wrong_key_body() {
 	up b-key -n 3 --no-fs --no-start
 	(umask 077; command head -c 32 /dev/urandom >$D/gamma/key)
-	for n in alpha beta gamma; do lab kill $n; lab start $n; done
-	# wait_for_all wants all three; two with one key see each other only.
-	eventually 20 sh -c "$L sh alpha -- $CS --json -c status | jq -e '.data[0].nodes_up == 2'" ||
-	    atf_fail "alpha and beta do not meet"
+	only_two
 	eventually 10 sh -c "$L sh alpha -- $CS --json -c links |
 	    jq -e '.data[] | select(.peer == \"gamma\") | .rejected | test(\"key\")'" ||
 	    { cs alpha links; atf_fail "the wrong key is not counted"; }
@@ -72,9 +76,7 @@ foreign_cluster_head() { head; }
 foreign_cluster_body() {
 	up b-foreign -n 3 --no-fs --no-start
 	sed 's/^cluster: demo/cluster: other/' $D/cluster.yaml >$D/gamma/cluster.yaml
-	for n in alpha beta gamma; do lab kill $n; lab start $n; done
-	eventually 20 sh -c "$L sh alpha -- $CS --json -c status | jq -e '.data[0].nodes_up == 2'" ||
-	    atf_fail "alpha and beta do not meet"
+	only_two
 	eventually 10 sh -c "$L sh alpha -- $CS --json -c links |
 	    jq -e '[.data[].rejected] | any(test(\"cluster\"))'" ||
 	    { cs alpha links; atf_fail "the foreign cluster is not counted"; }
@@ -86,9 +88,7 @@ other_configuration_head() { head; }
 other_configuration_body() {
 	up b-conf -n 3 --no-fs --no-start
 	sed 's/detect: normal/detect: wan/' $D/cluster.yaml >$D/gamma/cluster.yaml
-	for n in alpha beta gamma; do lab kill $n; lab start $n; done
-	eventually 20 sh -c "$L sh alpha -- $CS --json -c status | jq -e '.data[0].nodes_up == 2'" ||
-	    atf_fail "alpha and beta do not meet"
+	only_two
 	eventually 10 sh -c "$L sh alpha -- $CS -c events | grep 'gamma.*cluster.yaml differs'" ||
 	    { cs alpha 'events; links'; atf_fail "nobody says that gamma's file differs"; }
 	atf_check -o match:'gamma +3 +no +(absent|joining)' $L sh alpha -- $CS -c nodes
