@@ -59,17 +59,6 @@ last_word(enum wire_end how, uint32_t number)
 }
 
 static void
-take_conf(const struct msg *m)
-{
-	conf_take(&self.conf_bytes, m, &self.conf);
-	if (self.conf == NULL)
-		return;
-	self.net = net_new(self.conf);
-	if (self.net == NULL)
-		fatalx("parent: the configuration has no usable addresses");
-}
-
-static void
 take_start(struct rbuf *r)
 {
 	uint16_t node = rbuf_u16(r);
@@ -145,7 +134,7 @@ message(void *arg, const struct msg *m)
 	rbuf_init(&r, m->data, m->len);
 	switch (m->type) {
 	case M_CONF:
-		take_conf(m);
+		child_conf(&self.conf_bytes, m, &self.conf, &self.net);
 		break;
 	case M_LINK_FD:
 		take_link(&r, m->fd);

@@ -10,6 +10,7 @@
 #include "clusterd.h"
 #include "log.h"
 #include "loop.h"
+#include "net.h"
 #include "sandbox.h"
 
 struct loop *
@@ -32,4 +33,16 @@ child_confine(const struct proc_opts *o)
 	proc_drop(o->user, o->empty);
 	if (sandbox_engine() == -1)
 		fatal("seccomp");
+}
+
+void
+child_conf(struct wbuf *all, const struct msg *m, struct conf **conf,
+    struct net **net)
+{
+	conf_take(all, m, conf);
+	if (*conf == NULL)
+		return;
+	*net = net_new(*conf);
+	if (*net == NULL)
+		fatalx("parent: the configuration has no usable addresses");
 }

@@ -624,17 +624,6 @@ start(struct rbuf *r)
 }
 
 static void
-take_conf(const struct msg *m)
-{
-	conf_take(&engine.conf_bytes, m, &engine.conf);
-	if (engine.conf == NULL)
-		return;
-	engine.net = net_new(engine.conf);
-	if (engine.net == NULL)
-		fatalx("parent: the configuration has no usable addresses");
-}
-
-static void
 take_key(struct rbuf *r)
 {
 	if (!keyring_get(r, &engine.keys) || !rbuf_done(r))
@@ -730,7 +719,7 @@ parent_message(void *arg, const struct msg *m)
 	rbuf_init(&r, m->data, m->len);
 	switch (m->type) {
 	case M_CONF:
-		take_conf(m);
+		child_conf(&engine.conf_bytes, m, &engine.conf, &engine.net);
 		break;
 	case M_KEY:
 		take_key(&r);
