@@ -10,7 +10,6 @@
 #include <sys/mman.h>
 
 #include <errno.h>
-#include <sodium.h>
 #include <unistd.h>
 
 #include "clusterd.h"
@@ -18,7 +17,6 @@
 #include "log.h"
 #include "net.h"
 #include "proto.h"
-#include "sandbox.h"
 
 static struct {
 	struct loop *loop;
@@ -58,17 +56,6 @@ last_word(enum wire_end how, uint32_t number)
 		send_all();
 	}
 	_exit(0);
-}
-
-static void
-take_conf(const struct msg *m)
-{
-	conf_take(&self.conf_bytes, m, &self.conf);
-	if (self.conf == NULL)
-		return;
-	self.net = net_new(self.conf);
-	if (self.net == NULL)
-		fatalx("parent: the configuration has no usable addresses");
 }
 
 static void
@@ -147,7 +134,7 @@ message(void *arg, const struct msg *m)
 	rbuf_init(&r, m->data, m->len);
 	switch (m->type) {
 	case M_CONF:
-		take_conf(m);
+		child_conf(&self.conf_bytes, m, &self.conf, &self.net);
 		break;
 	case M_LINK_FD:
 		take_link(&r, m->fd);
@@ -182,16 +169,9 @@ static const struct ipc_ops parent_ops = { .message = message,
 void
 beat_main(const struct proc_opts *o)
 {
-	proc_child_init(ROLE_BEAT, o);
-	if (sodium_init() == -1)
-		fatalx("libsodium cannot be used");
-	self.loop = loop_new();
-	if (self.loop == NULL)
-		fatal("loop");
+	self.loop = child_begin(ROLE_BEAT, o);
 	proc_prompt();
-	proc_drop(o->user, o->empty);
-	if (sandbox_engine() == -1)
-		fatal("seccomp");
+	child_confine(o);
 	actions_init(&self.out);
 	wbuf_init(&self.conf_bytes, CONF_BYTES_MAX);
 	self.timer = loop_timer_new(self.loop, tick, NULL);

@@ -31,6 +31,13 @@ void	 beat_main(const struct proc_opts *) NORETURN;
 void	 qdevice_main(const struct proc_opts *) NORETURN;
 void	 witness_server_main(const struct proc_opts *) NORETURN;
 
+struct net;
+
+/* What most of these begin with; returns their loop.  Fatal on failure. */
+struct loop *child_begin(enum proc_role, const struct proc_opts *);
+/* From now on the caller has its descriptors, and little else; the same. */
+void	 child_confine(const struct proc_opts *);
+
 /* Shared memory: the engine writes it, the beat process looks at it. */
 struct beat_page {
 	_Atomic uint64_t rounds;	/* of the engine's loop; it only grows */
@@ -46,5 +53,8 @@ int	 conf_deliver(struct ipc *, const struct conf *, bool secrets);
  * (the caller owns it); a second or a malformed one ends the process.
  */
 void	 conf_take(struct wbuf *all, const struct msg *, struct conf **conf);
+/* The same, and then the addresses in it; the caller owns both. */
+void	 child_conf(struct wbuf *all, const struct msg *, struct conf **conf,
+	    struct net **);
 
 #endif /* CLUSTERD_DAEMON_H */

@@ -31,6 +31,15 @@
 #endif
 
 #define NITEMS(a) (sizeof(a) / sizeof((a)[0]))
+/* Built with AddressSanitizer, by gcc or clang. */
+#if defined(__SANITIZE_ADDRESS__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
 

@@ -37,7 +37,6 @@
 #include "net.h"
 #include "proto.h"
 #include "qdevice_link.h"
-#include "sandbox.h"
 #include "store.h"
 
 /* A burst's memory is kept for the next one: giving it back costs more. */
@@ -625,17 +624,6 @@ start(struct rbuf *r)
 }
 
 static void
-take_conf(const struct msg *m)
-{
-	conf_take(&engine.conf_bytes, m, &engine.conf);
-	if (engine.conf == NULL)
-		return;
-	engine.net = net_new(engine.conf);
-	if (engine.net == NULL)
-		fatalx("parent: the configuration has no usable addresses");
-}
-
-static void
 take_key(struct rbuf *r)
 {
 	if (!keyring_get(r, &engine.keys) || !rbuf_done(r))
@@ -731,7 +719,7 @@ parent_message(void *arg, const struct msg *m)
 	rbuf_init(&r, m->data, m->len);
 	switch (m->type) {
 	case M_CONF:
-		take_conf(m);
+		child_conf(&engine.conf_bytes, m, &engine.conf, &engine.net);
 		break;
 	case M_KEY:
 		take_key(&r);
@@ -792,18 +780,11 @@ static const struct ipc_ops parent_ops = { .message = parent_message,
 void
 engine_main(const struct proc_opts *o)
 {
-	proc_child_init(ROLE_ENGINE, o);
-	if (sodium_init() == -1)
-		fatalx("libsodium cannot be used");
 	mallopt(M_TRIM_THRESHOLD, SPARE_BYTES);
 	mallopt(M_MMAP_THRESHOLD, SPARE_BYTES);
-	engine.loop = loop_new();
-	if (engine.loop == NULL)
-		fatal("loop");
+	engine.loop = child_begin(ROLE_ENGINE, o);
 	proc_prompt();
-	proc_drop(o->user, o->empty);
-	if (sandbox_engine() == -1)
-		fatal("seccomp");
+	child_confine(o);
 	actions_init(&engine.out);
 	wbuf_init(&engine.conf_bytes, CONF_BYTES_MAX);
 	engine.timer = loop_timer_new(engine.loop, timer_due, NULL);

@@ -68,10 +68,17 @@ proc_pair(int fds[2])
 	return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds);
 }
 
+struct program {
+	enum proc_role role;
+	const struct proc_opts *opts;
+};
+
 /* Between fork and exec: only calls that are safe there. */
-static void NORETURN
-child_exec(enum proc_role role, const struct proc_opts *o, int fd)
+static void
+child_exec(const void *arg, int fd)
 {
+	const struct program *p = arg;
+	const struct proc_opts *o = p->opts;
 	const char *argv[12], *envp[4];
 	char *journal;
 	size_t n = 0, e = 0;
@@ -79,7 +86,7 @@ child_exec(enum proc_role role, const struct proc_opts *o, int fd)
 	char var[128];
 
 	argv[n++] = "clusterd";
-	argv[n++] = proc_role_flag(role);
+	argv[n++] = proc_role_flag(p->role);
 	if (o->foreground)
 		argv[n++] = "-d";
 	if (o->verbose)
@@ -112,7 +119,7 @@ child_exec(enum proc_role role, const struct proc_opts *o, int fd)
 }
 
 pid_t
-proc_spawn(enum proc_role role, const struct proc_opts *o, int *fd)
+proc_fork(int *fd, void (*child)(const void *, int), const void *arg)
 {
 	int pair[2], saved;
 	pid_t pid;
@@ -120,8 +127,10 @@ proc_spawn(enum proc_role role, const struct proc_opts *o, int *fd)
 	if (proc_pair(pair) == -1)
 		return -1;
 	pid = fork();
-	if (pid == 0)
-		child_exec(role, o, pair[1]);
+	if (pid == 0) {
+		child(arg, pair[1]);
+		_exit(1);
+	}
 	saved = errno;
 	close(pair[1]);
 	if (pid == -1) {
@@ -131,6 +140,14 @@ proc_spawn(enum proc_role role, const struct proc_opts *o, int *fd)
 	}
 	*fd = pair[0];
 	return pid;
+}
+
+pid_t
+proc_spawn(enum proc_role role, const struct proc_opts *o, int *fd)
+{
+	struct program p = { role, o };
+
+	return proc_fork(fd, child_exec, &p);
 }
 
 void

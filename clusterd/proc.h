@@ -31,6 +31,12 @@ const char *proc_role_name(enum proc_role);
 /* A pair of connected SOCK_SEQPACKET sockets, close-on-exec. 0 or -1. */
 int	 proc_pair(int fds[2]);
 /*
+ * Forks a child that has the other end of a channel and runs child(arg, that).
+ * *fd becomes our end.  Returns the pid, or -1 with errno.
+ */
+pid_t	 proc_fork(int *fd, void (*child)(const void *arg, int fd),
+	    const void *arg);
+/*
  * Forks and executes this same program in a role.  *fd becomes the parent's
  * end of the channel.  Returns the pid, or -1 with errno.
  */

@@ -219,6 +219,7 @@ enum kv_what { KV_IS = 1, KV_WAS };
 /* Types of a field in M_ROW; libclusterd calls them CL_F_STR and so on. */
 enum field_type { FIELD_STR = 1, FIELD_U64, FIELD_BOOL, FIELD_NULL, FIELD_ID };
 #define ROW_FIELDS_MAX	24
+#define ROW_TEXT_MAX	255	/* bytes of a text: programs have room for it */
 
 /* Rights of a client, from its socket and its credentials. */
 #define RIGHT_OBSERVE	0x01	/* show, watch */

@@ -11,7 +11,6 @@
  */
 
 #include <errno.h>
-#include <sodium.h>
 #include <unistd.h>
 
 #include "clusterd.h"
@@ -302,12 +301,7 @@ void
 qdevice_main(const struct proc_opts *o)
 {
 	self.opts = o;
-	proc_child_init(ROLE_QDEVICE, o);
-	if (sodium_init() == -1)
-		fatalx("libsodium cannot be used");
-	self.loop = loop_new();
-	if (self.loop == NULL)
-		fatal("loop");
+	self.loop = child_begin(ROLE_QDEVICE, o);
 	wbuf_init(&self.conf_bytes, CONF_BYTES_MAX);
 	self.parent =
 	    ipc_new(self.loop, PROC_FD, ENGINE_QUEUE, &parent_ops, NULL);

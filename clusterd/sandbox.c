@@ -123,6 +123,35 @@ refuse_some(scmp_filter_ctx ctx)
 	return rc;
 }
 
+#ifdef SANITIZED
+/*
+ * A sanitizer that has found something looks for a terminal and for names
+ * while it says so, and tries by a pipe what can be read: it may, or is
+ * refused, or nobody would read what it has found.
+ */
+static int
+allow_sanitizer(scmp_filter_ctx ctx)
+{
+	static const int asked[] = { SCMP_SYS(ioctl), SCMP_SYS(open),
+		SCMP_SYS(openat), SCMP_SYS(readlink) };
+	static const int pipes[] = { SCMP_SYS(pipe), SCMP_SYS(pipe2) };
+	size_t i;
+	int rc = 0;
+
+	for (i = 0; i < NITEMS(asked) && rc == 0; i++)
+		rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), asked[i], 0);
+	for (i = 0; i < NITEMS(pipes) && rc == 0; i++)
+		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, pipes[i], 0);
+	return rc;
+}
+#else
+static int
+allow_sanitizer(scmp_filter_ctx ctx)
+{
+	return 0;
+}
+#endif
+
 static int
 allow_disk(scmp_filter_ctx ctx)
 {
@@ -178,6 +207,8 @@ enter(bool disk, bool network)
 		rc = allow_network(ctx);
 	if (rc == 0)
 		rc = refuse_some(ctx);
+	if (rc == 0)
+		rc = allow_sanitizer(ctx);
 	if (rc == 0)
 		rc = seccomp_load(ctx);
 	seccomp_release(ctx);

@@ -32,7 +32,6 @@
 #include "frames.h"
 #include "log.h"
 #include "proto.h"
-#include "sandbox.h"
 #include "witness_state.h"
 
 #define PROOF_US      UINT64_C(5000000) /* from the connection to the first ASK */
@@ -543,15 +542,8 @@ static const struct ipc_ops parent_ops = { .message = message,
 void
 witness_server_main(const struct proc_opts *o)
 {
-	proc_child_init(ROLE_WITNESS, o);
-	if (sodium_init() == -1)
-		fatalx("libsodium cannot be used");
-	self.loop = loop_new();
-	if (self.loop == NULL)
-		fatal("loop");
-	proc_drop(o->user, o->empty);
-	if (sandbox_engine() == -1)
-		fatal("seccomp");
+	self.loop = child_begin(ROLE_WITNESS, o);
+	child_confine(o);
 	TAILQ_INIT(&self.conns);
 	wbuf_init(&self.plain, WITNESS_ASK_MAX);
 	wbuf_init(&self.conf_bytes, CONF_BYTES_MAX);

@@ -29,19 +29,12 @@
 
 #include "env.h"
 
-#if defined(__SANITIZE_ADDRESS__)
-#define FIBER_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define FIBER_ASAN 1
-#endif
-#endif
-#ifdef FIBER_ASAN
+#ifdef SANITIZED
 #include <sanitizer/common_interface_defs.h>
 #endif
 
 enum {
-#ifdef FIBER_ASAN
+#ifdef SANITIZED
 	STACK_SIZE =
 	    512 * 1024, /* red zones make frames several times larger */
 #else
@@ -69,7 +62,7 @@ struct fiber {
 	ucontext_t ctx;
 	uint8_t *map; /* guard page, then the stack */
 	size_t maplen;
-#ifdef FIBER_ASAN
+#ifdef SANITIZED
 	void *fake;
 #endif
 };
@@ -91,7 +84,7 @@ struct env {
 	unsigned alive;
 	unsigned pooled;
 	bool running; /* inside env_run() */
-#ifdef FIBER_ASAN
+#ifdef SANITIZED
 	void *loop_fake;
 	const void *loop_bottom;
 	size_t loop_size;
@@ -223,12 +216,12 @@ static void
 switch_in(struct env *env, struct fiber *f)
 {
 	env->current = f;
-#ifdef FIBER_ASAN
+#ifdef SANITIZED
 	__sanitizer_start_switch_fiber(&env->loop_fake,
 	    f->map + (f->maplen - STACK_SIZE), STACK_SIZE);
 #endif
 	ASSERT(swapcontext(&env->loop, &f->ctx) == 0);
-#ifdef FIBER_ASAN
+#ifdef SANITIZED
 	__sanitizer_finish_switch_fiber(env->loop_fake, NULL, NULL);
 #endif
 	env->current = NULL;
@@ -238,13 +231,13 @@ switch_in(struct env *env, struct fiber *f)
 static void
 switch_out(struct env *env, struct fiber *f)
 {
-#ifdef FIBER_ASAN
+#ifdef SANITIZED
 	/* A fiber that is done leaves its fake stack for good. */
 	__sanitizer_start_switch_fiber(f->done ? NULL : &f->fake,
 	    env->loop_bottom, env->loop_size);
 #endif
 	ASSERT(swapcontext(&f->ctx, &env->loop) == 0);
-#ifdef FIBER_ASAN
+#ifdef SANITIZED
 	__sanitizer_finish_switch_fiber(f->fake, &env->loop_bottom,
 	    &env->loop_size);
 #endif
@@ -260,7 +253,7 @@ fiber_main(void)
 	struct env *env = self;
 	struct fiber *f = env->current;
 
-#ifdef FIBER_ASAN
+#ifdef SANITIZED
 	__sanitizer_finish_switch_fiber(NULL, &env->loop_bottom,
 	    &env->loop_size);
 #endif

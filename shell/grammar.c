@@ -395,7 +395,7 @@ help_below(FILE *out, const struct token *table, const char *before)
 		if (t->type == T_END || t->next == table)
 			continue;
 		snprintf(line, sizeof(line), "%s %s", before, t->word);
-		fprintf(out, "  %-28s %s\n", line, t->help);
+		fprintf(out, "  %-28s  %s\n", line, t->help);
 		help_below(out, t->next, line);
 	}
 }
@@ -409,7 +409,7 @@ grammar_help(FILE *out, const char *topic)
 		if (topic[0] == '\0') {
 			fprintf(out, "  %-12s %s\n", t->word, t->help);
 		} else if (strcmp(topic, t->word) == 0) {
-			fprintf(out, "  %-28s %s\n", t->word, t->help);
+			fprintf(out, "  %-28s  %s\n", t->word, t->help);
 			help_below(out, t->next, t->word);
 			return;
 		}

@@ -12,6 +12,7 @@
 
 #include "../proto.h"
 #include "bus.h"
+#include "names.h"
 
 void
 actions_init(struct actions *a)
@@ -111,7 +112,8 @@ bus_event(struct bus *b, enum ev_kind kind, enum ev_level level,
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
+	if (vsnprintf(text, sizeof(text), fmt, ap) >= (int)sizeof(text))
+		names_cut(text, sizeof(text));
 	va_end(ap);
 	n = bus_note(b, NOTE_EVENT, text, strlen(text) + 1);
 	n->msgtype = kind;
@@ -140,7 +142,8 @@ bus_client_result(struct bus *b, uint64_t client, uint32_t msgid, int error,
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
+	if (vsnprintf(text, sizeof(text), fmt, ap) >= (int)sizeof(text))
+		names_cut(text, sizeof(text));
 	va_end(ap);
 	wbuf_init(&w, 1024);
 	wbuf_u32(&w, (uint32_t)error);

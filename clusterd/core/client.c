@@ -16,6 +16,7 @@
 #include "../proto.h"
 #include "changes.h"
 #include "client.h"
+#include "names.h"
 
 struct client {
 	RB_ENTRY(client) node;
@@ -468,7 +469,7 @@ keep_event(struct client_layer *cl, const struct note *note, struct bus *bus)
 	e->wall = bus->wall;
 	e->kind = (enum ev_kind)note->msgtype;
 	e->level = (enum ev_level)note->code;
-	strlcpy(e->text, (const char *)note->data, sizeof(e->text));
+	names_fit((const char *)note->data, e->text, sizeof(e->text));
 }
 
 void

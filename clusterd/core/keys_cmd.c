@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "keys_internal.h"
+#include "names.h"
 
 static const struct {
 	const char *cmd;
@@ -23,14 +24,15 @@ static const struct {
 	{ "key-abort", KM_ABORT },
 };
 
+/* Nodes, by name, as an answer has them. */
 static void
-add_name(const struct keys *k, uint16_t node, char *text, size_t size)
+put_names(const struct keys *k, const uint16_t *ids, unsigned n, char *text,
+    size_t size)
 {
-	const struct conf_node *cn = conf_node(k->conf, node);
+	char raw[256];
 
-	if (text[0] != '\0')
-		strlcat(text, ", ", size);
-	strlcat(text, cn == NULL ? "?" : cn->name, size);
+	names_list(ids, n, ", ", raw, sizeof(raw));
+	names_put(k->conf, raw, text, size);
 }
 
 static bool
@@ -50,15 +52,16 @@ late(const struct keys *k, bool quiet, char *text, size_t size)
 {
 	struct keys *w = (struct keys *)(uintptr_t)k;
 	const struct keys_holder *m;
-	unsigned i;
+	uint16_t ids[CONF_NODES_MAX];
+	unsigned i, n = 0;
 
-	text[0] = '\0';
 	for (i = 0; i < k->n; i++) {
 		m = &k->members[i];
 		if (!keys_holds(k, m) ||
 		    (quiet && keys_holder(w, m->node)->quiet != k->round))
-			add_name(k, m->node, text, size);
+			ids[n++] = m->node;
 	}
+	put_names(k, ids, n, text, size);
 }
 
 /* Configured nodes that are away, and have never confirmed. */
@@ -66,13 +69,14 @@ static void
 away(const struct keys *k, char *text, size_t size)
 {
 	struct keys *w = (struct keys *)(uintptr_t)k;
-	unsigned i;
+	uint16_t ids[CONF_NODES_MAX];
+	unsigned i, n = 0;
 
-	text[0] = '\0';
 	for (i = 0; i < k->conf->nnodes; i++)
 		if (!is_member(k, k->conf->nodes[i].id) &&
 		    keys_holder(w, k->conf->nodes[i].id) == NULL)
-			add_name(k, k->conf->nodes[i].id, text, size);
+			ids[n++] = k->conf->nodes[i].id;
+	put_names(k, ids, n, text, size);
 }
 
 static bool

@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "lspace_int.h"
+#include "names.h"
 
 /* Who says goodbye has nothing shared any more. */
 static bool
@@ -54,29 +55,27 @@ static bool
 take_losses(const struct lspace *l, struct space *sp, const struct view *v,
     char *who, size_t wholen)
 {
+	uint16_t ids[LS_PEOPLE_MAX] = { 0 };
+	unsigned i, n = 0;
 	struct part *p;
-	unsigned i;
-	size_t len;
 
-	who[0] = '\0';
 	for (i = 0; i < sp->nparts;) {
 		p = &sp->parts[i];
 		if (view_has(v, p->who.node, p->who.inc)) {
 			i++;
 			continue;
 		}
-		len = strlen(who);
-		snprintf(who + len, wholen - len, "%snode %u",
-		    len > 0 ? ", " : "", p->who.node);
 		/* Room was kept when it joined. */
 		ASSERT(sp->nlost < LS_PEOPLE_MAX);
+		ids[n++] = p->who.node;
 		sp->lost[sp->nlost].who = p->who;
 		sp->lost[sp->nlost].fenced = left_clean(v, &p->who) ||
 		    p->who.inc <= fenced_inc(l, p->who.node);
 		sp->nlost++;
 		space_remove(sp, p);
 	}
-	return who[0] != '\0';
+	names_list(ids, n, ", ", who, wholen);
+	return n > 0;
 }
 
 /*

@@ -23,6 +23,7 @@
 #include <stdio.h>
 
 #include "member_internal.h"
+#include "names.h"
 #include "order.h"
 
 /* As much as order_wedge() may tell. */
@@ -398,16 +399,14 @@ part_commit(struct member *m, const struct note *note, struct rbuf *r,
 static void
 say_view(const struct view *v, const char *cause, struct bus *bus)
 {
-	char list[CONF_NODES_MAX * 12 + 1];
-	char one[16];
+	uint16_t ids[CONF_NODES_MAX];
+	char list[256];
 	unsigned i;
 
-	list[0] = '\0';
-	for (i = 0; i < v->n; i++) {
-		snprintf(one, sizeof(one), "%snode %u", i > 0 ? " " : "",
-		    v->members[i].node);
-		strlcat(list, one, sizeof(list));
-	}
+	for (i = 0; i < v->n; i++)
+		ids[i] = v->members[i].node;
+	/* The cause is at the end of the line, and must have room there. */
+	names_list(ids, v->n, " ", list, sizeof(list));
 	bus_event(bus, EVK_VIEW, EVL_INFO,
 	    "view %llu: %s, leader node %u, %s, because %s",
 	    (unsigned long long)v->epoch, list, v->leader,

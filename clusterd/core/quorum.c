@@ -30,6 +30,7 @@
 
 #include <stdio.h>
 
+#include "names.h"
 #include "quorum_internal.h"
 
 struct quorum *
@@ -50,21 +51,6 @@ quorum_free(struct quorum *q)
 	free(q);
 }
 
-/* "node 2, node 3": as events name them. */
-static void
-list_nodes(const struct vote_nodes *s, char *text, size_t size)
-{
-	char one[16];
-	unsigned i;
-
-	text[0] = '\0';
-	for (i = 0; i < s->n; i++) {
-		snprintf(one, sizeof(one), "%snode %u", i > 0 ? ", " : "",
-		    s->v[i]);
-		strlcat(text, one, size);
-	}
-}
-
 /* Whose votes are not there, and why: ", missing: node 2". */
 static void
 list_absent(const struct quorum_info *q, char *text, size_t size)
@@ -73,11 +59,11 @@ list_absent(const struct quorum_info *q, char *text, size_t size)
 	size_t len = 0;
 
 	text[0] = '\0';
-	list_nodes(&q->missing, names, sizeof(names));
+	names_list(q->missing.v, q->missing.n, ", ", names, sizeof(names));
 	if (q->missing.n > 0)
 		snprintf(text, size, ", missing: %s", names);
 	len = strlen(text);
-	list_nodes(&q->blank, names, sizeof(names));
+	names_list(q->blank.v, q->blank.n, ", ", names, sizeof(names));
 	if (q->blank.n > 0)
 		snprintf(text + len, size - len,
 		    ", with a disk too new to know: %s", names);
@@ -91,7 +77,7 @@ list_absent(const struct quorum_info *q, char *text, size_t size)
 static void
 why_not(const struct quorum_info *q, char *text, size_t size)
 {
-	char names[200];
+	char names[400];
 
 	list_absent(q, names, sizeof(names));
 	if (q->waits_for_all)
@@ -136,7 +122,7 @@ quorum_restore(const struct quorum_info *q, char *text, size_t size)
 	text[0] = '\0';
 	if (q->epoch == 0 || q->quorate)
 		return;
-	list_nodes(&q->missing, names, sizeof(names));
+	names_list(q->missing.v, q->missing.n, ", ", names, sizeof(names));
 	if (q->missing.n == 0)
 		strlcpy(text,
 		    "start every node that is off, for one must remember the "
@@ -188,7 +174,7 @@ static void
 say(const struct quorum *q, bool was, struct bus *bus)
 {
 	const struct quorum_info *qi = &q->info;
-	char why[256];
+	char why[400];
 
 	quorum_why(qi, why, sizeof(why));
 	bus_event(bus, EVK_QUORUM,
@@ -214,7 +200,7 @@ say_electorate(const struct quorum *q, const struct electorate *old,
 		if (e->v[i].counts && e->v[i].node != VOTER_DEVICE)
 			vote_add(&all, e->v[i].node);
 	}
-	list_nodes(&all, names, sizeof(names));
+	names_list(all.v, all.n, ", ", names, sizeof(names));
 	bus_event(bus, EVK_QUORUM, EVL_INFO,
 	    "quorum: expected votes go from %u to %u, because those that count "
 	    "in view %llu are of %s",

@@ -104,14 +104,14 @@ quorum_differs(const struct quorum *q, char *text, size_t size)
 	const struct electorate *e = &q->info.elect;
 	bool given = e->set || e->opt.given != 0;
 	struct quorum_value v;
-	char one[256];
+	char one[1200];
 	unsigned i, n = 0;
 
 	text[0] = '\0';
 	for (i = 0; quorum_value(q, i, &v); i++) {
 		if (!v.differs)
 			continue;
-		snprintf(one, sizeof(one), "%s%.48s: %.64s, in the file %.64s",
+		snprintf(one, sizeof(one), "%s%s: %s, in the file %s",
 		    n++ > 0    ? "; " :
 			!given ? "the file has changed: " :
 				 "by order, back with quorum reset: ",

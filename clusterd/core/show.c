@@ -18,7 +18,9 @@
 
 enum {
 	ERR_NOENT = 2,
-	ERR_INVAL = 22
+	ERR_INVAL = 22,
+	LONG = 1024, /* of a sentence, before row_str() */
+	LIST = CONF_NODES_MAX * (CONF_NAME_MAX + 8) /* all nodes, with more */
 };
 
 static const char *
@@ -69,7 +71,7 @@ show_link(struct show *s, const struct conf_node *peer, unsigned l)
 {
 	const struct node *nd = s->nd;
 	struct link_info info;
-	char rejects[200];
+	char rejects[LONG];
 
 	link_get(nd->link, peer->id, l, &info);
 	rejects_text(nd, peer->id, rejects, sizeof(rejects));
@@ -124,7 +126,7 @@ static void
 show_links(struct show *s)
 {
 	const struct conf *conf = s->nd->conf;
-	char rejects[200];
+	char rejects[LONG];
 	unsigned i, l;
 
 	for (i = 0; i < conf->nnodes; i++) {
@@ -282,7 +284,7 @@ static bool
 quorum_word(const struct node *nd, struct quorum_info *q, char *text,
     size_t size)
 {
-	char why[256];
+	char why[LONG];
 
 	quorum_get(nd->quorum, q);
 	if (q->quorate && !lease_held(nd->lease)) {
@@ -313,7 +315,7 @@ row_lease(struct show *s)
 static void
 row_missing(struct show *s, const struct quorum_info *q)
 {
-	char text[CONF_NODES_MAX * (CONF_NAME_MAX + 2)];
+	char text[LIST];
 	unsigned i;
 
 	text[0] = '\0';
@@ -330,7 +332,7 @@ row_device(struct show *s, const struct quorum_info *q)
 	const struct voter *v = electorate_voter(&q->elect, VOTER_DEVICE);
 	const struct conf *c = s->nd->conf;
 	struct device_info d;
-	char text[CONF_PATH_LEN];
+	char text[LONG];
 
 	if (c->qdevice.votes == 0)
 		return;
@@ -352,7 +354,7 @@ static void
 show_quorum(struct show *s)
 {
 	struct quorum_info q;
-	char why[256], text[256];
+	char why[LONG], text[LIST];
 	bool quorate;
 
 	quorate = quorum_word(s->nd, &q, why, sizeof(why));
@@ -463,7 +465,7 @@ show_lockspaces(struct show *s)
 	const struct node *nd = s->nd;
 	struct dlm_stats st;
 	struct ls_info ls;
-	char members[256];
+	char members[LIST];
 	unsigned i;
 
 	for (i = 0; lspace_info(nd->lspace, i, &ls); i++) {
@@ -746,7 +748,7 @@ status_members(struct show *s)
 {
 	const struct node *nd = s->nd;
 	const struct view *v = member_view(nd->member);
-	char text[256], one[48];
+	char text[LIST], one[48];
 	unsigned i;
 
 	text[0] = '\0';
@@ -777,7 +779,7 @@ status_links(struct show *s)
 
 /* What the operator should do next, from the most urgent down. */
 struct advice {
-	char next[256];
+	char next[LONG];
 };
 
 static void
@@ -847,7 +849,7 @@ show_status(struct show *s)
 	const struct client_mount *mounts;
 	struct advice a = { .next = "" };
 	struct quorum_info q;
-	char why[256];
+	char why[LONG];
 	bool quorate = quorum_word(nd, &q, why, sizeof(why));
 
 	row_begin(s);

@@ -6,6 +6,7 @@
  */
 
 #include "../proto.h"
+#include "names.h"
 #include "node_internal.h"
 #include "show_row.h"
 
@@ -29,10 +30,10 @@ row_name(struct show *s, const char *name, enum field_type type)
 void
 row_str(struct show *s, const char *name, const char *value)
 {
-	char text[256];
+	char text[ROW_TEXT_MAX + 1];
 
 	row_name(s, name, FIELD_STR);
-	strlcpy(text, value, sizeof(text));
+	names_fit(value, text, sizeof(text));
 	wbuf_str(&s->row, text);
 }
 

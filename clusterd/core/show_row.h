@@ -27,6 +27,7 @@ struct show {
 };
 
 void	 row_begin(struct show *);
+/* Of a longer one the beginning, which ends in " ...". */
 void	 row_str(struct show *, const char *name, const char *value);
 void	 row_u64(struct show *, const char *name, uint64_t);
 void	 row_bool(struct show *, const char *name, bool);

@@ -15,6 +15,7 @@
 
 #include <stdio.h>
 
+#include "names.h"
 #include "vote.h"
 
 const char *
@@ -143,19 +144,10 @@ truth(bool b)
 static void
 tie_text(const struct vote_options *opt, char *text, size_t size)
 {
-	char one[16];
-	unsigned i;
-
-	if (opt->tie != TIE_LIST) {
+	if (opt->tie != TIE_LIST)
 		strlcpy(text, conf_tie_name(opt->tie), size);
-		return;
-	}
-	text[0] = '\0';
-	for (i = 0; i < opt->ntie; i++) {
-		snprintf(one, sizeof(one), "%snode %u", i > 0 ? " " : "",
-		    opt->tie_nodes[i]);
-		strlcat(text, one, size);
-	}
+	else
+		names_list(opt->tie_nodes, opt->ntie, " ", text, size);
 }
 
 void

@@ -10,7 +10,8 @@
 #define SHOW_MS 10000
 
 _Static_assert(CL_F_ID == (enum cl_field_type)FIELD_ID &&
-	CL_FIELDS_MAX == ROW_FIELDS_MAX,
+	CL_FIELDS_MAX == ROW_FIELDS_MAX &&
+	sizeof(((struct cl_field *)NULL)->str) == ROW_TEXT_MAX + 1,
     "the wire and the interface name the same types");
 
 static bool

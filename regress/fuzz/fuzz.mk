@@ -28,7 +28,7 @@ FUZZ_SRCS_clmsg	:= $(FUZZ_RIG) $(sort $(CL_SRCS) $(CORE_SRCS))
 FUZZ_SRCS_witness := $(FUZZ_RIG) $(CORE_SRCS) $(WITNESS_SRCS) clusterd/frames.c
 FUZZ_SRCS_qdisk	:= clusterd/qdisk_format.c clusterd/log.c \
 		   $(filter clusterd/conf% clusterd/buf.c,$(CORE_SRCS)) \
-		   clusterd/core/device.c clusterd/core/bus.c
+		   clusterd/core/device.c clusterd/core/bus.c clusterd/core/names.c
 FUZZ_SRCS_fence	:= fence/device.c clusterd/loop.c clusterd/log.c \
 		   $(filter clusterd/conf% clusterd/buf.c,$(CORE_SRCS))
 FUZZ_LIBS	:= -lsodium

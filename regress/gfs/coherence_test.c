@@ -10,8 +10,6 @@
  * afterwards.  Real libgfs, real image, simulated lock manager and time.
  */
 
-#include <sys/wait.h>
-
 #include <atf-c.h>
 #include <errno.h>
 #include <stdio.h>
@@ -19,6 +17,7 @@
 
 #include "coh_model.h"
 #include "lock_sim.h"
+#include "sh.h"
 
 enum {
 	MOUNTS = 3,
@@ -507,22 +506,9 @@ main_fiber(void *arg)
 }
 
 static void
-shell(const char *cmd)
-{
-	int status = system(cmd);
-
-	if (status == 0)
-		return;
-	if (system("tail -n 30 fsck.out") != 0)
-		printf("(no output)\n");
-	atf_tc_fail("%s: status %d", cmd, status);
-}
-
-static void
 run(uint64_t seed, unsigned bsize, unsigned ops, unsigned crashes)
 {
 	struct plan plan = { ops, crashes };
-	char cmd[256];
 
 	printf("seed %llu, blocks of %u\n", (unsigned long long)seed, bsize);
 	memset(&t, 0, sizeof(t));
@@ -530,12 +516,10 @@ run(uint64_t seed, unsigned bsize, unsigned ops, unsigned crashes)
 	t.seed = seed;
 	t.nextid = 1;
 	/* mkfs.gfs2 draws random numbers: one volume serves every seed. */
-	snprintf(cmd, sizeof(cmd),
-	    "[ -f fresh.%u ] || { truncate -s 80M fresh.%u && mkfs.gfs2 -O -q "
-	    "-b %u -p lock_dlm -t t:fs -j 4 -J 8 fresh.%u >/dev/null; } && "
-	    "cp --sparse=always fresh.%u image",
+	sh("[ -f fresh.%u ] || { truncate -s 80M fresh.%u && mkfs.gfs2 -O -q "
+	   "-b %u -p lock_dlm -t t:fs -j 4 -J 8 fresh.%u; } && "
+	   "cp --sparse=always fresh.%u image",
 	    bsize, bsize, bsize, bsize, bsize);
-	shell(cmd);
 	t.env = env_sim_new();
 	ATF_REQUIRE(t.env != NULL);
 	env_sim_latency(t.env, 300, seed);
@@ -552,16 +536,10 @@ run(uint64_t seed, unsigned bsize, unsigned ops, unsigned crashes)
 	 * Who dies between the two writes that fold another's free-space count
 	 * counts it twice; nothing but that estimate may be wrong then.
 	 */
-	shell(t.two_died ? "fsck.gfs2 -n image >fsck.out 2>&1; "
-			   "! grep -vxE '" FSCK_CALM "' fsck.out" :
-			   "fsck.gfs2 -n image >fsck.out 2>&1");
-}
-
-static void
-require_tools(void)
-{
-	if (system("command -v mkfs.gfs2 >/dev/null") != 0)
-		atf_tc_skip("mkfs.gfs2 is not installed (gfs2-utils)");
+	if (t.two_died)
+		sh("! fsck.gfs2 -n image 2>&1 | grep -vxE '%s'", FSCK_CALM);
+	else
+		sh("fsck.gfs2 -n image");
 }
 
 ATF_TC_WITHOUT_HEAD(coherent);
@@ -569,7 +547,7 @@ ATF_TC_BODY(coherent, tc)
 {
 	static const unsigned bsizes[] = { 4096, 1024, 4096, 512 };
 
-	require_tools();
+	need_program("mkfs.gfs2");
 	for (uint64_t seed = 1; seed <= 12; seed++)
 		run(seed, bsizes[seed % NITEMS(bsizes)], 400, 0);
 }
@@ -579,7 +557,7 @@ ATF_TC_BODY(deaths, tc)
 {
 	static const unsigned bsizes[] = { 4096, 1024, 4096, 512 };
 
-	require_tools();
+	need_program("mkfs.gfs2");
 	for (uint64_t seed = 101; seed <= 130; seed++)
 		run(seed, bsizes[seed % NITEMS(bsizes)], 120, 2);
 }
@@ -592,7 +570,7 @@ ATF_TC_BODY(soak, tc)
 	const char *s = getenv("COH_SEEDS");
 	unsigned first, last;
 
-	require_tools();
+	need_program("mkfs.gfs2");
 	if (s == NULL || sscanf(s, "%u-%u", &first, &last) != 2)
 		atf_tc_fail("COH_SEEDS is not FIRST-LAST");
 	for (unsigned seed = first; seed <= last; seed++)

@@ -428,10 +428,7 @@ setup_slots(struct model *m)
 static void
 copy_file(const char *from, const char *to)
 {
-	char cmd[256];
-
-	snprintf(cmd, sizeof(cmd), "cp --sparse=always %s %s", from, to);
-	ATF_REQUIRE_EQ(0, run_shell(cmd, NULL, 0));
+	sh("cp --sparse=always %s %s", from, to);
 }
 
 /*

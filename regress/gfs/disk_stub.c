@@ -6,8 +6,6 @@
  * single node that reads small directories and files of any height.
  */
 
-#include <sys/wait.h>
-
 #include <atf-c.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -17,56 +15,20 @@
 
 #include "disk_stub.h"
 
-void
-need_program(const char *name)
-{
-	char cmd[256];
-
-	snprintf(cmd, sizeof(cmd), "command -v %s >/dev/null", name);
-	if (system(cmd) != 0)
-		atf_tc_skip("%s is not installed", name);
-}
-
-int
-run_shell(const char *cmd, char *out, size_t outsize)
-{
-	char buf[512];
-	size_t n, used = 0;
-	FILE *f;
-	int status;
-
-	f = popen(cmd, "r");
-	ATF_REQUIRE(f != NULL);
-	while ((n = fread(buf, 1, sizeof(buf), f)) > 0) {
-		if (out == NULL)
-			continue;
-		n = MIN(n, outsize - 1 - used);
-		memcpy(out + used, buf, n);
-		used += n;
-	}
-	if (out != NULL)
-		out[used] = '\0';
-	status = pclose(f);
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 255;
-}
-
 bool
 fsck_clean(const char *path)
 {
-	char cmd[256], out[4096];
-	int rc;
+	char out[4096];
+	int rc = sh_status(out, sizeof(out), "fsck.gfs2 -n %s", path);
 
-	snprintf(cmd, sizeof(cmd), "fsck.gfs2 -n %s 2>&1", path);
-	rc = run_shell(cmd, out, sizeof(out));
 	if (rc != 0)
-		fprintf(stderr, "%s: exit %d\n%s", cmd, rc, out);
+		fprintf(stderr, "fsck.gfs2: exit %d\n%s", rc, out);
 	return rc == 0;
 }
 
 void
 volume_make(const char *path, unsigned bsize, unsigned mb, unsigned journals)
 {
-	char cmd[512], out[4096];
 	int fd;
 
 	need_program("mkfs.gfs2");
@@ -74,11 +36,8 @@ volume_make(const char *path, unsigned bsize, unsigned mb, unsigned journals)
 	ATF_REQUIRE(fd != -1);
 	ATF_REQUIRE(ftruncate(fd, (off_t)mb << 20) == 0);
 	close(fd);
-	snprintf(cmd, sizeof(cmd),
-	    "mkfs.gfs2 -O -K -q -p lock_nolock -j %u -J 8 -b %u %s 2>&1",
-	    journals, bsize, path);
-	if (run_shell(cmd, out, sizeof(out)) != 0)
-		atf_tc_fail("%s: %s", cmd, out);
+	sh("mkfs.gfs2 -O -K -q -p lock_nolock -j %u -J 8 -b %u %s", journals,
+	    bsize, path);
 }
 
 static struct world *

@@ -11,6 +11,7 @@
 #define DISK_STUB_H
 
 #include "../../libgfs/fs.h"
+#include "sh.h"
 
 struct world {
 	struct env	*env;
@@ -24,10 +25,6 @@ struct world {
 /* Makes a volume file in the current folder. mb of size, journals of 8 MiB. */
 void	 volume_make(const char *path, unsigned bsize, unsigned mb,
 	    unsigned journals);
-/* Skips the test when a program is missing. */
-void	 need_program(const char *name);
-/* The exit status of a shell command, its output in out (may be NULL). */
-int	 run_shell(const char *cmd, char *out, size_t outsize);
 /* fsck.gfs2 -n finds nothing to complain about. */
 bool	 fsck_clean(const char *path);
 

@@ -8,12 +8,11 @@
  * extended attributes.  fsck.gfs2 judges after each step.
  */
 
-#include <sys/wait.h>
-
 #include <errno.h>
 #include <stdio.h>
 #include <unistd.h>
 
+#include "sh.h"
 #include "volume.h"
 
 #define IMG "vol.img"
@@ -23,30 +22,9 @@ static char *
 kernel(const atf_tc_t *tc, const char *cmd)
 {
 	static char out[1 << 20];
-	char line[512];
-	FILE *f;
-	size_t n;
-	int status;
 
-	f = fopen("kernel.cmd", "w");
-	ATF_REQUIRE(f != NULL);
-	fprintf(f, "%s\n", cmd);
-	fclose(f);
-	snprintf(line, sizeof(line),
-	    "sh %s/../interop/kernel-gfs2 " IMG " \"$(cat kernel.cmd)\" "
-	    "2>kernel.err",
-	    atf_tc_get_config_var(tc, "srcdir"));
-	f = popen(line, "r");
-	ATF_REQUIRE(f != NULL);
-	n = fread(out, 1, sizeof(out) - 1, f);
-	out[n] = '\0';
-	status = pclose(f);
-	status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-	if (status == 77)
-		atf_tc_skip("user-mode Linux is not installed");
-	if (status == 125 && system("grep -qi gfs2 kernel.err") != 0)
-		atf_tc_skip("user-mode Linux does not run here");
-	ATF_REQUIRE_MSG(status == 0, "exit %d: %s", status, out);
+	sh_kernel(atf_tc_get_config_var(tc, "srcdir"), IMG, "", cmd, out,
+	    sizeof(out));
 	return out;
 }
 
@@ -136,9 +114,8 @@ to_kernel(const atf_tc_t *tc, unsigned bsize)
 		  "find . -type l -printf 'link %l %p\\n'"),
 	    f);
 	fclose(f);
-	ATF_REQUIRE_EQ(0,
-	    system("sed -i '/^$/d' got && sort want >want.s && "
-		   "sort got >got.s && diff want.s got.s && test -s want.s"));
+	sh("sed -i '/^$/d' got && sort want >want.s && sort got >got.s && "
+	   "diff want.s got.s && test -s want.s");
 	vol_fsck(IMG);
 	kernel(tc, "rm -r $MNT/* && sync && test -z \"$(ls -A $MNT)\"");
 	vol_fsck(IMG);
@@ -273,14 +250,14 @@ remove_kernel_tree(void *arg)
 	fsblkcnt_t *want = arg;
 	struct gfs *fs = vol_mount(IMG);
 	struct ginode *root = gfs_root(fs);
-	struct statvfs st;
+	fsblkcnt_t left;
 
 	ATF_REQUIRE(remove_all(root) > 500);
 	gfs_iput(root);
-	ATF_REQUIRE_EQ(0, gfs_statfs(fs, &st));
+	left = vol_free(fs);
 	/* The root may keep the leaves that it grew. */
-	ATF_REQUIRE_MSG(*want - st.f_bfree < 8, "%llu free, %llu at first",
-	    (unsigned long long)st.f_bfree, (unsigned long long)*want);
+	ATF_REQUIRE_MSG(*want - left < 8, "%llu free, %llu at first",
+	    (unsigned long long)left, (unsigned long long)*want);
 	vol_unmount(fs);
 }
 
@@ -288,10 +265,8 @@ static void
 count_free(void *arg)
 {
 	struct gfs *fs = vol_mount(IMG);
-	struct statvfs st;
 
-	ATF_REQUIRE_EQ(0, gfs_statfs(fs, &st));
-	*(fsblkcnt_t *)arg = st.f_bfree;
+	*(fsblkcnt_t *)arg = vol_free(fs);
 	vol_unmount(fs);
 }
 

@@ -5,7 +5,7 @@ GLOCK_TEST_SRCS := regress/gfs/glock_test.c regress/gfs/lock_sim.c \
 	libgfs/env.c libgfs/env_sim.c clusterd/log.c
 
 $(call test,regress/gfs/glock_test,$(GLOCK_TEST_SRCS))
-$(call test,regress/gfs/coherence_test,regress/gfs/coherence_test.c regress/gfs/coh_model.c regress/gfs/lock_sim.c clusterd/log.c clusterd/buf.c,$(O)/libgfs/libgfs.a -lpthread)
+$(call test,regress/gfs/coherence_test,regress/gfs/coherence_test.c regress/gfs/coh_model.c regress/gfs/sh.c regress/gfs/lock_sim.c clusterd/log.c clusterd/buf.c,$(O)/libgfs/libgfs.a -lpthread)
 $(call shtest,regress/gfs/fuse_test)
 $(call shtest,regress/net/mountproc_test)
 $(call prog,regress/gfs/differ,regress/gfs/differ.c,)

@@ -105,16 +105,6 @@ count_entry(void *arg, const struct gfs_dirent *de)
 	return true;
 }
 
-static fsblkcnt_t
-free_blocks(struct gfs *fs)
-{
-	struct statvfs st;
-
-	/* What was freed counts at once, committed or not. */
-	ATF_REQUIRE_EQ(0, gfs_statfs(fs, &st));
-	return st.f_bfree;
-}
-
 static void
 big_fill(struct gfs *fs, struct ginode *dir, const struct big *b)
 {
@@ -140,7 +130,7 @@ big_directory(void *arg)
 	const struct big *b = arg;
 	struct gfs *fs = vol_mount(IMG);
 	struct ginode *root = gfs_root(fs), *dir, *ip;
-	fsblkcnt_t before = free_blocks(fs);
+	fsblkcnt_t before = vol_free(fs);
 	unsigned i;
 	char name[256];
 
@@ -167,7 +157,7 @@ big_directory(void *arg)
 	gfs_iput(dir);
 	ATF_REQUIRE_EQ(0, gfs_rmdir(root, "dir"));
 	gfs_iput(root);
-	ATF_REQUIRE_EQ(before, free_blocks(fs));
+	ATF_REQUIRE_EQ(before, vol_free(fs));
 	vol_unmount(fs);
 }
 
@@ -255,7 +245,7 @@ collisions(void *arg)
 	unsigned want = *(unsigned *)arg, i, made = 0, seen = 0;
 	struct gfs *fs = vol_mount(IMG);
 	struct ginode *root = gfs_root(fs), *dir, *ip;
-	fsblkcnt_t before = free_blocks(fs);
+	fsblkcnt_t before = vol_free(fs);
 	char(*names)[16] = calloc(want, sizeof(*names));
 	int error;
 
@@ -296,7 +286,7 @@ collisions(void *arg)
 	gfs_iput(dir);
 	ATF_REQUIRE_EQ(0, gfs_rmdir(root, "dir"));
 	gfs_iput(root);
-	ATF_REQUIRE_EQ(before, free_blocks(fs));
+	ATF_REQUIRE_EQ(before, vol_free(fs));
 	vol_unmount(fs);
 	free(names);
 }
@@ -328,7 +318,7 @@ fill_and_empty(void *arg)
 	static uint8_t buf[100000];
 	struct gfs *fs = vol_mount(IMG);
 	struct ginode *root = gfs_root(fs), *ip;
-	fsblkcnt_t before = free_blocks(fs);
+	fsblkcnt_t before = vol_free(fs);
 	unsigned round, i, n;
 	char name[32];
 	size_t put;
@@ -348,8 +338,8 @@ fill_and_empty(void *arg)
 		}
 		ATF_REQUIRE_EQ(ENOSPC, error);
 		/* Nearly nothing may be left over. */
-		ATF_REQUIRE_MSG(free_blocks(fs) < 40, "%llu blocks free",
-		    (unsigned long long)free_blocks(fs));
+		ATF_REQUIRE_MSG(vol_free(fs) < 40, "%llu blocks free",
+		    (unsigned long long)vol_free(fs));
 		ATF_REQUIRE(n > 10);
 		for (i = 0; i <= n; i++) {
 			snprintf(name, sizeof(name), "file%u", i);
@@ -357,7 +347,7 @@ fill_and_empty(void *arg)
 			ATF_REQUIRE(error == 0 || (error == ENOENT && i == n));
 		}
 		/* The root may keep the leaves that it grew. */
-		ATF_REQUIRE(before - free_blocks(fs) < 40);
+		ATF_REQUIRE(before - vol_free(fs) < 40);
 	}
 	gfs_iput(root);
 	vol_unmount(fs);
@@ -381,20 +371,20 @@ random_full(void *arg)
 {
 	struct random_run *rr = arg;
 	struct gfs *fs = vol_mount(IMG);
-	fsblkcnt_t before = free_blocks(fs);
+	fsblkcnt_t before = vol_free(fs);
 	unsigned i;
 
 	for (i = 0; i < rr->steps; i++)
 		model_step(&rr->m, fs, &rr->r);
-	ATF_REQUIRE_MSG(free_blocks(fs) < before / 20,
+	ATF_REQUIRE_MSG(vol_free(fs) < before / 20,
 	    "the volume did not get full: %llu of %llu",
-	    (unsigned long long)free_blocks(fs), (unsigned long long)before);
+	    (unsigned long long)vol_free(fs), (unsigned long long)before);
 	model_verify(&rr->m, fs);
 	vol_unmount(fs);
 	vol_fsck(IMG);
 	fs = vol_mount(IMG);
 	model_clear(&rr->m, fs);
-	ATF_REQUIRE(before - free_blocks(fs) < 40);
+	ATF_REQUIRE(before - vol_free(fs) < 40);
 	vol_unmount(fs);
 }
 
@@ -418,7 +408,7 @@ open_without_name(void *arg)
 {
 	struct gfs *fs = vol_mount(IMG);
 	struct ginode *root = gfs_root(fs), *ip;
-	fsblkcnt_t before = free_blocks(fs);
+	fsblkcnt_t before = vol_free(fs);
 	struct stat st;
 	uint8_t buf[9000];
 	size_t n;
@@ -437,7 +427,7 @@ open_without_name(void *arg)
 	ATF_REQUIRE(n == sizeof(buf) && buf[8999] == 'u');
 	gfs_closed(ip);
 	ATF_REQUIRE_EQ(ESTALE, gfs_getattr(ip, &st));
-	ATF_REQUIRE_EQ(before, free_blocks(fs));
+	ATF_REQUIRE_EQ(before, vol_free(fs));
 	gfs_iput(ip);
 	gfs_iput(root);
 	vol_unmount(fs);
@@ -482,16 +472,16 @@ find_orphan(void *arg)
 	struct ginode *root = gfs_root(fs), *ip;
 
 	if (*want == 0) {
-		*want = free_blocks(fs);
+		*want = vol_free(fs);
 	} else {
-		ATF_REQUIRE(free_blocks(fs) < *want);
+		ATF_REQUIRE(vol_free(fs) < *want);
 		ATF_REQUIRE_EQ(0,
 		    gfs_create(root, "new", S_IFREG, 0, 0, NULL, NULL, true,
 			&ip));
 		gfs_iput(ip);
 		ATF_REQUIRE_EQ(0, gfs_unlink(root, "new"));
 		env_sleep(vol_env(), 1000000);
-		ATF_REQUIRE_EQ(*want, free_blocks(fs));
+		ATF_REQUIRE_EQ(*want, vol_free(fs));
 	}
 	gfs_iput(root);
 	vol_unmount(fs);
@@ -588,7 +578,7 @@ write_sparse(void *arg)
 		1ull << 30, 70000, 100 };
 	struct gfs *fs = vol_mount(IMG);
 	struct ginode *root = gfs_root(fs), *ip;
-	fsblkcnt_t before = free_blocks(fs);
+	fsblkcnt_t before = vol_free(fs);
 	struct stat st;
 	unsigned i, k;
 	char buf[16];
@@ -618,7 +608,7 @@ write_sparse(void *arg)
 	ATF_REQUIRE(st.st_blocks < 200);
 	gfs_iput(ip);
 	ATF_REQUIRE_EQ(0, gfs_unlink(root, "s"));
-	ATF_REQUIRE_EQ(before, free_blocks(fs));
+	ATF_REQUIRE_EQ(before, vol_free(fs));
 	gfs_iput(root);
 	vol_unmount(fs);
 }

@@ -336,15 +336,6 @@ struct cut {
 	unsigned resumed;
 };
 
-static fsblkcnt_t
-free_blocks(struct gfs *fs)
-{
-	struct statvfs st;
-
-	ATF_REQUIRE_EQ(0, gfs_statfs(fs, &st));
-	return st.f_bfree;
-}
-
 static void
 cut_prepare(void *arg)
 {
@@ -354,7 +345,7 @@ cut_prepare(void *arg)
 	struct ginode *root = gfs_root(fs), *ip;
 	size_t n;
 
-	c->empty = free_blocks(fs);
+	c->empty = vol_free(fs);
 	memset(buf, 'c', sizeof(buf));
 	ATF_REQUIRE_EQ(0,
 	    gfs_create(root, "great", S_IFREG, 0, 0, NULL, NULL, true, &ip));
@@ -404,12 +395,12 @@ cut_resume(void *arg)
 		ATF_REQUIRE_EQ(before.st_blksize / 512, after.st_blocks);
 		if (before.st_blocks > after.st_blocks)
 			c->resumed++;
-		ATF_REQUIRE_EQ(c->empty - 1, free_blocks(fs));
+		ATF_REQUIRE_EQ(c->empty - 1, vol_free(fs));
 	}
 	gfs_iput(ip);
 	ATF_REQUIRE_EQ(0, gfs_unlink(root, "great"));
 	gfs_iput(root);
-	ATF_REQUIRE_EQ(c->empty, free_blocks(fs));
+	ATF_REQUIRE_EQ(c->empty, vol_free(fs));
 	vol_unmount(fs);
 }
 

@@ -39,26 +39,6 @@ replay(struct replayed *r, const char *path)
 	world_close(&r->w);
 }
 
-/* Runs a command in the kernel's gfs2; skips the test where that cannot be. */
-static void
-kernel(const atf_tc_t *tc, const char *env, const char *cmd, char *out,
-    size_t size)
-{
-	char line[2048];
-	int rc;
-
-	snprintf(line, sizeof(line),
-	    "%s sh %s/../interop/kernel-gfs2 volume "
-	    "'%s' 2>kernel.err",
-	    env, atf_tc_get_config_var(tc, "srcdir"), cmd);
-	rc = run_shell(line, out, size);
-	if (rc == 77)
-		atf_tc_skip("user-mode Linux is not installed");
-	if (rc == 125 && run_shell("grep -qi gfs2 kernel.err", NULL, 0) != 0)
-		atf_tc_skip("user-mode Linux does not run here");
-	ATF_REQUIRE_EQ_MSG(0, rc, "exit %d: %s", rc, out);
-}
-
 static void
 kernel_left_dirty(const atf_tc_t *tc, unsigned bsize)
 {
@@ -74,7 +54,8 @@ kernel_left_dirty(const atf_tc_t *tc, unsigned bsize)
 	need_program("linux.uml");
 	need_program("fsck.gfs2");
 	volume_make("volume", bsize, 64, 2);
-	kernel(tc, "KEEP_DIRTY=1", work, out, sizeof(out));
+	sh_kernel(atf_tc_get_config_var(tc, "srcdir"), "volume", "KEEP_DIRTY=1",
+	    work, out, sizeof(out));
 	ATF_CHECK_MSG(!fsck_clean("volume"), "the journal is not dirty");
 	replay(&r, "volume");
 	ATF_REQUIRE_EQ_MSG(0, r.error, "%s", r.w.log);
@@ -84,7 +65,7 @@ kernel_left_dirty(const atf_tc_t *tc, unsigned bsize)
 	replay(&r, "volume");
 	ATF_CHECK_EQ(0, r.error);
 	ATF_CHECK(!r.replayed);
-	kernel(tc, "",
+	sh_kernel(atf_tc_get_config_var(tc, "srcdir"), "volume", "",
 	    "cd $MNT/d; ls | wc -l; stat -c %s f3; cat moved; "
 	    "readlink link; stat -c %a-%s ../big",
 	    out, sizeof(out));
@@ -340,9 +321,9 @@ ATF_TC_BODY(damaged, tc)
 	for (i = 0; i < NITEMS(t); i++) {
 		die(&d, 4096, 3, 0);
 		patch(&d, &t[i]);
-		run_shell("cksum volume", before, sizeof(before));
+		sh_status(before, sizeof(before), "cksum volume");
 		replay(&r, "volume");
-		run_shell("cksum volume", after, sizeof(after));
+		sh_status(after, sizeof(after), "cksum volume");
 		ATF_CHECK_EQ_MSG(EUCLEAN, r.error, "case %zu", i);
 		ATF_CHECK(!r.replayed);
 		ATF_CHECK_MSG(strstr(r.w.log, t[i].words) != NULL,

@@ -1,68 +1,22 @@
 /* SPDX-License-Identifier: ISC */
 /* Copyright (c) 2026 The clusterd authors */
 
-#include <sys/wait.h>
-
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
 
+#include "sh.h"
 #include "volume.h"
 
 static struct env *running;
 
-/* Runs a program with its output in a file; returns its exit status. */
-static int
-spawn(char *const argv[], const char *log)
-{
-	int fd, status;
-	pid_t pid;
-
-	pid = fork();
-	ATF_REQUIRE(pid != -1);
-	if (pid == 0) {
-		fd = open(log, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-		if (fd == -1 || dup2(fd, 1) == -1 || dup2(fd, 2) == -1)
-			_exit(126);
-		execvp(argv[0], argv);
-		_exit(127);
-	}
-	ATF_REQUIRE(waitpid(pid, &status, 0) == pid);
-	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
-static void
-show(const char *log)
-{
-	char line[512];
-	FILE *f = fopen(log, "r");
-
-	while (f != NULL && fgets(line, sizeof(line), f) != NULL)
-		fprintf(stderr, "%s", line);
-	if (f != NULL)
-		fclose(f);
-}
-
 static void
 make(const char *path, unsigned bsize, unsigned journals)
 {
-	char b[16], j[16], prog[] = "mkfs.gfs2", dir[256];
-	char o[] = "-O", q[] = "-q", p[] = "-p", nolock[] = "lock_nolock";
-	char bo[] = "-b", jo[] = "-j", size[] = "-J", eight[] = "8";
-	char *argv[] = { prog, o, q, p, nolock, bo, b, jo, j, size, eight, dir,
-		NULL };
-	int status;
-
-	snprintf(b, sizeof(b), "%u", bsize);
-	snprintf(j, sizeof(j), "%u", journals);
-	strlcpy(dir, path, sizeof(dir));
-	status = spawn(argv, "mkfs.log");
-	if (status == 127)
-		atf_tc_skip("mkfs.gfs2 is not installed");
-	if (status != 0)
-		show("mkfs.log");
-	ATF_REQUIRE_EQ(0, status);
+	need_program("mkfs.gfs2");
+	sh("mkfs.gfs2 -O -q -p lock_nolock -b %u -j %u -J 8 %s", bsize,
+	    journals, path);
 }
 
 static int
@@ -100,26 +54,13 @@ vol_make_filled(const char *path, unsigned mib, unsigned bsize, uint8_t byte)
 void
 vol_fsck(const char *path)
 {
-	char prog[] = "fsck.gfs2", n[] = "-n", dir[256];
-	char *argv[] = { prog, n, dir, NULL };
-	int status;
-
-	strlcpy(dir, path, sizeof(dir));
-	status = spawn(argv, "fsck.log");
-	if (status != 0)
-		show("fsck.log");
-	ATF_REQUIRE_EQ(0, status);
+	sh("fsck.gfs2 -n %s", path);
 }
 
 void
 vol_copy(const char *from, const char *to)
 {
-	char prog[] = "cp", s[] = "--sparse=always", a[256], b[256];
-	char *argv[] = { prog, s, a, b, NULL };
-
-	strlcpy(a, from, sizeof(a));
-	strlcpy(b, to, sizeof(b));
-	ATF_REQUIRE_EQ(0, spawn(argv, "cp.log"));
+	sh("cp --sparse=always %s %s", from, to);
 }
 
 struct job {
@@ -196,6 +137,15 @@ vol_unmount(struct gfs *fs)
 
 	ATF_REQUIRE_MSG(!gfs_withdrawn(fs, &why), "withdrawn: %s", why);
 	ATF_REQUIRE_EQ(0, gfs_unmount(fs));
+}
+
+fsblkcnt_t
+vol_free(struct gfs *fs)
+{
+	struct statvfs st;
+
+	ATF_REQUIRE_EQ(0, gfs_statfs(fs, &st));
+	return st.f_bfree;
 }
 
 static unsigned long long

@@ -32,6 +32,8 @@ struct env *vol_env(void);
 struct gfs *vol_mount(const char *path);
 int	 vol_try_mount(const char *path, struct gfs **, char *why, size_t len);
 void	 vol_unmount(struct gfs *);
+/* Free blocks; what was freed counts at once, committed or not. */
+fsblkcnt_t vol_free(struct gfs *);
 
 /* SEED and ROUNDS in the environment replace what a test would use. */
 uint64_t vol_seed(uint64_t usual);

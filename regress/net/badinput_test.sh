@@ -8,51 +8,10 @@
 
 SRC=@SRC@
 O=@O@
-L="env O=$O $SRC/regress/lab/lab"
-CS=$O/bin/clustershell
+. $SRC/regress/net/labs.sh
 PORT=5600
 
-lab() {
-	$L "$@"
-}
-
-cs() {
-	n=$1 c=$2
-	shift 2
-	lab sh $n -- $CS "$@" -c "$c"
-}
-
-head() {
-	atf_set require.user root
-	atf_set require.progs "ip nsenter unshare jq socat"
-	atf_set timeout 180
-}
-cleanup() {
-	LAB=$(cat lab) "$SRC/regress/lab/lab" down
-}
-
-eventually() {
-	end=$(($(date +%s) + $1))
-	shift
-	until "$@" >/dev/null 2>&1; do
-		[ $(date +%s) -le $end ] || return 1
-		sleep 0.05
-	done
-}
-
-up() {
-	LAB=$1
-	export LAB
-	echo $LAB >lab
-	shift
-	atf_check -o ignore -e ignore $L up "$@"
-}
-
-quorate() {
-	for n in "$@"; do
-		atf_check -o ignore $L sh $n -- $CS -c "wait quorum 30"
-	done
-}
+head() { needs 180 socat; }
 
 # The refused datagrams of a peer as alpha counts them: "reason n, ...".
 rejected() {
@@ -92,15 +51,19 @@ datagrams_body() {
 }
 datagrams_cleanup() { cleanup; }
 
+# only_two: all are started, and alpha and beta meet nobody else.
+only_two() {
+	for n in alpha beta gamma; do lab kill $n; lab start $n; done
+	eventually 20 sh -c "$L sh alpha -- $CS --json -c status | jq -e '.data[0].nodes_up == 2'" ||
+	    atf_fail "alpha and beta do not meet"
+}
+
 atf_test_case wrong_key cleanup
 wrong_key_head() { head; }
 wrong_key_body() {
 	up b-key -n 3 --no-fs --no-start
-	(umask 077; command head -c 32 /dev/urandom >/tmp/clusterd-lab/$LAB/gamma/key)
-	for n in alpha beta gamma; do lab kill $n; lab start $n; done
-	# wait_for_all wants all three; two with one key see each other only.
-	eventually 20 sh -c "$L sh alpha -- $CS --json -c status | jq -e '.data[0].nodes_up == 2'" ||
-	    atf_fail "alpha and beta do not meet"
+	(umask 077; command head -c 32 /dev/urandom >$D/gamma/key)
+	only_two
 	eventually 10 sh -c "$L sh alpha -- $CS --json -c links |
 	    jq -e '.data[] | select(.peer == \"gamma\") | .rejected | test(\"key\")'" ||
 	    { cs alpha links; atf_fail "the wrong key is not counted"; }
@@ -112,11 +75,8 @@ atf_test_case foreign_cluster cleanup
 foreign_cluster_head() { head; }
 foreign_cluster_body() {
 	up b-foreign -n 3 --no-fs --no-start
-	d=/tmp/clusterd-lab/$LAB
-	sed 's/^cluster: demo/cluster: other/' $d/cluster.yaml >$d/gamma/cluster.yaml
-	for n in alpha beta gamma; do lab kill $n; lab start $n; done
-	eventually 20 sh -c "$L sh alpha -- $CS --json -c status | jq -e '.data[0].nodes_up == 2'" ||
-	    atf_fail "alpha and beta do not meet"
+	sed 's/^cluster: demo/cluster: other/' $D/cluster.yaml >$D/gamma/cluster.yaml
+	only_two
 	eventually 10 sh -c "$L sh alpha -- $CS --json -c links |
 	    jq -e '[.data[].rejected] | any(test(\"cluster\"))'" ||
 	    { cs alpha links; atf_fail "the foreign cluster is not counted"; }
@@ -127,11 +87,8 @@ atf_test_case other_configuration cleanup
 other_configuration_head() { head; }
 other_configuration_body() {
 	up b-conf -n 3 --no-fs --no-start
-	d=/tmp/clusterd-lab/$LAB
-	sed 's/detect: normal/detect: wan/' $d/cluster.yaml >$d/gamma/cluster.yaml
-	for n in alpha beta gamma; do lab kill $n; lab start $n; done
-	eventually 20 sh -c "$L sh alpha -- $CS --json -c status | jq -e '.data[0].nodes_up == 2'" ||
-	    atf_fail "alpha and beta do not meet"
+	sed 's/detect: normal/detect: wan/' $D/cluster.yaml >$D/gamma/cluster.yaml
+	only_two
 	eventually 10 sh -c "$L sh alpha -- $CS -c events | grep 'gamma.*cluster.yaml differs'" ||
 	    { cs alpha 'events; links'; atf_fail "nobody says that gamma's file differs"; }
 	atf_check -o match:'gamma +3 +no +(absent|joining)' $L sh alpha -- $CS -c nodes

@@ -9,11 +9,7 @@
 
 SRC=@SRC@
 O=@O@
-export O
-
-lab() {
-	"$SRC/regress/lab/lab" "$@"
-}
+. $SRC/regress/net/labs.sh
 
 bench() {
 	n=$1
@@ -28,14 +24,10 @@ is() {
 
 atf_test_case measures cleanup
 measures_head() {
-	atf_set require.user root
-	atf_set require.progs "ip nsenter unshare jq"
-	atf_set timeout 180
+	needs 180
 }
 measures_body() {
-	LAB=t-bench
-	export LAB
-	echo $LAB >lab
+	named t-bench
 	lab up -n 2 --no-fs --fencing manual || atf_fail "no lab"
 	lab wait quorate 20 || atf_fail "not quorate"
 	lab sh beta -- timeout 120 $O/bin/clusterbench -d 100 -g seen watch >watch &
@@ -77,7 +69,7 @@ measures_body() {
 	atf_check -s exit:64 -e match:'not a number' $O/bin/clusterbench -l 50000 latency
 }
 measures_cleanup() {
-	LAB=$(cat lab) "$SRC/regress/lab/lab" down
+	cleanup
 }
 
 atf_init_test_cases() {

@@ -2,8 +2,11 @@
 # Copyright (c) 2026 The clusterd authors
 #
 # For tests that run daemons on the loopback device, without namespaces: set
-# O, the build folder, and PORT, then read this.  Node N is n1, n2, ...; its
-# log is logN, its parent's process pidN, its run directory rN.
+# SRC and O, the source tree and the build folder, and PORT, then read this.
+# Node N is n1, n2, ...; its log is logN, its parent's process pidN, its run
+# directory rN.
+
+. $SRC/regress/net/common.sh
 
 C=$O/sbin/clusterd
 
@@ -41,16 +44,6 @@ start() {
 	$C -d -f c.yaml -k key -N n$1 -S s$1 -R r$1 >>log$1 2>&1 &
 	echo $! >pid$1
 	seen $1 "engine: in service"
-}
-
-# eventually SECONDS CMD...
-eventually() {
-	end=$(($(date +%s) + $1))
-	shift
-	until "$@" >/dev/null 2>&1; do
-		[ $(date +%s) -le $end ] || return 1
-		sleep 0.02
-	done
 }
 
 # seen NODE TEXT [LINE]: the log has it, after line LINE.
@@ -110,9 +103,5 @@ stop_all() {
 		[ -e $f ] || continue
 		eventually 20 sh -c "! kill -0 $(cat $f)" || kill -9 $(cat $f)
 	done
-	true
-}
-
-status_of() {
-	awk -v k="$2:" '$1 == k { print $2 }' /proc/$1/status
+	sane log*
 }

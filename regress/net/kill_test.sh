@@ -10,14 +10,8 @@
 
 SRC=@SRC@
 O=@O@
-export O
+. $SRC/regress/net/labs.sh
 KILLS=${KILLS:-10}
-
-L="env O=$O $SRC/regress/lab/lab"
-lab() {
-	$L "$@"
-}
-
 # worker NODE ROUND: starts a load there; each life has its own names.
 worker() {
 	lab sh $1 -- "$O/regress/net/fsload" run /srv/data "$1-$2" \
@@ -31,7 +25,7 @@ acknowledged() {
 	until [ "$(cat diary.$1-$2 2>/dev/null | grep -c '^[CGL]')" -ge $3 ]; do
 		i=$((i + 1))
 		if [ $i -gt 1200 ]; then
-			tail -n 30 /tmp/clusterd-lab/$LAB/*/log
+			tail -n 30 $D/*/log
 			cat worker.$1
 			atf_fail "$1 made no $3 changes in its life $2 within 60 s"
 		fi
@@ -42,15 +36,10 @@ acknowledged() {
 atf_test_case ten_kills cleanup
 ten_kills_head() {
 	atf_set descr "nothing fsynced is lost when a node dies under load"
-	atf_set require.user root
-	atf_set require.progs "mkfs.gfs2 fsck.gfs2 ip nsenter"
-	atf_set timeout 600
+	needs 600 mkfs.gfs2 fsck.gfs2
 }
 ten_kills_body() {
-	LAB=kill10
-	export LAB
-	echo $LAB >lab
-	atf_check -o ignore -e ignore $L up -n 3
+	up kill10 -n 3
 	lab wait quorate 30 || atf_fail "no quorum"
 	for n in alpha beta gamma; do
 		lab mount $n || atf_fail "$n cannot mount"
@@ -86,7 +75,7 @@ ten_kills_body() {
 	for n in alpha beta gamma; do
 		lab umount $n || atf_fail "$n cannot unmount"
 	done
-	image=/tmp/clusterd-lab/$LAB/volume.img
+	image=$D/volume.img
 	atf_check -o ignore -e ignore fsck.gfs2 -n $image
 	if [ -x "$SRC/regress/interop/kernel-gfs2" ] && command -v linux.uml >/dev/null; then
 		cp --sparse=always $image copy.img
@@ -100,7 +89,7 @@ ten_kills_body() {
 	fi
 }
 ten_kills_cleanup() {
-	LAB=$(cat lab) "$SRC/regress/lab/lab" down
+	cleanup
 }
 
 atf_init_test_cases() {

@@ -7,32 +7,19 @@
 
 SRC=@SRC@
 O=@O@
-export O
+. $SRC/regress/net/labs.sh
 
-L="env O=$O $SRC/regress/lab/lab"
-lab() {
-	$L "$@"
-}
-
+head() { needs 120 mkfs.gfs2 nft socat; }
 nothing_left() {
 	atf_check -s exit:1 -o empty sh -c "ip netns list | grep cl-$LAB-"
-	[ ! -e /tmp/clusterd-lab/$LAB ] || atf_fail "the folder is left"
+	[ ! -e $D ] || atf_fail "the folder is left"
 	atf_check -s exit:1 -o empty sh -c "losetup -a | grep clusterd-lab/$LAB/"
 	atf_check -s exit:1 -o empty sh -c "pgrep -f 'clusterd-lab/$LAB(/| |\$)' | grep -vx $$"
 }
 
-head() {
-	atf_set require.user root
-	atf_set require.progs "mkfs.gfs2 ip nsenter unshare nft socat"
-	atf_set timeout 120
-}
-cleanup() {
-	LAB=$(cat lab) "$SRC/regress/lab/lab" down
-}
-
 # heard FROM TO LINK: does one datagram get through?
 heard() {
-	i=$(grep -nx $2 /tmp/clusterd-lab/$LAB/nodes | cut -d: -f1)
+	i=$(grep -nx $2 $D/nodes | cut -d: -f1)
 	lab sh $2 -- timeout 2 sh -c \
 	    "socat -u UDP4-RECV:4999,bind=10.99.$3.$i - | head -c 1" >got 2>/dev/null &
 	sleep 0.3
@@ -47,9 +34,7 @@ heard() {
 atf_test_case comes_and_goes cleanup
 comes_and_goes_head() { head; }
 comes_and_goes_body() {
-	LAB=t-come
-	export LAB
-	echo $LAB >lab
+	named t-come
 	atf_check $L up -n 3 --no-start
 	atf_check -o inline:'alpha\nbeta\ngamma\n' $L nodes
 	# A node is a machine of its own: processes, /run and network.
@@ -70,9 +55,7 @@ comes_and_goes_cleanup() { cleanup; }
 atf_test_case sixteen cleanup
 sixteen_head() { head; }
 sixteen_body() {
-	LAB=t-sixteen
-	export LAB
-	echo $LAB >lab
+	named t-sixteen
 	atf_check $L up -n 16 --no-start --no-fs
 	[ "$(lab nodes | wc -l)" -eq 16 ] || atf_fail "not sixteen nodes"
 	atf_check -o match:10.99.0.16 $L sh pi -- ip addr
@@ -86,33 +69,28 @@ sixteen_cleanup() { cleanup; }
 atf_test_case power cleanup
 power_head() { head; }
 power_body() {
-	LAB=t-power
-	export LAB
-	echo $LAB >lab
-	d=/tmp/clusterd-lab/$LAB
+	named t-power
 	atf_check $L up -n 2 --no-start --no-fs
 	lab sh beta -- sh -c 'setsid sleep 1000 & setsid sleep 1000 &' &
 	wait
 	lab kill beta
 	atf_check -s exit:1 -e match:'beta is off' $L sh beta -- true
-	[ "$(cat $d/power/beta)" = off ] || atf_fail "the switch does not know"
+	[ "$(cat $D/power/beta)" = off ] || atf_fail "the switch does not know"
 	# The fence agent inside a node switches another one off.
-	lab sh alpha -- sh -c "printf 'action=status\nplug=alpha\nlabdir=$d\n' | $d/fence_lab" ||
+	lab sh alpha -- sh -c "printf 'action=status\nplug=alpha\nlabdir=$D\n' | $D/fence_lab" ||
 	    atf_fail "alpha is not on"
-	atf_check -s exit:2 sh -c "printf 'action=status\nplug=beta\nlabdir=$d\n' | $d/fence_lab"
-	p=$(cat $d/alpha/pid)
-	atf_check sh -c "printf 'action=off\nplug=alpha\nlabdir=$d\n' | $d/fence_lab"
+	atf_check -s exit:2 sh -c "printf 'action=status\nplug=beta\nlabdir=$D\n' | $D/fence_lab"
+	p=$(cat $D/alpha/pid)
+	atf_check sh -c "printf 'action=off\nplug=alpha\nlabdir=$D\n' | $D/fence_lab"
 	atf_check -s not-exit:0 -e ignore kill -0 $p
-	atf_check -s exit:2 sh -c "printf 'action=status\nplug=alpha\nlabdir=$d\n' | $d/fence_lab"
+	atf_check -s exit:2 sh -c "printf 'action=status\nplug=alpha\nlabdir=$D\n' | $D/fence_lab"
 }
 power_cleanup() { cleanup; }
 
 atf_test_case stop_and_cont cleanup
 stop_and_cont_head() { head; }
 stop_and_cont_body() {
-	LAB=t-stop
-	export LAB
-	echo $LAB >lab
+	named t-stop
 	atf_check $L up -n 2 --no-start --no-fs
 	lab stop beta
 	for q in $(pgrep -f "clusterd-lab/$LAB/beta"); do
@@ -127,9 +105,7 @@ stop_and_cont_cleanup() { cleanup; }
 atf_test_case links cleanup
 links_head() { head; }
 links_body() {
-	LAB=t-links
-	export LAB
-	echo $LAB >lab
+	named t-links
 	atf_check $L up -n 2 --no-start --no-fs
 	heard alpha beta 0 || atf_fail "link 0 does not carry"
 	lab cut beta 0
@@ -147,13 +123,11 @@ links_cleanup() { cleanup; }
 atf_test_case crash cleanup
 crash_head() { head; }
 crash_body() {
-	LAB=t-crash
-	export LAB
-	echo $LAB >lab
+	named t-crash
 	atf_check $L up -n 3 --no-start
 	# What a crash of the lab itself leaves: dead nodes, files in place.
-	for n in alpha beta gamma; do kill -9 $(cat /tmp/clusterd-lab/$LAB/$n/pid); done
-	kill -9 $(cat /tmp/clusterd-lab/$LAB/power.pid)
+	for n in alpha beta gamma; do kill -9 $(cat $D/$n/pid); done
+	kill -9 $(cat $D/power.pid)
 	atf_check $L down
 	nothing_left
 }

@@ -79,6 +79,7 @@ wakes_up_outside_body() {
 wakes_up_outside_cleanup() {
 	stop_all
 	ip netns del $(cat netns)
+	sane log*
 }
 
 atf_test_case wakes_up_inside cleanup

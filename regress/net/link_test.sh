@@ -8,58 +8,20 @@
 
 SRC=@SRC@
 O=@O@
-L="env O=$O $SRC/regress/lab/lab"
-CS=$O/bin/clustershell
+. $SRC/regress/net/labs.sh
 
-lab() {
-	$L "$@"
-}
+head() { needs 300 $*; }
 
-up() {
-	LAB=$1
-	export LAB
-	echo $LAB >lab
-	shift
-	atf_check -o ignore -e ignore $L up "$@"
-	for n in $(lab nodes); do
-		atf_check -o ignore $L sh $n -- $CS -c "wait quorum 30"
-	done
+# three LAB: nodes, on two links that are up.
+three() {
+	up $1 -n 3 --no-fs
+	quorate
 	eventually 20 all_links_up alpha || atf_fail "not all links are up"
-}
-
-head() {
-	atf_set require.user root
-	atf_set require.progs "ip nsenter unshare jq${1:+ $1}"
-	atf_set timeout 300
-}
-cleanup() {
-	LAB=$(cat lab) "$SRC/regress/lab/lab" down
-}
-
-# cs NODE COMMANDS [OPTION...]
-cs() {
-	n=$1 c=$2
-	shift 2
-	lab sh $n -- $CS "$@" -c "$c"
-}
-
-# eventually SECONDS COMMAND...: polls until it succeeds.
-eventually() {
-	end=$(($(date +%s) + $1))
-	shift
-	until "$@" >/dev/null 2>&1; do
-		[ $(date +%s) -le $end ] || return 1
-		sleep 0.05
-	done
 }
 
 # links NODE FILTER: is the filter true for the rows?
 links() {
 	cs $1 links --json | jq -e ".data | $2"
-}
-
-all_links_up() {
-	links $1 'all(.[]; .state == "up")'
 }
 
 # said NODE PATTERN: an event has this text.
@@ -85,7 +47,7 @@ traffic() {
 atf_test_case shrinks cleanup
 shrinks_head() { head; }
 shrinks_body() {
-	up l-shrinks -n 3 --no-fs
+	three l-shrinks
 	for n in alpha beta gamma; do
 		eventually 20 links $n 'all(.[]; .datagram_max == 1452)' ||
 		    { cs $n links; atf_fail "$n does not find what passes"; }
@@ -135,10 +97,7 @@ families_body() {
 	  links: [{name: four}, {name: six, priority: 1}]
 	fencing: manual
 	EOF
-	LAB=l-families
-	export LAB
-	echo $LAB >lab
-	atf_check -o ignore -e ignore $L up -n 3 --no-fs --no-start -f c.yaml
+	up l-families -n 3 --no-fs --no-start -f c.yaml
 	i=0
 	for n in alpha beta gamma; do
 		i=$((i + 1))
@@ -216,7 +175,7 @@ outage() {
 atf_test_case vanishes cleanup
 vanishes_head() { head; }
 vanishes_body() {
-	up l-vanishes -n 3 --no-fs
+	three l-vanishes
 	epoch=$(epoch)
 	outage 0 "Network is unreachable; are our address" \
 	    "ip addr del 10.99.0.2/24 dev eth0" "ip addr add 10.99.0.2/24 dev eth0"

@@ -9,48 +9,9 @@
 
 SRC=@SRC@
 O=@O@
-L="env O=$O $SRC/regress/lab/lab"
-CS=$O/bin/clustershell
+. $SRC/regress/net/labs.sh
 
-lab() {
-	$L "$@"
-}
-
-cs() {
-	n=$1 c=$2
-	shift 2
-	lab sh $n -- $CS "$@" -c "$c"
-}
-
-head() {
-	atf_set require.user root
-	atf_set require.progs "mkfs.gfs2 fsck.gfs2 ip nsenter unshare jq"
-	atf_set timeout 300
-}
-cleanup() {
-	LAB=$(cat lab) "$SRC/regress/lab/lab" down
-}
-
-eventually() {
-	end=$(($(date +%s) + $1))
-	shift
-	until "$@" >/dev/null 2>&1; do
-		[ $(date +%s) -le $end ] || return 1
-		sleep 0.05
-	done
-}
-
-up() {
-	LAB=$1
-	export LAB
-	echo $LAB >lab
-	D=/tmp/clusterd-lab/$LAB
-	shift
-	atf_check -o ignore -e ignore $L up "$@"
-	for n in $(lab nodes); do
-		atf_check -o ignore $L sh $n -- $CS -c "wait quorum 30"
-	done
-}
+head() { needs 300 mkfs.gfs2 fsck.gfs2; }
 
 mounted() {
 	for n in "$@"; do
@@ -81,6 +42,7 @@ atf_test_case coherent cleanup
 coherent_head() { head; }
 coherent_body() {
 	up m-coherent -n 3
+	quorate
 	mounted alpha beta gamma
 	for k in 1 2 3; do
 		for pair in alpha:beta beta:gamma gamma:alpha; do
@@ -138,6 +100,7 @@ atf_test_case foreign_volumes cleanup
 foreign_volumes_head() { head; }
 foreign_volumes_body() {
 	up m-foreign -n 1
+	quorate
 	v=$D/volume.img
 	cp --sparse=always $v good.img
 	mkfs.gfs2 -O -q -p lock_dlm -t other:data -j 1 -J 8 $v >/dev/null
@@ -166,6 +129,7 @@ atf_test_case too_few_journals cleanup
 too_few_journals_head() { head; }
 too_few_journals_body() {
 	up m-journals -n 3
+	quorate
 	mkfs.gfs2 -O -q -p lock_dlm -t demo:data -j 2 -J 8 $D/volume.img >/dev/null
 	mounted beta gamma
 	refused 'journal'
@@ -192,6 +156,7 @@ atf_test_case power_loss cleanup
 power_loss_head() { head; }
 power_loss_body() {
 	up m-power -n 3
+	quorate
 	mounted alpha beta gamma
 	holds gamma
 	lab kill gamma
@@ -207,6 +172,7 @@ atf_test_case manual_fencing cleanup
 manual_fencing_head() { head; }
 manual_fencing_body() {
 	up m-manual -n 3 --fencing manual
+	quorate
 	mounted alpha beta gamma
 	holds gamma
 	lab kill gamma
@@ -225,6 +191,7 @@ atf_test_case confirm_needs_silence cleanup
 confirm_needs_silence_head() { head; }
 confirm_needs_silence_body() {
 	up m-silence -n 3 --fencing manual --no-fs
+	quorate
 	# A node that is heard is alive, whatever the operator says.
 	atf_check -s not-exit:0 -e not-empty $L sh alpha -- $CS --yes -c 'fence confirm beta'
 	atf_check -o match:'3/3 up' $L sh alpha -- $CS -c status
@@ -235,6 +202,7 @@ atf_test_case engine_dies cleanup
 engine_dies_head() { head; }
 engine_dies_body() {
 	up m-engine -n 3
+	quorate
 	mounted alpha beta gamma
 	holds gamma
 	lab sh gamma -- pkill -KILL -f 'clusterd: engine'
@@ -255,6 +223,7 @@ atf_test_case network_dies cleanup
 network_dies_head() { head; }
 network_dies_body() {
 	up m-network -n 3
+	quorate
 	mounted alpha beta gamma
 	holds gamma
 	lab cut gamma
@@ -275,6 +244,7 @@ atf_test_case broken_switch cleanup
 broken_switch_head() { head; }
 broken_switch_body() {
 	up m-broken -n 3
+	quorate
 	mounted alpha beta gamma
 	holds gamma
 	touch $D/power.broken

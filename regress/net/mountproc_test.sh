@@ -9,34 +9,9 @@
 
 SRC=@SRC@
 O=@O@
-L="env O=$O $SRC/regress/lab/lab"
-CS=$O/bin/clustershell
+. $SRC/regress/net/labs.sh
 
-lab() {
-	$L "$@"
-}
-
-case_head() {
-	atf_set require.user root
-	atf_set require.progs "mkfs.gfs2 fsck.gfs2 ip nsenter unshare"
-	atf_set timeout 180
-}
-
-up() {
-	LAB=$1
-	export LAB
-	echo $LAB >lab
-	D=/tmp/clusterd-lab/$LAB
-	shift
-	atf_check -o ignore -e ignore $L up "$@"
-	for n in $(lab nodes); do
-		atf_check -o ignore $L sh $n -- $CS -c "wait quorum 30"
-	done
-}
-
-cleanup() {
-	LAB=$(cat lab) "$SRC/regress/lab/lab" down
-}
+head() { needs 180 mkfs.gfs2 fsck.gfs2; }
 
 clean() {
 	fsck.gfs2 -n $D/volume.img >fsck.out 2>&1 || {
@@ -46,9 +21,10 @@ clean() {
 }
 
 atf_test_case killed cleanup
-killed_head() { case_head; }
+killed_head() { head; }
 killed_body() {
 	up mp-killed -n 3
+	quorate
 	for n in alpha beta gamma; do
 		lab mount $n || atf_fail "$n cannot mount"
 	done
@@ -76,9 +52,10 @@ killed_body() {
 killed_cleanup() { cleanup; }
 
 atf_test_case together cleanup
-together_head() { case_head; }
+together_head() { head; }
 together_body() {
 	up mp-together -n 3
+	quorate
 	for round in 1 2 3 4; do
 		for n in alpha beta gamma; do
 			lab mount $n >mount.$n 2>&1 &

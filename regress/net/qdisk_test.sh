@@ -9,27 +9,14 @@
 
 SRC=@SRC@
 O=@O@
-L="env O=$O $SRC/regress/lab/lab"
-CS=$O/bin/clustershell
-D="$O/sbin/clusterd"
+. $SRC/regress/net/labs.sh
+Q="$O/sbin/clusterd -q"
 
-head() {
-	atf_set require.user root
-	atf_set require.progs "ip nsenter unshare jq losetup pgrep"
-	atf_set timeout 240
-}
+head() { needs 240 losetup pgrep; }
 
-# conf PATH
+# conf PATH [OPTIONS]
 conf() {
-	cat >cluster.yaml <<-EOT
-	cluster: demo
-	nodes:
-	  alpha: {id: 1, links: [10.99.0.1, 10.99.1.1]}
-	  beta: {id: 2, links: [10.99.0.2, 10.99.1.2]}
-	membership: {detect: fast}
-	quorum: {device: {path: $1, timeout: 1s${2:+, $2}}}
-	fencing: manual
-	EOT
+	demo 2 "device: {path: $1, timeout: 1s${2:+, $2}}"
 }
 
 # The file or loop device is what both nodes see.
@@ -43,52 +30,20 @@ disk() {
 	fi
 	conf $disk "${1:-}"
 	atf_check -e ignore -o match:"is the quorum disk .* of cluster demo" \
-	    $D -q init -f cluster.yaml
+	    $Q init -f cluster.yaml
 }
 
-# up LAB
-up() {
-	LAB=$1
-	export LAB
-	echo $LAB >lab
-	atf_check -o ignore -e ignore $L up -n 2 -f cluster.yaml --no-fs
-	for n in alpha beta; do
-		atf_check -o ignore $L sh $n -- $CS -c "wait quorum 30"
-	done
+# both LAB
+both() {
+	up $1 -n 2 -f cluster.yaml --no-fs
+	quorate
 }
 
-cleanup() {
-	[ ! -e lab ] || LAB=$(cat lab) "$SRC/regress/lab/lab" down
+clean() {
+	cleanup
+	found=$?
 	[ ! -e loop ] || losetup -d $(cat loop)
-}
-
-row() {
-	$L sh $1 -- $CS --json -c quorum 2>/dev/null
-}
-
-# is NODE FILTER: true of the row of quorum there, soon
-is() {
-	end=$(($(date +%s) + 30))
-	until row $1 >row && jq -e ".data[0] | $2" row >/dev/null; do
-		if [ $(date +%s) -gt $end ]; then
-			cat row
-			$L log $1 | tail -n 20
-			atf_fail "not on $1: $2"
-		fi
-		sleep 0.05
-	done
-}
-
-# says NODE TEXT: it is in its log, soon
-says() {
-	end=$(($(date +%s) + 30))
-	until $L log $1 | grep -q -- "$2"; do
-		if [ $(date +%s) -gt $end ]; then
-			$L log $1 | tail -n 20
-			atf_fail "$1 never said: $2"
-		fi
-		sleep 0.05
-	done
+	return $found
 }
 
 # The process that asks the disk, as the node itself numbers it.
@@ -102,14 +57,14 @@ atf_test_case survivor cleanup
 survivor_head() { head; }
 survivor_body() {
 	disk loop
-	up qd-one
+	both qd-one
 	for n in alpha beta; do
 		is $n "$all and .device == \"$disk\" and .device_votes == 1"
 	done
 	$L kill beta
 	is alpha '.quorate and .votes == 2 and .missing == "beta" and .device_voting'
 	atf_check -o match:"1 +alpha +[0-9]+ +[1-9]" -e ignore \
-	    $D -q show -f cluster.yaml
+	    $Q show -f cluster.yaml
 	$L start beta
 	for n in alpha beta; do
 		is $n "$all"
@@ -118,7 +73,7 @@ survivor_body() {
 	$L kill alpha
 	is beta '.quorate and .votes == 2 and .missing == "alpha" and .device_voting'
 	atf_check -o match:"2 +beta +[0-9]+ +[1-9]" -e ignore \
-	    $D -q show -f cluster.yaml
+	    $Q show -f cluster.yaml
 	# The disk knows of a view that the other was not in.
 	$L kill beta
 	$L start alpha
@@ -132,42 +87,19 @@ survivor_body() {
 		is $n "$all"
 	done
 }
-survivor_cleanup() { cleanup; }
-
-# has_one: exactly one of the two is quorate, and stays it; sets winner, loser.
-has_one() {
-	end=$(($(date +%s) + 30))
-	same=0
-	winner=
-	while [ $same -lt 20 ]; do
-		[ $(date +%s) -le $end ] || atf_fail "not one side: $a $b"
-		a=$(row alpha | jq '.data[0].quorate')
-		b=$(row beta | jq '.data[0].quorate')
-		now=
-		[ "$a$b" != truefalse ] || now=alpha
-		[ "$a$b" != falsetrue ] || now=beta
-		if [ -n "$now" ] && [ "$now" = "$winner" ]; then
-			same=$((same + 1))
-		else
-			same=0
-			winner=$now
-		fi
-	done
-	loser=alpha
-	[ $winner = beta ] || loser=beta
-}
+survivor_cleanup() { clean; }
 
 atf_test_case split cleanup
 split_head() { head; }
 split_body() {
 	disk
-	up qd-split
+	both qd-split
 	for n in alpha beta; do
 		is $n "$all"
 	done
 	for round in 1 2 3; do
 		$L cut alpha
-		has_one
+		one_side
 		is $winner '.votes == 2 and .device_voting'
 		is $loser '.votes == 1 and (.device_voting | not) and (.device_why | contains("bound to others"))'
 		$L heal alpha
@@ -176,13 +108,13 @@ split_body() {
 		done
 	done
 }
-split_cleanup() { cleanup; }
+split_cleanup() { clean; }
 
 atf_test_case away cleanup
 away_head() { head; }
 away_body() {
 	disk
-	up qd-away
+	both qd-away
 	engine=$($L sh alpha -- pgrep -f '^clusterd: engine')
 	mv disk.img elsewhere
 	is alpha '.quorate and (.device_why | contains("No such file"))'
@@ -204,13 +136,13 @@ away_body() {
 		is $n "$all"
 	done
 }
-away_cleanup() { cleanup; }
+away_cleanup() { clean; }
 
 atf_test_case hangs cleanup
 hangs_head() { head; }
 hangs_body() {
 	disk
-	up qd-hangs
+	both qd-hangs
 	is alpha "$all"
 	# As a disk that does not answer looks from outside.
 	p=$(qdevice alpha)
@@ -246,13 +178,13 @@ hangs_body() {
 	atf_check $L sh alpha -- sh -c 'kill $(cat /run/clusterd/clusterd.pid)'
 	says alpha "stopped"
 }
-hangs_cleanup() { cleanup; }
+hangs_cleanup() { clean; }
 
 atf_test_case killed cleanup
 killed_head() { head; }
 killed_body() {
 	disk
-	up qd-killed
+	both qd-killed
 	is alpha "$all"
 	for child in opener disk; do
 		p=$(qdevice alpha)
@@ -276,19 +208,19 @@ killed_body() {
 	is alpha "$all"
 	atf_check_equal "$p" "$(qdevice alpha)"
 }
-killed_cleanup() { cleanup; }
+killed_cleanup() { clean; }
 
 atf_test_case anew cleanup
 anew_head() { head; }
 anew_body() {
 	disk
-	up qd-anew
+	both qd-anew
 	is alpha "$all"
 	atf_check -e ignore -o match:"held the quorum disk" \
-	    -o match:"is the quorum disk" $D -q replace -f cluster.yaml
+	    -o match:"is the quorum disk" $Q replace -f cluster.yaml
 	# Nodes are told to it while they have quorum without it; then it votes.
 	end=$(($(date +%s) + 30))
-	until $D -q show -f cluster.yaml 2>/dev/null |
+	until $Q show -f cluster.yaml 2>/dev/null |
 	    grep -Eq '[12] +(alpha|beta) +[0-9]+ +[0-9]+ +[1-9]'; do
 		[ $(date +%s) -le $end ] || atf_fail "nothing is recorded on it"
 		sleep 0.05
@@ -297,18 +229,18 @@ anew_body() {
 	$L kill beta
 	is alpha '.quorate and .votes == 2 and .device_voting'
 }
-anew_cleanup() { cleanup; }
+anew_cleanup() { clean; }
 
 atf_test_case anew_alone cleanup
 anew_alone_head() { head; }
 anew_alone_body() {
 	disk
-	up qd-alone
+	both qd-alone
 	is alpha "$all"
 	$L kill beta
 	is alpha '.quorate and .votes == 2 and .device_voting'
 	epoch=$(row alpha | jq '.data[0].epoch')
-	atf_check -e ignore -o ignore $D -q replace -f cluster.yaml
+	atf_check -e ignore -o ignore $Q replace -f cluster.yaml
 	# The vote of the old one is not given up for one that has none yet.
 	is alpha '.device_why | contains("without it: it was made anew")'
 	is alpha ".quorate and .device_voting and .epoch == $epoch"
@@ -319,14 +251,14 @@ anew_alone_body() {
 	$L kill alpha
 	is beta '.quorate and .votes == 2 and .device_voting and .device_why == ""'
 }
-anew_alone_cleanup() { cleanup; }
+anew_alone_cleanup() { clean; }
 
 # Two disks that are called alike, which no node can see by looking at its own.
 atf_test_case two_disks cleanup
 two_disks_head() { head; }
 two_disks_body() {
 	disk
-	up qd-two
+	both qd-two
 	for n in alpha beta; do
 		is $n "$all"
 	done
@@ -340,7 +272,7 @@ two_disks_body() {
 	is beta '.quorate and (.device_why | contains("is not recorded on it"))'
 	says beta "without a vote, because view [0-9]* is not recorded on it"
 	$L cut alpha
-	has_one
+	one_side
 	atf_check_equal alpha $winner
 	is beta '.votes == 1 and (.device_voting | not)'
 	$L heal alpha
@@ -351,13 +283,13 @@ two_disks_body() {
 	$L kill alpha
 	is beta '.quorate and .votes == 2'
 }
-two_disks_cleanup() { cleanup; }
+two_disks_cleanup() { clean; }
 
 atf_test_case heuristics cleanup
 heuristics_head() { head; }
 heuristics_body() {
 	disk "heuristics: [{run: [/usr/bin/test, -e, /run/clusterd/fit], interval: 500ms, score: 2}, {run: [/bin/true]}], minimum: 2"
-	up qd-fit
+	both qd-fit
 	is alpha '.quorate and (.device_voting | not) and (.device_why | contains("score 1 of 2: heuristic /usr/bin/test -e /run/clusterd/fit: it ended with status 1"))'
 	for n in alpha beta; do
 		atf_check $L sh $n -- touch /run/clusterd/fit
@@ -373,7 +305,7 @@ heuristics_body() {
 		atf_check $L sh $n -- rm /run/clusterd/fit
 		is $n '.device_why | contains("score 1 of 2")'
 		$L cut $n
-		has_one
+		one_side
 		atf_check_equal $other $winner
 		$L heal $n
 		atf_check $L sh $n -- touch /run/clusterd/fit
@@ -385,10 +317,11 @@ heuristics_body() {
 	atf_check -o match:"^nobody" $L sh alpha -- ps -o user= -p \
 	    $($L sh alpha -- pgrep -f '^clusterd: qdevice: heuristics')
 	atf_check $L sh alpha -- kill -9 $($L sh alpha -- pgrep -f '^clusterd: qdevice: heuristics')
-	says alpha "qdevice: it exited"
+	says alpha "the process of the heuristics is gone: so is this one"
+	says alpha "qdevice: it "
 	is alpha "$all and .device_answered_us < 4000000"
 }
-heuristics_cleanup() { cleanup; }
+heuristics_cleanup() { clean; }
 
 atf_test_case foreign cleanup
 foreign_head() { head; }
@@ -396,22 +329,22 @@ foreign_body() {
 	disk
 	sed 's/cluster: demo/cluster: prod/' cluster.yaml >prod.yaml
 	atf_check -s exit:65 -e match:"of cluster demo, not of prod" \
-	    -o empty $D -q show -f prod.yaml
+	    -o empty $Q show -f prod.yaml
 	cp disk.img before
 	atf_check -s exit:73 -o empty \
 	    -e match:"holds the quorum disk .* of cluster demo: nothing was written" \
-	    $D -q init -f prod.yaml
+	    $Q init -f prod.yaml
 	atf_check cmp disk.img before
 	atf_check -o match:"held the quorum disk .* of cluster demo" -e ignore \
-	    $D -q replace -f prod.yaml
+	    $Q replace -f prod.yaml
 	cp disk.img before
-	up qd-foreign
+	both qd-foreign
 	is alpha '.quorate and .votes == 2 and (.device_voting | not) and (.device_why | contains("of cluster prod, not of demo"))'
 	$L kill beta
 	is alpha '.quorate | not'
 	atf_check cmp disk.img before
 }
-foreign_cleanup() { cleanup; }
+foreign_cleanup() { clean; }
 
 atf_test_case init
 init_head() {
@@ -422,23 +355,23 @@ init_body() {
 	conf $PWD/disk.img
 	atf_check -o ignore -e ignore mkswap disk.img
 	atf_check -s exit:73 -o empty -e match:"holds swap: nothing was written" \
-	    $D -q init -f cluster.yaml
-	atf_check -o match:"held swap" -e ignore $D -q replace -f cluster.yaml
+	    $Q init -f cluster.yaml
+	atf_check -o match:"held swap" -e ignore $Q replace -f cluster.yaml
 	atf_check -o match:"cluster +demo" -o match:"alpha +never written" \
-	    -e ignore $D -q show -f cluster.yaml
+	    -e ignore $Q show -f cluster.yaml
 	truncate -s 1000K disk.img
 	atf_check -s exit:65 -e match:"has 1000 KiB: a quorum disk needs 1024" \
-	    $D -q init -f cluster.yaml
+	    $Q init -f cluster.yaml
 	rm disk.img
 	atf_check -s exit:66 -e match:"disk.img: No such file" \
-	    $D -q init -f cluster.yaml
+	    $Q init -f cluster.yaml
 	conf /dev/null
 	atf_check -s exit:78 -e match:"/dev/null is neither a disk nor a file" \
-	    $D -q init -f cluster.yaml
+	    $Q init -f cluster.yaml
 	sed -i '/^quorum/d' cluster.yaml
 	atf_check -s exit:78 -e match:"no quorum.device.path" \
-	    $D -q init -f cluster.yaml
-	atf_check -s exit:64 -e match:"usage" $D -q
+	    $Q init -f cluster.yaml
+	atf_check -s exit:64 -e match:"usage" $Q
 }
 
 atf_init_test_cases() {

@@ -9,56 +9,21 @@
 
 SRC=@SRC@
 O=@O@
-L="env O=$O $SRC/regress/lab/lab"
-CS=$O/bin/clustershell
+. $SRC/regress/net/labs.sh
 
-# up LAB OPTIONS: three nodes with these options of quorum
-up() {
-	LAB=$1
-	export LAB
-	echo $LAB >lab
-	cat >cluster.yaml <<-EOT
-	cluster: demo
-	nodes:
-	  alpha: {id: 1, links: [10.99.0.1, 10.99.1.1]}
-	  beta: {id: 2, links: [10.99.0.2, 10.99.1.2]}
-	  gamma: {id: 3, links: [10.99.0.3, 10.99.1.3]}
-	membership: {detect: fast}
-	quorum: {$2}
-	fencing: manual
-	EOT
-	atf_check -o ignore -e ignore $L up -f cluster.yaml --no-fs
-	for n in alpha beta gamma; do
-		atf_check -o ignore $L sh $n -- $CS -c "wait quorum 30"
-	done
-}
+head() { needs 180; }
 
-head() {
-	atf_set require.user root
-	atf_set require.progs "ip nsenter unshare jq"
-	atf_set timeout 180
-}
-cleanup() {
-	LAB=$(cat lab) "$SRC/regress/lab/lab" down
-}
-
-# is NODE FILTER: true of the row of quorum there, soon
-is() {
-	end=$(($(date +%s) + 20))
-	until $L sh $1 -- $CS --json -c quorum >row 2>/dev/null &&
-	    jq -e ".data[0] | $2" row >/dev/null; do
-		if [ $(date +%s) -gt $end ]; then
-			cat row
-			atf_fail "not on $1: $2"
-		fi
-		sleep 0.05
-	done
+# three LAB OPTIONS: nodes with these options of quorum.
+three() {
+	demo 3 "$2"
+	up $1 -f cluster.yaml --no-fs
+	quorate
 }
 
 atf_test_case last_man_standing cleanup
 last_man_standing_head() { head; }
 last_man_standing_body() {
-	up q-last "last_man_standing: true, tie_breaker: lowest"
+	three q-last "last_man_standing: true, tie_breaker: lowest"
 	is alpha '.quorate and .expected == 3 and .missing == ""'
 	$L kill gamma
 	is alpha '.quorate and .expected == 2 and .rule == "last man standing"'
@@ -79,7 +44,7 @@ last_man_standing_cleanup() { cleanup; }
 atf_test_case orders cleanup
 orders_head() { head; }
 orders_body() {
-	up q-orders "wait_for_all: true"
+	three q-orders "wait_for_all: true"
 	atf_check -o match:"5 votes are expected" \
 	    $L sh beta -- $CS -c "quorum expected 5"
 	is gamma '.quorate and .expected == 5 and .needed == 3 and .set_by_operator'
@@ -99,7 +64,7 @@ orders_cleanup() { cleanup; }
 atf_test_case options cleanup
 options_head() { head; }
 options_body() {
-	up q-options "wait_for_all: true"
+	three q-options "wait_for_all: true"
 	# The file lets nobody go on alone.
 	atf_check -s not-exit:0 -e match:"no quorum device" \
 	    $L sh alpha -- $CS -c "quorum set device_votes 1"
@@ -153,7 +118,7 @@ options_cleanup() { cleanup; }
 atf_test_case override cleanup
 override_head() { head; }
 override_body() {
-	up q-over "wait_for_all: true"
+	three q-over "wait_for_all: true"
 	$L kill beta
 	$L kill gamma
 	is alpha '(.quorate | not) and .votes == 1 and .missing == "beta gamma"'

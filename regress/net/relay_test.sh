@@ -45,6 +45,12 @@ relay_of() {
 	ask $1 links ".data[] | select(.peer == \"n$2\" and .link == null) | .address"
 }
 
+# Neither goes over a third one, and each hears the other.
+on_their_own() {
+	[ -z "$(relay_of 1 3)$(relay_of 3 1)" ] &&
+	    [ "$(ask 1 links '[.data[] | select(.peer == "n3" and .state == "up")] | length')" = 2 ]
+}
+
 atf_test_case one_pair cleanup
 one_pair_head() {
 	atf_set require.user root
@@ -65,9 +71,10 @@ one_pair_body() {
 	members 3 3
 	same_views
 	heal_pair
-	seen 1 "n3: no longer relayed by n2, because a link works in both"
-	seen 3 "n1: no longer relayed by n2, because a link works in both"
-	atf_check_equal "" "$(relay_of 1 3)"
+	# On a busy machine a beat over n2 may be late, and that is the cause.
+	seen 1 "n3: no longer relayed by n2, because"
+	seen 3 "n1: no longer relayed by n2, because"
+	eventually 20 on_their_own || atf_fail "still relayed: $(relay_of 1 3)"
 	same_views
 	atf_check -s exit:1 grep "was lost" log1 log2 log3
 

@@ -8,59 +8,15 @@
 
 SRC=@SRC@
 O=@O@
-L="env O=$O $SRC/regress/lab/lab"
-CS=$O/bin/clustershell
+. $SRC/regress/net/labs.sh
 
-lab() {
-	$L "$@"
-}
-
-up() {
-	LAB=$1
-	export LAB
-	echo $LAB >lab
-	shift
-	atf_check -o ignore -e ignore $L up "$@"
-	for n in $(lab nodes); do
-		atf_check -o ignore $L sh $n -- $CS -c "wait quorum 30"
-	done
-}
-
-head() {
-	atf_set require.user root
-	atf_set require.progs "ip nsenter unshare jq"
-	atf_set timeout 180
-}
-cleanup() {
-	LAB=$(cat lab) "$SRC/regress/lab/lab" down
-}
-
-# cs NODE COMMANDS [OPTION...]
-cs() {
-	n=$1 c=$2
-	shift 2
-	lab sh $n -- $CS "$@" -c "$c"
-}
-
-# eventually SECONDS COMMAND...: polls until it succeeds.
-eventually() {
-	end=$(($(date +%s) + $1))
-	shift
-	until "$@" >/dev/null 2>&1; do
-		[ $(date +%s) -le $end ] || return 1
-		sleep 0.05
-	done
-}
-
-# all_links_up NODE
-all_links_up() {
-	cs $1 links --json | jq -e 'all(.data[]; .state == "up")'
-}
+head() { needs 180; }
 
 atf_test_case answers cleanup
 answers_head() { head; }
 answers_body() {
 	up s-answers -n 3 --no-fs
+	quorate
 	# One link is enough for quorum; the other may come up a moment later.
 	eventually 10 all_links_up alpha || atf_fail "not all links are up"
 	atf_check -o match:'nodes  *3/3 up' -o match:'quorum  *yes' \
@@ -88,6 +44,7 @@ exit_codes_body() {
 	atf_check -s exit:69 -e match:'is it running' $CS -s $PWD/none.sock -c status
 	atf_check -s exit:69 -o match:'"E_NO_DAEMON"' $CS --json -s $PWD/none.sock -c status
 	up s-exit -n 2 --no-fs
+	quorate
 	atf_check -s exit:64 -e match:'unknown word' $L sh alpha -- $CS -c 'dance'
 	atf_check -s exit:64 -e match:'usage' $L sh alpha -- $CS --bogus
 	atf_check -s exit:105 -e match:'no "omega"' $L sh alpha -- $CS -c 'node omega'
@@ -113,6 +70,7 @@ atf_test_case leaves_cleanly cleanup
 leaves_cleanly_head() { head; }
 leaves_cleanly_body() {
 	up s-leave -n 3 --no-fs
+	quorate
 	atf_check -o ignore $L sh alpha -- $CS --yes -c 'node gamma leave'
 	eventually 10 sh -c "$L sh alpha -- $CS --json -c nodes |
 	    jq -e '.data[] | select(.node == \"gamma\") | .state == \"absent\"'" ||
@@ -120,7 +78,7 @@ leaves_cleanly_body() {
 	atf_check -o match:'quorum  *yes' $L sh alpha -- $CS -c status
 	# Who leaves cleanly is not fenced.
 	sleep 1
-	[ "$(cat /tmp/clusterd-lab/$LAB/power/gamma)" = on ] || atf_fail "gamma was fenced"
+	[ "$(cat $D/power/gamma)" = on ] || atf_fail "gamma was fenced"
 }
 leaves_cleanly_cleanup() { cleanup; }
 
@@ -128,8 +86,9 @@ atf_test_case fences cleanup
 fences_head() { head; }
 fences_body() {
 	up s-fence -n 3 --no-fs
+	quorate
 	atf_check -o not-empty $L sh alpha -- $CS --yes -c 'fence gamma'
-	[ "$(cat /tmp/clusterd-lab/$LAB/power/gamma)" = off ] || atf_fail "gamma is on"
+	[ "$(cat $D/power/gamma)" = off ] || atf_fail "gamma is on"
 	atf_check -o match:'quorum  *yes' $L sh alpha -- $CS -c status
 	atf_check -o match:gamma $L sh alpha -- $CS -c fence
 	# It comes back as a new incarnation.
@@ -143,6 +102,7 @@ atf_test_case majority cleanup
 majority_head() { head; }
 majority_body() {
 	up s-majority -n 3 --no-fs
+	quorate
 	lab cut gamma
 	eventually 10 sh -c "$L sh gamma -- $CS --json -c quorum | jq -e '.data[0].quorate == false'" ||
 	    atf_fail "a node alone is quorate"
@@ -159,6 +119,7 @@ atf_test_case one_link cleanup
 one_link_head() { head; }
 one_link_body() {
 	up s-link -n 3 --no-fs
+	quorate
 	epoch=$(cs alpha status --json | jq .epoch)
 	lab cut beta 0
 	eventually 10 sh -c "$L sh alpha -- $CS --json -c links |
@@ -176,6 +137,7 @@ atf_test_case pauses cleanup
 pauses_head() { head; }
 pauses_body() {
 	up s-pause -n 3 --no-fs
+	quorate
 	epoch=$(cs alpha status --json | jq .epoch)
 	# Shorter than the failure timeout: nothing may come of it.
 	for i in 1 2 3 4 5; do

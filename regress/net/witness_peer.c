@@ -152,7 +152,14 @@ closed(struct peer *p, const char *what)
 
 	if (take(p, &body, &len))
 		errx(1, "%s: not closed", what);
+}
+
+static void
+hang_up(struct peer *p)
+{
 	frames_close(&p->f);
+	wbuf_free(&p->hello);
+	wbuf_free(&p->ask);
 }
 
 static void
@@ -192,6 +199,10 @@ play(void)
 	wbuf_u32(&huge, WITNESS_ASK_MAX + 1);
 	give(&c, &huge);
 	closed(&c, "a frame that is too long");
+	wbuf_free(&huge);
+	hang_up(&a);
+	hang_up(&b);
+	hang_up(&c);
 }
 
 /* Whoever plays back gets WELCOME, and is closed with the first record. */
@@ -214,6 +225,8 @@ play_back(void)
 	closed(&b, "a record again");
 	ask(&a, NULL, NULL);
 	answered(&a, "after it was played back", "five");
+	hang_up(&a);
+	hang_up(&b);
 }
 
 int
@@ -233,5 +246,6 @@ main(int argc, char **argv)
 	wbuf_init(&plain, WITNESS_ANSWER_MAX);
 	play();
 	play_back();
+	wbuf_free(&plain);
 	return 0;
 }

@@ -10,34 +10,21 @@
 
 SRC=@SRC@
 O=@O@
-L="env O=$O $SRC/regress/lab/lab"
-CS=$O/bin/clustershell
+. $SRC/regress/net/labs.sh
 C=$O/sbin/clusterd
 
-head() {
-	atf_set require.user root
-	atf_set require.progs "ip nsenter unshare jq pgrep socat"
-	atf_set timeout 240
+head() { needs 240 pgrep socat; }
+
+# both LAB [no]: nodes on links 0 and 1, and the witness, or none, on link 2.
+both() {
+	demo 2 "wait_for_all: false, device: {witness: 10.99.2.254, timeout: 1s}"
+	up $1 -n 2 --links 3 -f cluster.yaml --no-fs --no-start
+	begin "${2:-}"
 }
 
-# up LAB [no]: two nodes on links 0 and 1, and the witness, or none, on link 2.
-up() {
-	LAB=$1
-	export LAB
-	echo $LAB >lab
-	D=${LABROOT:-/tmp/clusterd-lab}/$LAB
-	cat >cluster.yaml <<-EOT
-	cluster: demo
-	nodes:
-	  alpha: {id: 1, links: [10.99.0.1, 10.99.1.1]}
-	  beta: {id: 2, links: [10.99.0.2, 10.99.1.2]}
-	membership: {detect: fast}
-	quorum: {wait_for_all: false, device: {witness: 10.99.2.254, timeout: 1s}}
-	fencing: manual
-	EOT
-	atf_check -o ignore -e ignore \
-	    $L up -n 2 --links 3 -f cluster.yaml --no-fs --no-start
-	[ "${2:-}" = no ] || $L witness start
+# begin [no]: both are started, with the witness or without.
+begin() {
+	[ "${1:-}" = no ] || $L witness start
 	# Each has a key file of its own, which it may change.
 	for n in alpha beta; do
 		cp -p $D/key $D/$n/key
@@ -45,45 +32,7 @@ up() {
 	done
 	for n in alpha beta; do
 		is $n '.quorate and .missing == ""'
-		[ "${2:-}" = no ] || is $n '.device_voting and .votes == 3'
-	done
-}
-
-cleanup() {
-	[ ! -e lab ] || LAB=$(cat lab) "$SRC/regress/lab/lab" down
-}
-
-row() {
-	$L sh $1 -- $CS --json -c quorum 2>/dev/null
-}
-
-# is NODE FILTER: true of the row of quorum there, soon
-is() {
-	end=$(($(date +%s) + 30))
-	until row $1 >row && jq -e ".data[0] | $2" row >/dev/null; do
-		if [ $(date +%s) -gt $end ]; then
-			cat row
-			for n in alpha beta witness; do
-				echo "--- $n"; tail -n 30 $D/$n/log
-			done
-			atf_fail "not on $1: $2"
-		fi
-		sleep 0.05
-	done
-}
-
-# lines NODE, said NODE TEXT [LINES]: the log has it, behind so many lines, soon
-lines() {
-	wc -l <$D/$1/log
-}
-said() {
-	end=$(($(date +%s) + 30))
-	until tail -n +$((${3:-0} + 1)) $D/$1/log | grep -qE -- "$2"; do
-		if [ $(date +%s) -gt $end ]; then
-			tail -n 30 $D/$1/log
-			atf_fail "$1 does not say: $2"
-		fi
-		sleep 0.05
+		[ "${1:-}" = no ] || is $n '.device_voting and .votes == 3'
 	done
 }
 
@@ -94,7 +43,7 @@ uuid() {
 atf_test_case survivor cleanup
 survivor_head() { head; }
 survivor_body() {
-	up w-surv
+	both w-surv
 	$L kill beta
 	is alpha '.quorate and .votes == 2 and .device_voting and .missing == "beta"'
 	$L start beta
@@ -106,68 +55,52 @@ survivor_body() {
 }
 survivor_cleanup() { cleanup; }
 
-# Which of the two is quorate alone, and which is not, soon: one and other
-exactly_one() {
-	end=$(($(date +%s) + 30))
-	until a=$(row alpha | jq -r '.data[0] | "\(.quorate) \(.missing)"') &&
-	    b=$(row beta | jq -r '.data[0] | "\(.quorate) \(.missing)"') &&
-	    case "$a/$b" in
-	    "true beta/false alpha") one=alpha other=beta ;;
-	    "false beta/true alpha") one=beta other=alpha ;;
-	    *) false ;;
-	    esac
-	do
-		[ $(date +%s) -le $end ] || atf_fail "alpha: $a; beta: $b"
-		sleep 0.05
-	done
-}
-
 atf_test_case cut cleanup
 cut_head() { head; }
 cut_body() {
-	up w-cut
+	both w-cut
 	$L cut alpha 0
 	$L cut alpha 1
-	exactly_one
-	said $other "quorum: absent in view .*without the quorum device, which is not reached or is bound to others"
+	one_side
+	says $loser "quorum: absent in view .*without the quorum device, which is not reached or is bound to others"
 	# Both die.  The witness remembers with whom it went on: alone, only that
 	# one may begin again.
-	$L kill $one
-	$L kill $other
-	n=$(lines $other)
-	$L start $other
-	said $other "view [0-9]*: $other, leader $other, not primary" $n
-	is $other '(.quorate | not) and .votes == 1 and (.device_why | contains("bound to others"))'
-	$L kill $other
-	$L start $one
-	is $one '.quorate and .votes == 2 and .device_voting'
+	$L kill $winner
+	$L kill $loser
+	n=$(lines $loser)
+	$L start $loser
+	says $loser "view [0-9]*: $loser, leader $loser, not primary" $n
+	is $loser '(.quorate | not) and .votes == 1 and (.device_why | contains("bound to others"))'
+	$L kill $loser
+	$L start $winner
+	is $winner '.quorate and .votes == 2 and .device_voting'
 	$L heal alpha 0
 	$L heal alpha 1
-	$L start $other
+	$L start $loser
 	for n in alpha beta; do
 		is $n '.quorate and .votes == 3 and .device_voting'
 	done
 	# One that does not reach the witness does not go on against it.
 	$L cut beta 2
-	said beta "quorum device: without a vote, because the witness 10.99.2.254 port 5601"
+	says beta "quorum device: without a vote, because the witness 10.99.2.254 port 5601"
 	$L cut beta 0
 	$L cut beta 1
-	exactly_one
-	atf_check_equal alpha $one
+	one_side
+	atf_check_equal alpha $winner
 }
 cut_cleanup() { cleanup; }
 
 atf_test_case killed cleanup
 killed_head() { head; }
 killed_body() {
-	up w-kill
+	both w-kill
 	before=$(uuid)
 	$L witness kill
-	said alpha "without a vote, because the witness 10.99.2.254 port 5601 refused the connection: is clusterd -w running"
+	says alpha "without a vote, because the witness 10.99.2.254 port 5601 refused the connection: is clusterd -w running"
 	is alpha '.quorate and (.device_why | contains("refused"))'
 	a=$(lines alpha)
 	$L witness start
-	said alpha "quorum device: can be read, because it answers again" $a
+	says alpha "quorum device: can be read, because it answers again" $a
 	atf_check_equal "$before" "$(uuid)"
 	# Only what it had remembered makes this possible.
 	is alpha '.device_voting and .votes == 3'
@@ -177,8 +110,8 @@ killed_body() {
 	a=$(lines alpha)
 	w=$(lines witness)
 	kill -9 $(pgrep -P $(cat $D/witness/run/witness.pid))
-	said witness "witness: out of service: it was ended by signal 9" $w
-	said witness "node alpha: asks from" $w
+	says witness "witness: out of service: it was ended by signal 9" $w
+	says witness "node alpha: asks from" $w
 	$L start beta
 	is alpha '.quorate and .votes == 3 and .device_voting'
 	tail -n +$((a + 1)) $D/alpha/log | grep "quorum device: without" &&
@@ -190,19 +123,19 @@ killed_cleanup() { cleanup; }
 atf_test_case forgotten cleanup
 forgotten_head() { head; }
 forgotten_body() {
-	up w-forgot
+	both w-forgot
 	before=$(uuid)
 	$L witness kill
-	said alpha "quorum device: without a vote"
+	says alpha "quorum device: without a vote"
 	printf X | dd of=$D/witness/state/witness bs=1 seek=40 conv=notrunc 2>/dev/null
 	a=$(lines alpha)
 	w=$(lines witness)
 	$L witness start
-	said witness "state file: .*/witness: it was damaged, and is .*/witness.damaged now: this is a new witness, which remembers nothing" $w
+	says witness "state file: .*/witness: it was damaged, and is .*/witness.damaged now: this is a new witness, which remembers nothing" $w
 	[ -s $D/witness/state/witness.damaged ] || atf_fail "it is not kept"
 	[ "$before" != "$(uuid)" ] || atf_fail "it is the same device"
 	# Both nodes are there, and make it a voter again.
-	said alpha "view [0-9]*: alpha beta, leader alpha, primary, because the quorum device can be asked" $a
+	says alpha "view [0-9]*: alpha beta, leader alpha, primary, because the quorum device can be asked" $a
 	for n in alpha beta; do
 		is $n '.quorate and .votes == 3 and .device_voting and .device_why == ""'
 	done
@@ -211,11 +144,43 @@ forgotten_body() {
 }
 forgotten_cleanup() { cleanup; }
 
+# The same where there is IPv6 only.
+atf_test_case ipv6 cleanup
+ipv6_head() { head; }
+ipv6_body() {
+	demo 2 'wait_for_all: false, device: {witness: "fd00:99:0::fe", timeout: 1s}'
+	up w-six -n 2 --links 3 -f cluster.yaml --no-fs --no-start
+	ip -n cl-$LAB-switch addr add fd00:99::fe/64 dev br2 nodad
+	i=0
+	for n in alpha beta; do
+		i=$((i + 1))
+		$L sh $n -- ip -4 addr flush dev eth2
+		$L sh $n -- ip addr add fd00:99::$i/64 dev eth2 nodad
+	done
+	begin
+	says witness "in service on fd00:99::fe port 5601"
+	says witness "node alpha: asks from fd00:99::1, with the key of generation 0"
+	is alpha '.device == "witness fd00:99::fe port 5601"'
+	$L witness kill
+	says alpha "without a vote, because the witness fd00:99::fe port 5601 refused the connection"
+	$L witness start
+	is alpha '.quorate and .device_voting and .device_why == ""'
+	printf '\377\377\377\377' | $L sh beta -- socat -t 5 - "TCP6:[fd00:99::fe]:5601" >/dev/null
+	says witness "fd00:99::2: refused, because what it said is not of this protocol"
+	$L cut alpha 0
+	$L cut alpha 1
+	one_side
+	is $winner '.votes == 2 and .device_voting'
+	$L kill $winner
+	is $loser '(.quorate | not) and .votes == 1 and (.device_why | contains("bound to others"))'
+}
+ipv6_cleanup() { cleanup; }
+
 # An older state file: a node that was told of more does not ask it any more.
 atf_test_case restored cleanup
 restored_head() { head; }
 restored_body() {
-	up w-restore
+	both w-restore
 	cp -p $D/witness/state/witness older
 	$L kill beta
 	is alpha '.quorate and .votes == 2 and .device_voting'
@@ -224,11 +189,11 @@ restored_body() {
 	$L witness kill
 	cp -p older $D/witness/state/witness
 	$L witness start
-	said beta "quorum device: without a vote, because view [0-9]* is not recorded on it"
+	says beta "quorum device: without a vote, because view [0-9]* is not recorded on it"
 	$L cut beta 0
 	$L cut beta 1
-	exactly_one
-	atf_check_equal alpha $one
+	one_side
+	atf_check_equal alpha $winner
 	is beta '.votes == 1 and (.device_voting | not)'
 	# Once the others have told it, it is the device that it was.
 	$L heal beta 0
@@ -242,17 +207,17 @@ restored_cleanup() { cleanup; }
 atf_test_case wrong_key cleanup
 wrong_key_head() { head; }
 wrong_key_body() {
-	up w-key no
-	said alpha "quorum device: without a vote, because the witness 10.99.2.254 port 5601"
+	both w-key no
+	says alpha "quorum device: without a vote, because the witness 10.99.2.254 port 5601"
 	mkdir -p $D/witness
 	(umask 077; command head -c 32 /dev/urandom >$D/witness/key)
 	$L witness start
-	said witness "10.99.2.1: refused, because its key is not ours, though its generation is: .* SIGHUP \(another key: [0-9]* so far\)"
+	says witness "10.99.2.1: refused, because its key is not ours, though its generation is: .* SIGHUP \(another key: [0-9]* so far\)"
 	is alpha '.quorate and .votes == 2 and (.device_voting | not)'
 	is alpha '.device_why | contains("has another key (generation 0): copy the key file there")'
 	cp -p $D/key $D/witness/key
 	$L witness hup
-	said witness "key: read again: generation 0"
+	says witness "key: read again: generation 0"
 	for n in alpha beta; do
 		is $n '.quorate and .votes == 3 and .device_voting'
 	done
@@ -260,7 +225,7 @@ wrong_key_body() {
 	w=$(lines witness)
 	echo short >$D/witness/key
 	$L witness hup
-	said witness "a cluster key is exactly 32 bytes.*the keys from before are used on" $w
+	says witness "a cluster key is exactly 32 bytes.*the keys from before are used on" $w
 	$L kill beta
 	is alpha '.quorate and .votes == 2 and .device_voting'
 }
@@ -270,7 +235,7 @@ wrong_key_cleanup() { cleanup; }
 atf_test_case full cleanup
 full_head() { head; }
 full_body() {
-	up w-full no
+	both w-full no
 	mkdir -p $D/witness/state
 	mount -t tmpfs -o size=8k room $D/witness/state
 	$L witness start
@@ -280,16 +245,16 @@ full_body() {
 	cat /dev/zero >$D/witness/state/filler 2>/dev/null
 	$L kill beta
 	is alpha '(.quorate | not) and .votes == 1'
-	said alpha "quorum device: without a vote, because the witness cannot write its state: No space left on device"
-	said witness "state file: .*/witness: it cannot be written, and nodes are told so: No space left on device"
+	says alpha "quorum device: without a vote, because the witness cannot write its state: No space left on device"
+	says witness "state file: .*/witness: it cannot be written, and nodes are told so: No space left on device"
 	rm $D/witness/state/filler
 	is alpha '.quorate and .votes == 2 and .device_voting'
 	atf_check_equal 1 "$(grep -c 'it cannot be written' $D/witness/log)"
-	said witness "state file: .*/witness: it can be written again"
+	says witness "state file: .*/witness: it can be written again"
 }
 full_cleanup() {
-	LAB=w-full $L witness kill
-	umount /tmp/clusterd-lab/w-full/witness/state
+	$L witness kill
+	umount $D/witness/state
 	cleanup
 }
 
@@ -307,39 +272,35 @@ insist() {
 atf_test_case new_key cleanup
 new_key_head() { head; }
 new_key_body() {
-	up w-new
+	both w-new
 	cp -p $D/key $D/witness/key
 	$L witness kill
 	$L witness start
 	insist alpha "key add"
 	insist alpha "key use"
 	for n in alpha beta; do
-		said $n "the witness 10.99.2.254 port 5601 has only the older key \(generation 0, and 1 is in use\): copy the key file there and send it SIGHUP, before key drop"
+		says $n "the witness 10.99.2.254 port 5601 has only the older key \(generation 0, and 1 is in use\): copy the key file there and send it SIGHUP, before key drop"
 		is $n '.quorate and .votes == 3 and .device_voting'
 	done
 	a=$(lines alpha)
 	insist alpha "key drop"
-	said alpha "quorum device: without a vote, because the witness 10.99.2.254 port 5601 lacks our key \(generation 1\): copy the key file there, send it SIGHUP" $a
-	said witness "refused, because no key that it has is here: .*\(no such key: [0-9]* so far\)"
+	says alpha "quorum device: without a vote, because the witness 10.99.2.254 port 5601 lacks our key \(generation 1\): copy the key file there, send it SIGHUP" $a
+	says witness "refused, because no key that it has is here: .*\(no such key: [0-9]* so far\)"
 	cp -p $D/alpha/key $D/witness/key
 	$L witness hup
-	said witness "key: read again: generation 1"
-	said witness "node alpha: asks from 10.99.2.1, with the key of generation 1"
+	says witness "key: read again: generation 1"
+	says witness "node alpha: asks from 10.99.2.1, with the key of generation 1"
 	for n in alpha beta; do
 		is $n '.quorate and .votes == 3 and .device_voting'
 	done
 }
 new_key_cleanup() { cleanup; }
 
-status_of() {
-	awk -v k="$2:" '$1 == k { print $2 }' /proc/$1/status
-}
-
 # What comes from strangers: it is counted, and changes nothing.
 atf_test_case strangers cleanup
 strangers_head() { head; }
 strangers_body() {
-	up w-strange
+	both w-strange
 	p=$(cat $D/witness/run/witness.pid)
 	s=$(pgrep -P $p)
 	atf_check_equal 2 $(status_of $s Seccomp)
@@ -353,18 +314,18 @@ strangers_body() {
 	cmp_state=$(cksum <$D/witness/state/witness)
 	to="TCP:10.99.2.254:5601"
 	printf '\0\0\0\012not of it.' | $L sh beta -- socat -t 5 - $to >/dev/null
-	said witness "10.99.2.2: refused, because what it said is not of this protocol \(malformed: 1 so far\)"
+	says witness "10.99.2.2: refused, because what it said is not of this protocol \(malformed: 1 so far\)"
 	printf '\377\377\377\377' | $L sh beta -- socat -t 5 - $to >/dev/null
 	printf '\0\0\0\006clwt\011\001' | $L sh beta -- socat -t 5 - $to >/dev/null
-	said witness "10.99.2.2: refused, because it speaks another version of the protocol than 1"
+	says witness "10.99.2.2: refused, because it speaks another version of the protocol than 1"
 	# More than it has room for, and none of them says a word.
 	i=0
 	while [ $i -lt 70 ]; do
 		$L sh beta -- sleep 60 | $L sh beta -- socat -u - $to 2>/dev/null &
 		i=$((i + 1))
 	done
-	said witness "10.99.2.2: refused, because others came after it"
-	said witness "10.99.2.2: refused, because it has not shown who it is in time"
+	says witness "10.99.2.2: refused, because others came after it"
+	says witness "10.99.2.2: refused, because it has not shown who it is in time"
 	is alpha '.device_voting and .device_why == ""'
 	atf_check_equal "$s" "$(pgrep -P $p)"
 	atf_check_equal "$cmp_state" "$(cksum <$D/witness/state/witness)"
@@ -378,15 +339,15 @@ strangers_cleanup() { cleanup; }
 atf_test_case connections cleanup
 connections_head() { head; }
 connections_body() {
-	up w-conn no
+	both w-conn no
 	$L kill alpha
 	$L kill beta
 	$L witness start
-	said witness "in service on 10.99.2.254 port 5601"
+	says witness "in service on 10.99.2.254 port 5601"
 	atf_check ip netns exec cl-$LAB-beta $O/regress/net/witness_peer \
 	    10.99.2.254 5601 demo $D/key
-	said witness "refused, because a record was altered, or kept from another connection \(not authentic: [0-9]* so far\)"
-	said witness "node beta: asks from 10.99.2.2, with the key of generation 0, and on a new connection"
+	says witness "refused, because a record was altered, or kept from another connection \(not authentic: [0-9]* so far\)"
+	says witness "node beta: asks from 10.99.2.2, with the key of generation 0, and on a new connection"
 }
 connections_cleanup() { cleanup; }
 
@@ -428,6 +389,7 @@ atf_init_test_cases() {
 	atf_add_test_case cut
 	atf_add_test_case killed
 	atf_add_test_case forgotten
+	atf_add_test_case ipv6
 	atf_add_test_case restored
 	atf_add_test_case wrong_key
 	atf_add_test_case full

@@ -51,8 +51,7 @@ dynamic(unsigned n, enum conf_tie tie)
 
 	fixture_conf(fx)->last_man_standing = true;
 	fixture_conf(fx)->tie = tie;
-	fixture_start_all(fx);
-	fixture_settle(fx, (1u << (n + 1)) - 2);
+	fixture_begin(fx);
 	fixture_run(fx, SECOND);
 	ATF_CHECK(fixture_settled(fx, (1u << (n + 1)) - 2));
 	ATF_CHECK_EQ(n, expected(fx, 1));
@@ -241,8 +240,7 @@ ATF_TC_BODY(downscale, tc)
 	struct fix *fx = fixture_new(5);
 
 	fixture_conf(fx)->downscale = true;
-	fixture_start_all(fx);
-	fixture_settle(fx, EVERYBODY5);
+	fixture_begin(fx);
 	fixture_stop(fx, 5);
 	fixture_settle(fx, EVERYBODY5 & ~BIT(5));
 	ATF_CHECK_EQ(4, expected(fx, 1));
@@ -276,8 +274,7 @@ ATF_TC_BODY(all_leave, tc)
 	struct fix *fx = fixture_new(3);
 
 	fixture_conf(fx)->downscale = true;
-	fixture_start_all(fx);
-	fixture_settle(fx, BIT(1) | BIT(2) | BIT(3));
+	fixture_begin(fx);
 	fixture_stop(fx, 3);
 	fixture_settle(fx, BIT(1) | BIT(2));
 	fixture_stop(fx, 2);
@@ -316,10 +313,8 @@ order(struct fix *fx, uint16_t id, const char *cmd, const char *arg, int want,
 ATF_TC_WITHOUT_HEAD(orders);
 ATF_TC_BODY(orders, tc)
 {
-	struct fix *fx = fixture_new(5);
+	struct fix *fx = fixture_up(5);
 
-	fixture_start_all(fx);
-	fixture_settle(fx, EVERYBODY5);
 	order(fx, 2, "quorum-expected", "many", ERR_INVAL, "number");
 	order(fx, 2, "quorum-votes", "node3", ERR_INVAL, "0 to 255");
 	order(fx, 2, "quorum-votes", "node9 1", ERR_INVAL, "no such node");
@@ -377,11 +372,9 @@ crash_all(struct fix *fx, uint16_t n)
 ATF_TC_WITHOUT_HEAD(options);
 ATF_TC_BODY(options, tc)
 {
-	struct fix *fx = fixture_new(5);
+	struct fix *fx = fixture_up(5);
 	uint16_t i;
 
-	fixture_start_all(fx);
-	fixture_settle(fx, EVERYBODY5);
 	order(fx, 2, "quorum-set", "", ERR_INVAL, "no option");
 	order(fx, 2, "quorum-set", "magic true", ERR_INVAL, "no option");
 	order(fx, 2, "quorum-set", "downscale", ERR_INVAL, "needs a value");
@@ -417,8 +410,7 @@ ATF_TC_BODY(options, tc)
 	fixture_run(fx, SECOND);
 	ATF_CHECK_EQ(1u << OPT_LAST_MAN | 1u << OPT_TIE, given(fx, 5));
 	crash_all(fx, 5);
-	fixture_start_all(fx);
-	fixture_settle(fx, EVERYBODY5);
+	fixture_begin(fx);
 	ATF_CHECK_EQ(1u << OPT_LAST_MAN | 1u << OPT_TIE, given(fx, 5));
 	order(fx, 4, "quorum-reset", "", 0, "5 votes are expected");
 	ATF_CHECK_EQ(0, given(fx, 5));
@@ -463,8 +455,7 @@ ATF_TC_BODY(wait_for_all_is_kept, tc)
 	for (file = 0; file < 2; file++) {
 		fx = fixture_new(3);
 		fixture_conf(fx)->wait_for_all = file != 0;
-		fixture_start_all(fx);
-		fixture_settle(fx, BIT(1) | BIT(2) | BIT(3));
+		fixture_begin(fx);
 		order(fx, 3, "quorum-set",
 		    file != 0 ? "wait_for_all false" : "wait_for_all true", 0,
 		    "wait_for_all is");
@@ -482,11 +473,9 @@ ATF_TC_BODY(wait_for_all_is_kept, tc)
 ATF_TC_WITHOUT_HEAD(two_node_is_set);
 ATF_TC_BODY(two_node_is_set, tc)
 {
-	struct fix *fx = fixture_new(2);
+	struct fix *fx = fixture_up(2);
 	unsigned i;
 
-	fixture_start_all(fx);
-	fixture_settle(fx, BIT(1) | BIT(2));
 	for (i = 0; i < 2; i++)
 		fixture_conf(fx)->nodes[i].nlevels = 0;
 	order(fx, 1, "quorum-set", "two_node true", ERR_BUSY,
@@ -511,11 +500,9 @@ ATF_TC_BODY(two_node_is_set, tc)
 ATF_TC_WITHOUT_HEAD(a_member_knows_no_options);
 ATF_TC_BODY(a_member_knows_no_options, tc)
 {
-	struct fix *fx = fixture_new(3);
+	struct fix *fx = fixture_up(3);
 	struct quorum_info qi;
 
-	fixture_start_all(fx);
-	fixture_settle(fx, BIT(1) | BIT(2) | BIT(3));
 	order(fx, 3, "quorum-set", "last_man_standing true", 0, "true now");
 	fixture_crash(fx, 2);
 	fixture_settle(fx, BIT(1) | BIT(3));
@@ -542,8 +529,7 @@ ATF_TC_BODY(override, tc)
 	fixture_conf(fx)->fence_manual = true;
 	for (i = 1; i <= 5; i++)
 		fixture_node(fx, i)->used = true;
-	fixture_start_all(fx);
-	fixture_settle(fx, EVERYBODY5);
+	fixture_begin(fx);
 	order(fx, 1, "quorum-override", "", ERR_BUSY, "is quorate");
 	fixture_crash(fx, 4);
 	fixture_crash(fx, 5);
@@ -580,10 +566,8 @@ ATF_TC_BODY(override, tc)
 ATF_TC_WITHOUT_HEAD(override_is_refused_while_heard);
 ATF_TC_BODY(override_is_refused_while_heard, tc)
 {
-	struct fix *fx = fixture_new(3);
+	struct fix *fx = fixture_up(3);
 
-	fixture_start_all(fx);
-	fixture_settle(fx, BIT(1) | BIT(2) | BIT(3));
 	fixture_node(fx, 1)->norestart = true;
 	fixture_cut(fx, 1, 2);
 	fixture_run(fx, 5 * SECOND);

@@ -15,6 +15,13 @@
 #define QUEUE_MAX (16u << 20)
 #define WAIT_MS	  20000
 
+void
+fake_close(struct cl *cl, struct msgchan *chan)
+{
+	cl_close(cl);
+	msgchan_close(chan);
+}
+
 struct fake_part {
 	pthread_t thread;
 	struct msgchan *chan;
@@ -99,6 +106,18 @@ fake_send(struct msgchan *chan, uint32_t type, uint32_t id, struct wbuf *w)
 	ATF_REQUIRE(!w->err);
 	ATF_REQUIRE_EQ(0, msg_send(chan, type, id, w->data, w->len, -1));
 	wbuf_free(w);
+}
+
+void
+fake_torn(struct msgchan *chan, struct cl *cl, uint32_t type,
+    const struct wbuf *w)
+{
+	size_t len;
+
+	for (len = 0; len < w->len; len++) {
+		ATF_REQUIRE_EQ(0, msg_send(chan, type, 0, w->data, len, -1));
+		ATF_REQUIRE_EQ(0, cl_dispatch(cl));
+	}
 }
 
 void

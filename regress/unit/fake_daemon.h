@@ -26,6 +26,8 @@ int	 fake_listen(void);
 void	 fake_accept(int listener, struct msgchan *);
 /* Accepts, reads the greeting, answers it, and connects *cl to it. */
 struct cl *fake_connect(struct msgchan *);
+/* Both ends. */
+void	 fake_close(struct cl *, struct msgchan *);
 
 /* Runs fn(channel, arg) beside the caller until fake_join(). */
 struct fake_part *fake_run(struct msgchan *, void (*fn)(struct msgchan *,
@@ -39,6 +41,9 @@ void	 fake_expect(struct msgchan *, uint32_t type, struct msg *);
 /* Sends, and frees the payload. */
 void	 fake_send(struct msgchan *, uint32_t type, uint32_t id,
 	    struct wbuf *);
+/* The program is sent this message cut at every length. */
+void	 fake_torn(struct msgchan *, struct cl *, uint32_t type,
+	    const struct wbuf *);
 void	 fake_result(struct msgchan *, uint32_t id, int error, const char *);
 /* Is the descriptor readable now? */
 bool	 fake_readable(int fd);

@@ -26,15 +26,11 @@ static struct fix *
 started(unsigned n, bool used)
 {
 	struct fix *fx = fixture_new(n);
-	unsigned all = 0;
 	uint16_t i;
 
-	for (i = 1; i <= n; i++) {
-		all |= BIT(i);
+	for (i = 1; i <= n; i++)
 		fixture_node(fx, i)->used = used;
-	}
-	fixture_start_all(fx);
-	fixture_settle(fx, all);
+	fixture_begin(fx);
 	return fx;
 }
 
@@ -449,8 +445,7 @@ ATF_TC_BODY(two_nodes_fence_each_other_once, tc)
 
 	fixture_conf(fx)->two_node = true;
 	fixture_node(fx, 1)->used = fixture_node(fx, 2)->used = true;
-	fixture_start_all(fx);
-	fixture_settle(fx, BIT(1) | BIT(2));
+	fixture_begin(fx);
 	fixture_crash(fx, 2);
 	fixture_settle(fx, BIT(1));
 	fixture_run(fx, 2 * SECOND);
@@ -481,8 +476,7 @@ ATF_TC_BODY(pending_survives_with_a_joiner, tc)
 
 	for (i = 1; i <= 4; i++)
 		fixture_node(fx, i)->used = true;
-	fixture_start_all(fx);
-	fixture_settle(fx, ALL | BIT(4));
+	fixture_begin(fx);
 	fixture_device(fx, FIX_FAIL);
 	fixture_crash(fx, 4);
 	fixture_settle(fx, ALL);

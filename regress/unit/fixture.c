@@ -566,6 +566,22 @@ fixture_start_all(struct fix *fx)
 }
 
 void
+fixture_begin(struct fix *fx)
+{
+	fixture_start_all(fx);
+	fixture_settle(fx, (2u << fx->n) - 2);
+}
+
+struct fix *
+fixture_up(unsigned n)
+{
+	struct fix *fx = fixture_new(n);
+
+	fixture_begin(fx);
+	return fx;
+}
+
+void
 fixture_pause(struct fix *fx, uint16_t id, uint64_t us)
 {
 	fx->nodes[id].paused_until = fx->now + us;

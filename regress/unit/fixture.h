@@ -71,6 +71,9 @@ void	 fixture_start(struct fix *, uint16_t id);
 /* With its state lost and its clock behind: as its first incarnation. */
 void	 fixture_start_behind(struct fix *, uint16_t id);
 void	 fixture_start_all(struct fix *);
+/* All of them, and until they are in one view; and the same from nothing. */
+void	 fixture_begin(struct fix *);
+struct fix *fixture_up(unsigned n);
 void	 fixture_crash(struct fix *, uint16_t id); /* power loss */
 /* Not run for so long; what comes meanwhile waits for it. */
 void	 fixture_pause(struct fix *, uint16_t id, uint64_t us);

@@ -164,14 +164,9 @@ give(struct fix *fx, uint16_t id, const char *text, bool last)
 static struct fix *
 started(unsigned n)
 {
-	struct fix *fx = fixture_new(n);
-	unsigned all = 0;
+	struct fix *fx = fixture_up(n);
 	uint16_t i;
 
-	fixture_start_all(fx);
-	for (i = 1; i <= n; i++)
-		all |= BIT(i);
-	fixture_settle(fx, all);
 	memset(heard, 0, sizeof(heard));
 	fixture_hear(fx, hear, NULL);
 	for (i = 1; i <= n; i++)

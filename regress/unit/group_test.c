@@ -23,14 +23,9 @@ enum {
 static struct fix *
 started(unsigned n, unsigned joined)
 {
-	struct fix *fx = fixture_new(n);
-	unsigned all = 0;
+	struct fix *fx = fixture_up(n);
 	uint16_t i;
 
-	fixture_start_all(fx);
-	for (i = 1; i <= n; i++)
-		all |= BIT(i);
-	fixture_settle(fx, all);
 	for (i = 1; i <= joined; i++)
 		fixture_join(fx, i);
 	fixture_run(fx, 100 * MS);

@@ -13,16 +13,6 @@
 
 #define ALL (BIT(1) | BIT(2) | BIT(3))
 
-static struct fix *
-three(void)
-{
-	struct fix *fx = fixture_new(3);
-
-	fixture_start_all(fx);
-	fixture_settle(fx, ALL);
-	return fx;
-}
-
 /* Node 3 dies and is back at once; how long until it is in, us. */
 static uint64_t
 lose(struct fix *fx)
@@ -46,7 +36,7 @@ held_until(struct fix *fx, uint16_t by)
 ATF_TC_WITHOUT_HEAD(longer_each_time);
 ATF_TC_BODY(longer_each_time, tc)
 {
-	struct fix *fx = three();
+	struct fix *fx = fixture_up(3);
 	uint64_t timeout = fixture_conf(fx)->failure_timeout_us;
 	uint64_t free_ride, hold = timeout;
 	unsigned i;
@@ -71,7 +61,7 @@ ATF_TC_BODY(longer_each_time, tc)
 ATF_TC_WITHOUT_HEAD(forgotten);
 ATF_TC_BODY(forgotten, tc)
 {
-	struct fix *fx = three();
+	struct fix *fx = fixture_up(3);
 	uint64_t timeout = fixture_conf(fx)->failure_timeout_us;
 	uint64_t free_ride = lose(fx);
 
@@ -93,7 +83,7 @@ ATF_TC_BODY(forgotten, tc)
 ATF_TC_WITHOUT_HEAD(not_when_needed);
 ATF_TC_BODY(not_when_needed, tc)
 {
-	struct fix *fx = three();
+	struct fix *fx = fixture_up(3);
 	uint64_t since;
 	unsigned i;
 

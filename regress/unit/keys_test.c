@@ -14,16 +14,6 @@
 
 #define ALL (BIT(1) | BIT(2) | BIT(3))
 
-static struct fix *
-cluster(void)
-{
-	struct fix *fx = fixture_new(3);
-
-	fixture_start_all(fx);
-	fixture_settle(fx, ALL);
-	return fx;
-}
-
 /* The answer comes within the time that a message takes. */
 static void
 order_soon(struct fix *fx, uint16_t id, const char *cmd, const char *arg,
@@ -82,7 +72,7 @@ ATF_TC_WITHOUT_HEAD(three_steps);
 ATF_TC_BODY(three_steps, tc)
 {
 	static const uint8_t zero[KEYRING_KEY_LEN];
-	struct fix *fx = cluster();
+	struct fix *fx = fixture_up(3);
 	struct keyring first;
 
 	all_hold(fx, 1, 0, 0);
@@ -108,7 +98,7 @@ ATF_TC_BODY(three_steps, tc)
 ATF_TC_WITHOUT_HEAD(wrong_steps);
 ATF_TC_BODY(wrong_steps, tc)
 {
-	struct fix *fx = cluster();
+	struct fix *fx = fixture_up(3);
 
 	order(fx, 1, "key-use", "", SVC_BUSY, "key add comes first");
 	order(fx, 1, "key-drop", "", SVC_BUSY, "nothing to drop");
@@ -136,7 +126,7 @@ ATF_TC_BODY(wrong_steps, tc)
 ATF_TC_WITHOUT_HEAD(abort);
 ATF_TC_BODY(abort, tc)
 {
-	struct fix *fx = cluster();
+	struct fix *fx = fixture_up(3);
 
 	order(fx, 1, "key-add", "", 0, "");
 	order(fx, 3, "key-abort", "", 0, "generation 0 is the only key");
@@ -149,7 +139,7 @@ ATF_TC_BODY(abort, tc)
 ATF_TC_WITHOUT_HEAD(without_quorum);
 ATF_TC_BODY(without_quorum, tc)
 {
-	struct fix *fx = cluster();
+	struct fix *fx = fixture_up(3);
 
 	fixture_split(fx, BIT(1));
 	fixture_settle(fx, BIT(2) | BIT(3));
@@ -167,7 +157,7 @@ ATF_TC_BODY(without_quorum, tc)
 ATF_TC_WITHOUT_HEAD(full_disk);
 ATF_TC_BODY(full_disk, tc)
 {
-	struct fix *fx = cluster();
+	struct fix *fx = fixture_up(3);
 	struct keys_info info;
 
 	fixture_node(fx, 3)->full = true;
@@ -205,7 +195,7 @@ ATF_TC_BODY(full_disk, tc)
 ATF_TC_WITHOUT_HEAD(away);
 ATF_TC_BODY(away, tc)
 {
-	struct fix *fx = cluster();
+	struct fix *fx = fixture_up(3);
 
 	fixture_crash(fx, 3);
 	fixture_settle(fx, BIT(1) | BIT(2));
@@ -235,7 +225,7 @@ ATF_TC_BODY(away, tc)
 ATF_TC_WITHOUT_HEAD(drop_absent);
 ATF_TC_BODY(drop_absent, tc)
 {
-	struct fix *fx = cluster();
+	struct fix *fx = fixture_up(3);
 
 	fixture_crash(fx, 3);
 	fixture_settle(fx, BIT(1) | BIT(2));
@@ -252,7 +242,7 @@ ATF_TC_BODY(drop_absent, tc)
 ATF_TC_WITHOUT_HEAD(all_restart);
 ATF_TC_BODY(all_restart, tc)
 {
-	struct fix *fx = cluster();
+	struct fix *fx = fixture_up(3);
 	uint16_t id;
 
 	fixture_crash(fx, 1);
@@ -284,7 +274,7 @@ ATF_TC_WITHOUT_HEAD(leader_dies);
 ATF_TC_BODY(leader_dies, tc)
 {
 	static const char *const steps[] = { "key-add", "key-use", "key-drop" };
-	struct fix *fx = cluster();
+	struct fix *fx = fixture_up(3);
 	unsigned i, round;
 	uint16_t id;
 
@@ -317,7 +307,7 @@ ATF_TC_BODY(leader_dies, tc)
 ATF_TC_WITHOUT_HEAD(lacks_one);
 ATF_TC_BODY(lacks_one, tc)
 {
-	struct fix *fx = cluster();
+	struct fix *fx = fixture_up(3);
 	const struct keys *k;
 
 	fixture_crash(fx, 3);
@@ -346,7 +336,7 @@ ATF_TC_BODY(lacks_one, tc)
 ATF_TC_WITHOUT_HEAD(dropped_in_the_file);
 ATF_TC_BODY(dropped_in_the_file, tc)
 {
-	struct fix *fx = cluster();
+	struct fix *fx = fixture_up(3);
 	const struct keyring *file = &fixture_node(fx, 3)->file;
 	const struct keys *k;
 

@@ -20,8 +20,7 @@ static struct msgchan chan;
 static struct cl *cl;
 static char heard[1024];
 
-static void
-word(const char *fmt, ...)
+static void PRINTF_LIKE(1, 2) word(const char *fmt, ...)
 {
 	size_t len = strlen(heard);
 	va_list ap;
@@ -48,20 +47,16 @@ setup(void)
 static void
 teardown(void)
 {
-	cl_close(cl);
-	msgchan_close(&chan);
+	fake_close(cl, &chan);
 }
 
 /* Says it whole; before that, cut at every length, which must do nothing. */
 static void
 say(uint32_t type, uint32_t id, struct wbuf *w)
 {
-	size_t len, before = strlen(heard);
+	size_t before = strlen(heard);
 
-	for (len = 0; len < w->len; len++) {
-		ATF_REQUIRE_EQ(0, msg_send(&chan, type, 0, w->data, len, -1));
-		ATF_REQUIRE_EQ(0, cl_dispatch(cl));
-	}
+	fake_torn(&chan, cl, type, w);
 	ATF_CHECK_EQ(before, strlen(heard));
 	ATF_REQUIRE_EQ(0, msg_send(&chan, type, id, w->data, w->len, -1));
 	ATF_REQUIRE_EQ(0, cl_dispatch(cl));

@@ -309,8 +309,7 @@ ATF_TC_BODY(show, tc)
 	ATF_CHECK_EQ(0, cl_show(cl, "nodes", "alpha", got_row, &rows));
 	fake_join(p);
 	ATF_CHECK_EQ(3, rows.n);
-	cl_close(cl);
-	msgchan_close(&chan);
+	fake_close(cl, &chan);
 }
 
 static void
@@ -340,8 +339,7 @@ ATF_TC_BODY(show_errors, tc)
 		fake_join(p);
 	}
 	ATF_CHECK_EQ(0, rows.n);
-	cl_close(cl);
-	msgchan_close(&chan);
+	fake_close(cl, &chan);
 }
 
 /* A row cut to *len bytes, then one that is whole. */
@@ -394,8 +392,7 @@ ATF_TC_BODY(show_malformed, tc)
 	ATF_CHECK_EQ(3, rows.n);
 	ATF_CHECK_EQ(0, cl_dispatch(cl));
 	ATF_CHECK(!fake_readable(cl_fd(cl)));
-	cl_close(cl);
-	msgchan_close(&chan);
+	fake_close(cl, &chan);
 }
 
 /* Rows that are well framed and wrong: 0 fields, too many, unknown type,
@@ -454,8 +451,7 @@ ATF_TC_BODY(show_odd, tc)
 		fake_join(p);
 	}
 	ATF_CHECK_EQ(0, rows.n);
-	cl_close(cl);
-	msgchan_close(&chan);
+	fake_close(cl, &chan);
 }
 
 static void
@@ -495,8 +491,7 @@ ATF_TC_BODY(command, tc)
 	    cl_command(cl, "fence", "beta", tiny, sizeof(tiny), 20000));
 	fake_join(p);
 	ATF_CHECK_STREQ("a s", tiny);
-	cl_close(cl);
-	msgchan_close(&chan);
+	fake_close(cl, &chan);
 }
 
 static void
@@ -545,8 +540,7 @@ ATF_TC_BODY(mounts, tc)
 	rbuf_str(&r, text, sizeof(text));
 	ATF_CHECK(rbuf_done(&r));
 	ATF_CHECK_EQ(199, strlen(text));
-	cl_close(cl);
-	msgchan_close(&chan);
+	fake_close(cl, &chan);
 }
 
 ATF_TC_WITHOUT_HEAD(late_answer);
@@ -570,8 +564,7 @@ ATF_TC_BODY(late_answer, tc)
 	ATF_CHECK_EQ(3, rows.n);
 	ATF_CHECK_EQ(0, cl_dispatch(cl));
 	ATF_CHECK(!fake_readable(cl_fd(cl)));
-	cl_close(cl);
-	msgchan_close(&chan);
+	fake_close(cl, &chan);
 }
 
 /* --- a synchronous call among other messages ------------------------------- */
@@ -667,8 +660,7 @@ ATF_TC_BODY(deferred_order, tc)
 	ATF_CHECK_EQ(0, cl_dispatch(cl));
 	in_order(&seen, 3);
 	ATF_CHECK(!fake_readable(cl_fd(cl)));
-	cl_close(cl);
-	msgchan_close(&chan);
+	fake_close(cl, &chan);
 }
 
 ATF_TC_WITHOUT_HEAD(deferred_only);
@@ -691,8 +683,7 @@ ATF_TC_BODY(deferred_only, tc)
 	ATF_CHECK_EQ(0, cl_dispatch(cl));
 	in_order(&seen, 1);
 	ATF_CHECK(!fake_readable(cl_fd(cl)));
-	cl_close(cl);
-	msgchan_close(&chan);
+	fake_close(cl, &chan);
 }
 
 ATF_TC_WITHOUT_HEAD(deferred_in_callback);
@@ -712,8 +703,7 @@ ATF_TC_BODY(deferred_in_callback, tc)
 	in_order(&seen, 5);
 	ATF_CHECK_EQ(1, seen.rows);
 	ATF_CHECK(!fake_readable(cl_fd(cl)));
-	cl_close(cl);
-	msgchan_close(&chan);
+	fake_close(cl, &chan);
 }
 
 /* --- the end of the daemon ------------------------------------------------- */
@@ -810,8 +800,7 @@ ATF_TC_BODY(garbage_packet, tc)
 	ATF_REQUIRE_EQ(5, write(chan.fd, "short", 5));
 	ATF_CHECK_EQ(ENOTCONN, cl_dispatch(cl));
 	ATF_CHECK_EQ(1, loss.n);
-	cl_close(cl);
-	msgchan_close(&chan);
+	fake_close(cl, &chan);
 }
 
 /* --- a daemon that does not read ------------------------------------------- */
@@ -875,8 +864,7 @@ ATF_TC_BODY(queue_full, tc)
 	ATF_CHECK_EQ(-1, msg_recv(&chan, &m));
 	ATF_CHECK_EQ(0, cl_group_send(groups[0], "x", 1));
 	fake_expect(&chan, M_GROUP_SEND, &m);
-	cl_close(cl);
-	msgchan_close(&chan);
+	fake_close(cl, &chan);
 }
 
 static unsigned
@@ -904,8 +892,7 @@ ATF_TC_BODY(descriptors, tc)
 	ATF_REQUIRE_EQ(0, msg_send(&chan, M_VIEW, 0, "x", 1, dup(0)));
 	ATF_CHECK_EQ(0, cl_dispatch(cl));
 	ATF_CHECK_EQ(during, count_fds());
-	cl_close(cl);
-	msgchan_close(&chan);
+	fake_close(cl, &chan);
 	ATF_CHECK_EQ(before, count_fds());
 }
 

@@ -47,11 +47,9 @@ ATF_TC_BODY(one_node, tc)
 ATF_TC_WITHOUT_HEAD(three_nodes);
 ATF_TC_BODY(three_nodes, tc)
 {
-	struct fix *fx = fixture_new(3);
+	struct fix *fx = fixture_up(3);
 	uint64_t epoch;
 
-	fixture_start_all(fx);
-	fixture_settle(fx, BIT(1) | BIT(2) | BIT(3));
 	epoch = epoch_of(fx, 1);
 	fixture_run(fx, 5 * SECOND);
 	ATF_CHECK(fixture_settled(fx, BIT(1) | BIT(2) | BIT(3)));
@@ -81,10 +79,8 @@ ATF_TC_BODY(late_join, tc)
 ATF_TC_WITHOUT_HEAD(leader_crashes);
 ATF_TC_BODY(leader_crashes, tc)
 {
-	struct fix *fx = fixture_new(3);
+	struct fix *fx = fixture_up(3);
 
-	fixture_start_all(fx);
-	fixture_settle(fx, BIT(1) | BIT(2) | BIT(3));
 	fixture_crash(fx, 1);
 	fixture_settle(fx, BIT(2) | BIT(3));
 	fixture_start(fx, 1);
@@ -97,10 +93,8 @@ ATF_TC_BODY(leader_crashes, tc)
 ATF_TC_WITHOUT_HEAD(partition_minority_starts_anew);
 ATF_TC_BODY(partition_minority_starts_anew, tc)
 {
-	struct fix *fx = fixture_new(3);
+	struct fix *fx = fixture_up(3);
 
-	fixture_start_all(fx);
-	fixture_settle(fx, BIT(1) | BIT(2) | BIT(3));
 	fixture_split(fx, BIT(1));
 	fixture_settle(fx, BIT(2) | BIT(3));
 	fixture_run(fx, 2 * SECOND);
@@ -118,12 +112,10 @@ ATF_TC_BODY(partition_minority_starts_anew, tc)
 ATF_TC_WITHOUT_HEAD(even_split_has_no_primary);
 ATF_TC_BODY(even_split_has_no_primary, tc)
 {
-	struct fix *fx = fixture_new(4);
+	struct fix *fx = fixture_up(4);
 	unsigned all = BIT(1) | BIT(2) | BIT(3) | BIT(4);
 	unsigned i;
 
-	fixture_start_all(fx);
-	fixture_settle(fx, all);
 	fixture_split(fx, BIT(1) | BIT(2));
 	fixture_run(fx, 5 * SECOND);
 	for (i = 1; i <= 4; i++) {
@@ -142,11 +134,9 @@ ATF_TC_BODY(even_split_has_no_primary, tc)
 ATF_TC_WITHOUT_HEAD(all_alone_and_back);
 ATF_TC_BODY(all_alone_and_back, tc)
 {
-	struct fix *fx = fixture_new(3);
+	struct fix *fx = fixture_up(3);
 	uint16_t i;
 
-	fixture_start_all(fx);
-	fixture_settle(fx, BIT(1) | BIT(2) | BIT(3));
 	fixture_split(fx, BIT(1));
 	fixture_split(fx, BIT(2));
 	fixture_run(fx, 5 * SECOND);
@@ -163,12 +153,10 @@ ATF_TC_BODY(all_alone_and_back, tc)
 ATF_TC_WITHOUT_HEAD(torn_session_needs_a_view);
 ATF_TC_BODY(torn_session_needs_a_view, tc)
 {
-	struct fix *fx = fixture_new(3);
+	struct fix *fx = fixture_up(3);
 	uint64_t epoch;
 	uint16_t i;
 
-	fixture_start_all(fx);
-	fixture_settle(fx, BIT(1) | BIT(2) | BIT(3));
 	epoch = epoch_of(fx, 1);
 	fixture_cut(fx, 2, 3);
 	fixture_heal(fx, 2, 3);
@@ -183,10 +171,8 @@ ATF_TC_BODY(torn_session_needs_a_view, tc)
 ATF_TC_WITHOUT_HEAD(asymmetric_cut_costs_one_node);
 ATF_TC_BODY(asymmetric_cut_costs_one_node, tc)
 {
-	struct fix *fx = fixture_new(3);
+	struct fix *fx = fixture_up(3);
 
-	fixture_start_all(fx);
-	fixture_settle(fx, BIT(1) | BIT(2) | BIT(3));
 	fixture_cut(fx, 2, 3);
 	fixture_run(fx, 10 * SECOND);
 	ATF_CHECK(fixture_settled(fx, BIT(1) | BIT(2)));
@@ -202,11 +188,9 @@ ATF_TC_BODY(asymmetric_cut_costs_one_node, tc)
 ATF_TC_WITHOUT_HEAD(heavier_side_wins);
 ATF_TC_BODY(heavier_side_wins, tc)
 {
-	struct fix *fx = fixture_new(5);
+	struct fix *fx = fixture_up(5);
 	uint16_t i;
 
-	fixture_start_all(fx);
-	fixture_settle(fx, BIT(1) | BIT(2) | BIT(3) | BIT(4) | BIT(5));
 	for (i = 3; i <= 5; i++)
 		fixture_cut(fx, 1, i);
 	fixture_run(fx, 10 * SECOND);
@@ -221,11 +205,9 @@ ATF_TC_BODY(heavier_side_wins, tc)
 ATF_TC_WITHOUT_HEAD(clean_leave_is_quick);
 ATF_TC_BODY(clean_leave_is_quick, tc)
 {
-	struct fix *fx = fixture_new(3);
+	struct fix *fx = fixture_up(3);
 	struct fencing_info fi;
 
-	fixture_start_all(fx);
-	fixture_settle(fx, BIT(1) | BIT(2) | BIT(3));
 	fixture_stop(fx, 1);
 	ATF_REQUIRE(fixture_node(fx, 1)->stopped);
 	/* Nobody waits for silence: far less than the time to detect it. */
@@ -278,17 +260,14 @@ ATF_TC_BODY(two_nodes_one_dies, tc)
 ATF_TC_WITHOUT_HEAD(epochs_grow_across_lives);
 ATF_TC_BODY(epochs_grow_across_lives, tc)
 {
-	struct fix *fx = fixture_new(3);
+	struct fix *fx = fixture_up(3);
 	uint64_t before;
 	uint16_t i;
 
-	fixture_start_all(fx);
-	fixture_settle(fx, BIT(1) | BIT(2) | BIT(3));
 	before = epoch_of(fx, 1);
 	for (i = 1; i <= 3; i++)
 		fixture_crash(fx, i);
-	fixture_start_all(fx);
-	fixture_settle(fx, BIT(1) | BIT(2) | BIT(3));
+	fixture_begin(fx);
 	ATF_CHECK(epoch_of(fx, 1) > before);
 	fixture_free(fx);
 }
@@ -306,9 +285,7 @@ ATF_TC_BODY(coordinator_dies_at_each_step, tc)
 	uint16_t i;
 
 	for (k = 0; k < 40; k++) {
-		fx = fixture_new(5);
-		fixture_start_all(fx);
-		fixture_settle(fx, all);
+		fx = fixture_up(5);
 		fixture_crash(fx, 4);
 		fixture_run(fx, 690 * MS);
 		base = fixture_messages(fx) + k;
@@ -338,8 +315,7 @@ ATF_TC_BODY(join_during_view_change, tc)
 	for (k = 0; k < 60; k++) {
 		fx = fixture_new(4);
 		/* Who was never in a view has no vote yet (vote.c E5). */
-		fixture_start_all(fx);
-		fixture_settle(fx, BIT(1) | BIT(2) | BIT(3) | BIT(4));
+		fixture_begin(fx);
 		fixture_crash(fx, 4);
 		fixture_settle(fx, BIT(1) | BIT(2) | BIT(3));
 		fixture_crash(fx, 3);
@@ -365,8 +341,7 @@ ATF_TC_BODY(garbage_from_a_peer, tc)
 	struct rng rng;
 	unsigned i, k, len;
 
-	fixture_start_all(fx);
-	fixture_settle(fx, BIT(1) | BIT(2) | BIT(3));
+	fixture_begin(fx);
 	m = fixture_node(fx, 1)->node->member;
 	rng_seed(&rng, seed);
 	actions_init(&out);

@@ -31,14 +31,9 @@ count(struct fix *fx, uint16_t id, uint32_t msg)
 static struct fix *
 joined(unsigned n)
 {
-	struct fix *fx = fixture_new(n);
-	unsigned all = 0;
+	struct fix *fx = fixture_up(n);
 	uint16_t i;
 
-	fixture_start_all(fx);
-	for (i = 1; i <= n; i++)
-		all |= BIT(i);
-	fixture_settle(fx, all);
 	for (i = 1; i <= n; i++)
 		fixture_join(fx, i);
 	fixture_run(fx, 100 * MS);

@@ -68,6 +68,35 @@ ATF_TC_BODY(one_answer_per_view, tc)
 	conf_free(conf);
 }
 
+/* With more nodes missing than a line has room for nobody is misnamed. */
+ATF_TC_WITHOUT_HEAD(many_missing);
+ATF_TC_BODY(many_missing, tc)
+{
+	struct quorum_info q = { .epoch = 7, .votes = 8, .expected = 64 };
+	char text[1024];
+	uint16_t i;
+
+	q.needed = 33;
+	q.device = QUORUM_DEVICE_AWAY;
+	for (i = 200; i < 256; i++)
+		vote_add(&q.missing, i);
+	quorum_why(&q, text, sizeof(text));
+	ATF_CHECK_STREQ("only 8 of 64 votes are here, 33 are needed, missing: "
+			"node 200, node 201, node 202, node 203, node 204, "
+			"node 205, node 206, node 207, node 208, node 209, "
+			"node 210, node 211, node 212, node 213 and 42 more, "
+			"without the quorum device, which is not reached or is "
+			"bound to others",
+	    text);
+	quorum_restore(&q, text, sizeof(text));
+	ATF_CHECK_STREQ("25 more votes, of node 200, node 201, node 202, "
+			"node 203, node 204, node 205, node 206, node 207, "
+			"node 208, node 209, node 210, node 211, node 212, "
+			"node 213 and 42 more; or, if they are off for sure: "
+			"quorum override",
+	    text);
+}
+
 /* What people are told names the rule, the votes and who is missing. */
 ATF_TC_WITHOUT_HEAD(reasons);
 ATF_TC_BODY(reasons, tc)
@@ -208,6 +237,7 @@ ATF_TP_ADD_TCS(tp)
 {
 	ATF_TP_ADD_TC(tp, one_answer_per_view);
 	ATF_TP_ADD_TC(tp, reasons);
+	ATF_TP_ADD_TC(tp, many_missing);
 	ATF_TP_ADD_TC(tp, values);
 	return atf_no_error();
 }

@@ -100,14 +100,10 @@ story_start(unsigned n,
     void (*tell)(uint16_t, uint64_t, uint32_t, struct rbuf *))
 {
 	struct fix *fx = fixture_new(n);
-	unsigned all = 0;
 	uint16_t i;
 
 	teller = tell;
-	fixture_start_all(fx);
-	for (i = 1; i <= n; i++)
-		all |= BIT(i);
-	fixture_settle(fx, all);
+	fixture_begin(fx);
 	fixture_hear(fx, hear, NULL);
 	for (i = 1; i <= n; i++)
 		fixture_open(fx, i, PROGRAM);

@@ -114,6 +114,25 @@ settle(void)
 	said[0] = '\0';
 }
 
+/* Connections, as the desk numbers them: settle() has had the first one. */
+enum {
+	A = 2,
+	B,
+	C,
+	D
+};
+
+static void
+begin(void)
+{
+	uint64_t conn;
+
+	setup();
+	settle();
+	for (conn = A; conn <= D; conn++)
+		ATF_REQUIRE_EQ(conn, witness_desk_welcome(desk));
+}
+
 ATF_TC_WITHOUT_HEAD(first);
 ATF_TC_BODY(first, tc)
 {
@@ -133,17 +152,12 @@ ATF_TC_BODY(first, tc)
 ATF_TC_WITHOUT_HEAD(in_order);
 ATF_TC_BODY(in_order, tc)
 {
-	uint64_t a, b;
-
-	setup();
-	settle();
-	a = witness_desk_welcome(desk);
-	b = witness_desk_welcome(desk);
-	ATF_CHECK_EQ(WB_OK, ask(1, a, 1, "one"));
-	ATF_CHECK_EQ(WB_OK, ask(2, b, 1, "two"));
+	begin();
+	ATF_CHECK_EQ(WB_OK, ask(1, A, 1, "one"));
+	ATF_CHECK_EQ(WB_OK, ask(2, B, 1, "two"));
 	/* It has not waited for its answer, with the store or behind it. */
-	ATF_CHECK_EQ(WB_MALFORMED, ask(1, a, 2, NULL));
-	ATF_CHECK_EQ(WB_MALFORMED, ask(2, b, 2, NULL));
+	ATF_CHECK_EQ(WB_MALFORMED, ask(1, A, 2, NULL));
+	ATF_CHECK_EQ(WB_MALFORMED, ask(2, B, 2, NULL));
 	SAID("store 1 one;");
 	witness_desk_stored(desk, true, "");
 	SAID("tell 1 to 2: 1=one;store 2 two;");
@@ -156,16 +170,12 @@ ATF_TC_BODY(in_order, tc)
 ATF_TC_WITHOUT_HEAD(other_uuid);
 ATF_TC_BODY(other_uuid, tc)
 {
-	uint64_t c;
-
-	setup();
-	settle();
-	c = witness_desk_welcome(desk);
-	ATF_CHECK_EQ(WB_OK, ask(1, c, 1, "one"));
+	begin();
+	ATF_CHECK_EQ(WB_OK, ask(1, A, 1, "one"));
 	witness_desk_stored(desk, true, "");
 	said[0] = '\0';
 	blocks.uuid[0] = 'v';
-	ATF_CHECK_EQ(WB_OK, ask(1, c, 2, "changed"));
+	ATF_CHECK_EQ(WB_OK, ask(1, A, 2, "changed"));
 	SAID("tell 2 to 2: 1=one;");
 	witness_desk_free(desk);
 }
@@ -174,29 +184,22 @@ ATF_TC_BODY(other_uuid, tc)
 ATF_TC_WITHOUT_HEAD(superseded);
 ATF_TC_BODY(superseded, tc)
 {
-	uint64_t a, b, c, other_node;
-
-	setup();
-	settle();
-	a = witness_desk_welcome(desk);
-	b = witness_desk_welcome(desk);
-	c = witness_desk_welcome(desk);
-	other_node = witness_desk_welcome(desk);
+	begin();
 	/* Not begun yet: it is not done. */
-	ATF_CHECK_EQ(WB_OK, ask(9, other_node, 1, "nine"));
-	ATF_CHECK_EQ(WB_OK, ask(1, a, 1, "late"));
-	ATF_CHECK_EQ(WB_OK, ask(1, b, 2, NULL));
-	witness_desk_gone(desk, 1, a);
+	ATF_CHECK_EQ(WB_OK, ask(9, D, 1, "nine"));
+	ATF_CHECK_EQ(WB_OK, ask(1, A, 1, "late"));
+	ATF_CHECK_EQ(WB_OK, ask(1, B, 2, NULL));
+	witness_desk_gone(desk, 1, A);
 	SAID("store 9 nine;");
 	witness_desk_stored(desk, true, "");
 	SAID("tell 1 to 5: 9=nine;tell 2 to 3: 9=nine;");
 	/* What comes on the old one from now on is nothing to us. */
-	ATF_CHECK_EQ(WB_SUPERSEDED, ask(1, a, 3, "later"));
+	ATF_CHECK_EQ(WB_SUPERSEDED, ask(1, A, 3, "later"));
 	SAID("");
 	/* Begun: it is done, and before what is asked next. */
-	ATF_CHECK_EQ(WB_OK, ask(1, b, 3, "begun"));
-	ATF_CHECK_EQ(WB_OK, ask(1, c, 4, NULL));
-	witness_desk_gone(desk, 1, b);
+	ATF_CHECK_EQ(WB_OK, ask(1, B, 3, "begun"));
+	ATF_CHECK_EQ(WB_OK, ask(1, C, 4, NULL));
+	witness_desk_gone(desk, 1, B);
 	SAID("store 1 begun;");
 	witness_desk_stored(desk, true, "");
 	SAID("tell 4 to 4: 1=begun 9=nine;");
@@ -207,19 +210,13 @@ ATF_TC_BODY(superseded, tc)
 ATF_TC_WITHOUT_HEAD(gone);
 ATF_TC_BODY(gone, tc)
 {
-	uint64_t a, b, c;
-
-	setup();
-	settle();
-	a = witness_desk_welcome(desk);
-	b = witness_desk_welcome(desk);
-	c = witness_desk_welcome(desk);
-	ATF_CHECK_EQ(WB_OK, ask(1, a, 1, "one"));
-	ATF_CHECK_EQ(WB_OK, ask(2, b, 1, "two"));
-	ATF_CHECK_EQ(WB_OK, ask(3, c, 1, "three"));
-	witness_desk_gone(desk, 1, a);
-	witness_desk_gone(desk, 2, b);
-	witness_desk_gone(desk, 2, b);
+	begin();
+	ATF_CHECK_EQ(WB_OK, ask(1, A, 1, "one"));
+	ATF_CHECK_EQ(WB_OK, ask(2, B, 1, "two"));
+	ATF_CHECK_EQ(WB_OK, ask(3, C, 1, "three"));
+	witness_desk_gone(desk, 1, A);
+	witness_desk_gone(desk, 2, B);
+	witness_desk_gone(desk, 2, B);
 	witness_desk_stored(desk, true, "");
 	SAID("store 1 one;store 3 three;");
 	witness_desk_stored(desk, true, "");
@@ -231,22 +228,18 @@ ATF_TC_BODY(gone, tc)
 ATF_TC_WITHOUT_HEAD(store_fails);
 ATF_TC_BODY(store_fails, tc)
 {
-	uint64_t a;
-
-	setup();
-	settle();
-	a = witness_desk_welcome(desk);
-	ATF_CHECK_EQ(WB_OK, ask(1, a, 1, "one"));
+	begin();
+	ATF_CHECK_EQ(WB_OK, ask(1, A, 1, "one"));
 	witness_desk_stored(desk, false, "No space left on device");
 	SAID("store 1 one;fail 1 to 2: the witness cannot write its state: No "
 	     "space left on device;");
-	ATF_CHECK_EQ(WB_OK, ask(1, a, 2, NULL));
+	ATF_CHECK_EQ(WB_OK, ask(1, A, 2, NULL));
 	witness_desk_stored(desk, false, "still");
 	SAID("store 0 ;fail 2 to 2: the witness cannot write its state: "
 	     "still;");
-	ATF_CHECK_EQ(WB_OK, ask(1, a, 3, NULL));
+	ATF_CHECK_EQ(WB_OK, ask(1, A, 3, NULL));
 	witness_desk_stored(desk, true, "");
-	ATF_CHECK_EQ(WB_OK, ask(1, a, 4, NULL));
+	ATF_CHECK_EQ(WB_OK, ask(1, A, 4, NULL));
 	SAID("store 0 ;tell 3 to 2:;tell 4 to 2:;");
 	witness_desk_free(desk);
 }
