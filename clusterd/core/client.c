@@ -372,8 +372,10 @@ new_view(struct client_layer *cl, const struct view *v, struct bus *bus)
 	cl->untold = v->primary;
 	if (cl->untold)
 		return;
+#if MUTANT != 905
 	/* That the one before was quorate says nothing about this one. */
 	cl->quorate = false;
+#endif
 	tell_watchers(cl, bus);
 }
 

@@ -521,6 +521,10 @@ enter(struct member *m, struct bus *bus)
 	m->settled_at = bus->now + m->conf->failure_timeout_us;
 	if (m->view.primary)
 		enter_primary(m, bus);
+#if MUTANT == 807
+	else
+		memset(&m->prim, 0, sizeof(m->prim));
+#endif
 	device_entered(m);
 	say_view(&m->view, in->cause, bus);
 	n = bus_note(bus, NOTE_VIEW, &m->view, sizeof(m->view));

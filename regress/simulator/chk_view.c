@@ -16,6 +16,9 @@
  *	ever in one again.  Who is left out goes on believing in the old view
  *	until it notices, which must be soon; but never can two of them go on
  *	at one instant: when one takes effect, the one before has lost a member.
+ * INV_VIEW_ALONG  who is in two views that a program is told as quorate one
+ *	after another, in the same life, has been in every view between them
+ *	that took effect, and so has delivered the same.
  * INV_LEASE  at no instant of true time does one node hold the lease of one
  *	primary view and another that of another; a node that does not run
  *	holds it until its own clock says that it is over.  And without it no
@@ -212,6 +215,50 @@ synced(struct sim *s, const struct node_view *v)
 	new_primary(s, k);
 }
 
+const struct node_view *
+chk_view_seen(const struct sim *s, unsigned i, uint64_t epoch, uint16_t leader)
+{
+	const struct chk_view *cv = s->chk_view;
+	const struct sim_node *n = &s->nodes[i];
+	size_t k;
+
+	for (k = cv->n; k-- > 0;)
+		if (cv->seen[k].epoch == epoch &&
+		    cv->seen[k].leader == leader &&
+		    has(&cv->seen[k].v, n->id, n->inc))
+			return &cv->seen[k].v;
+	return NULL;
+}
+
+void
+chk_view_along(struct sim *s, unsigned i, const struct node_view *was,
+    const struct node_view *now)
+{
+	const struct chk_view *cv = s->chk_view;
+	const struct seen *seen;
+	size_t k;
+	unsigned m;
+
+	for (k = cv->n; k-- > 0;) {
+		seen = &cv->seen[k];
+		if (!seen->effective || seen->epoch < was->epoch ||
+		    seen->epoch >= now->epoch)
+			continue;
+		for (m = 0; m < now->n; m++)
+			if (has(was, now->members[m], now->incs[m]) &&
+			    !has(&seen->v, now->members[m], now->incs[m]))
+				sim_fail(s, INV_VIEW_ALONG,
+				    "n%u goes from view %llu.%u to %llu.%u "
+				    "with n%u, which was not in %llu.%u",
+				    s->nodes[i].id,
+				    (unsigned long long)was->epoch, was->leader,
+				    (unsigned long long)now->epoch, now->leader,
+				    now->members[m],
+				    (unsigned long long)seen->epoch,
+				    seen->leader);
+	}
+}
+
 static bool
 believes(const struct sim *s, unsigned i)
 {
@@ -397,6 +444,7 @@ chk_view_step(struct sim *s, unsigned i)
 	if (n->view.primary && n->view.synced)
 		chk_group_effective(s, i);
 	check_stale(s, i);
+	service_stepped(s, i);
 }
 
 bool

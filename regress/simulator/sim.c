@@ -46,7 +46,7 @@ inv_name(enum invariant inv)
 		"live-view", "live-locks", "live-groups", "view-change",
 		"group-state", "service-order", "levels", "barrier", "kv",
 		"dgram", "live-services", "refused", "group-member", "bound",
-		"keys", "nap", "lease", "wire", "options" };
+		"keys", "nap", "lease", "wire", "options", "view-along" };
 
 	return names[inv];
 }
