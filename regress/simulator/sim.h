@@ -623,6 +623,9 @@ void	 chk_options_agree(struct sim *, const struct node_view *,
 
 void	 chk_group_init(struct sim *);
 void	 chk_group_free(struct sim *);
+/* A client sends a message to the group. */
+void	 chk_group_sent(struct sim *, const struct sim_client *,
+	    uint32_t number, const uint8_t *, size_t);
 /* A view (from 0) or a message of the group arrived. */
 void	 chk_group_told(struct sim *, unsigned node, struct sim_client *,
 	    bool view, uint64_t from, struct rbuf *);
