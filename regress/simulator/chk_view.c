@@ -15,7 +15,8 @@
  *	their epochs grow, and nobody who was in one and missed a later one is
  *	ever in one again.  Who is left out goes on believing in the old view
  *	until it notices, which must be soon; but never can two of them go on
- *	at one instant: when one takes effect, the one before has lost a member.
+ *	at one instant: when one takes effect, the one before has lost a member,
+ *	or had the votes of a quorum device and nobody's lease.
  * INV_VIEW_ALONG  who is in two views that a program is told as quorate one
  *	after another, in the same life, has been in every view between them
  *	that took effect, and so has delivered the same.
@@ -81,20 +82,36 @@ same(const struct node_view *a, const struct node_view *b)
 	    electorate_same(&a->elect, &b->elect);
 }
 
-/* Is everybody still in it?  Then it can go on. */
+static bool
+believes(const struct sim *s, unsigned i)
+{
+	const struct sim_node *n = &s->nodes[i];
+
+	return n->core != NULL && n->view.primary &&
+	    n->view.lease > node_local(s, i);
+}
+
+/*
+ * Is everybody still in it?  Then it can go on.  But where a quorum device
+ * votes, the next one need have no member of it: one of another view that was
+ * recorded since is enough, and who was READY for that has no lease any more.
+ */
 static bool
 complete(const struct sim *s, const struct seen *seen)
 {
 	const struct sim_node *n;
-	unsigned i;
+	bool held = !seen->v.device;
+	unsigned i, at;
 
 	for (i = 0; i < seen->v.n; i++) {
-		n = &s->nodes[node_index(s, seen->v.members[i])];
+		at = (unsigned)node_index(s, seen->v.members[i]);
+		n = &s->nodes[at];
 		if (n->core == NULL || n->inc != seen->v.incs[i] ||
 		    n->view.epoch != seen->epoch)
 			return false;
+		held |= believes(s, at);
 	}
-	return true;
+	return held;
 }
 
 /* A primary view takes effect. */
@@ -257,15 +274,6 @@ chk_view_along(struct sim *s, unsigned i, const struct node_view *was,
 				    (unsigned long long)seen->epoch,
 				    seen->leader);
 	}
-}
-
-static bool
-believes(const struct sim *s, unsigned i)
-{
-	const struct sim_node *n = &s->nodes[i];
-
-	return n->core != NULL && n->view.primary &&
-	    n->view.lease > node_local(s, i);
 }
 
 /* How long may it take to notice that the others went on? */
