@@ -222,6 +222,7 @@ part_clear(struct member *m, const struct note *note, struct bus *bus)
 	    in->view.epoch != note->seq)
 		return;
 	m->phase = PH_READY;
+	device_ready(m, &in->view);
 	vote_attempt(m, &in->view, bus);
 	wbuf_init(&w, 16);
 	wbuf_u8(&w, MM_READY);

@@ -487,7 +487,7 @@ chk_view_settled(const struct sim *s)
 		    !has(v, s->nodes[i].id, s->nodes[i].inc))
 			return false;
 		/* It works, and so it must have been told. */
-		if (s->calm && s->conf->qdevice.votes > 0 &&
+		if (s->calm && s->conf->qdevice.votes > 0 && !s->two_disks &&
 		    (!v->device || !disk_told(s)))
 			return false;
 	}

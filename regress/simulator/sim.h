@@ -371,6 +371,7 @@ struct sim {
 	struct rng	 grng;		/* builds and generated configurations */
 	uint64_t	 upgraded;	/* steps in a view with its features */
 	bool		 mixed;		/* -w: nodes of two builds */
+	bool		 two_disks;	/* -d: not all have the same quorum disk */
 	bool		 lonely;	/* who is left may have no quorum */
 	bool		 generated;	/* -g: the configuration, see generate.c */
 	unsigned	 nfaults;	/* so far */
@@ -486,6 +487,8 @@ void	 disk_step(struct sim *, const struct sim_event *);
 void	 disk_dead(struct sim *, unsigned node);
 void	 disk_away(struct sim *, unsigned node, uint64_t len);
 void	 disk_make(struct sim *);
+/* The faults are over: all nodes have one disk. */
+void	 disk_calm(struct sim *);
 /* Was it told of a view since it was made? */
 bool	 disk_told(const struct sim *);
 

@@ -488,6 +488,22 @@ ATF_TC_BODY(stored_state_is_checked, tc)
 	ATF_CHECK(options_eq(&a.elect.opt, &b.elect.opt));
 	for (len = 0; len < w.len; len++)
 		ATF_CHECK(!member_stored_decode(&b, w.data, len));
+	/* What a quorum device knows, with these options and without. */
+	a.told = 71;
+	a.asked = 72;
+	wbuf_reset(&w);
+	member_stored_encode(&a, &w);
+	ATF_CHECK_EQ(5, w.data[1]);
+	ATF_REQUIRE(member_stored_decode(&b, w.data, w.len));
+	ATF_CHECK(b.told == 71 && b.asked == 72);
+	ATF_CHECK(options_eq(&a.elect.opt, &b.elect.opt));
+	for (len = 0; len < w.len; len++)
+		ATF_CHECK(!member_stored_decode(&b, w.data, len));
+	a.told = a.elect.opt.given = 0;
+	wbuf_reset(&w);
+	member_stored_encode(&a, &w);
+	ATF_REQUIRE(member_stored_decode(&b, w.data, w.len));
+	ATF_CHECK(b.told == 0 && b.asked == 72 && !b.elect.opt.known);
 	w.data[1]++;
 	ATF_CHECK(!member_stored_decode(&b, w.data, w.len));
 	wbuf_free(&w);
