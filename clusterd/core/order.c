@@ -175,6 +175,8 @@ forget_mine(struct order *o, const struct omsg *back, struct bus *bus)
 		o->unsent = STAILQ_NEXT(m, entry);
 	else
 		o->inflight -= MIN(o->inflight, m->len + OMSG_OVERHEAD);
+	if (m == o->unplaced)
+		o->unplaced = STAILQ_NEXT(m, entry);
 	STAILQ_REMOVE_HEAD(&o->mine, entry);
 	free(m);
 }
@@ -236,6 +238,7 @@ deliver_one(struct order *o, struct omsg *m, struct bus *bus)
 #ifdef WIRE_NEXT
 	case OK_PAD:
 #endif
+	case OK_YOURS: /* order_append() never gets one */
 	case OK_MAX:
 		break;
 	}
@@ -328,9 +331,11 @@ pump(struct order *o, struct bus *bus)
 		} else {
 			STAILQ_REMOVE_HEAD(&o->queue, entry);
 			om = find_member(o, m->node, m->inc);
-			if (om != NULL)
+			if (om != NULL) {
 				om->queued -=
 				    MIN(om->queued, m->len + OMSG_OVERHEAD);
+				om->yours |= m->len >= ORDER_YOURS_MIN;
+			}
 		}
 		m->pos = o->held + 1;
 		omsg_put(&o->batch, m);
@@ -515,6 +520,50 @@ got_submit(struct order *o, struct omember *om, struct rbuf *r, struct bus *bus)
 	pump(o, bus);
 }
 
+/* The message of ours that is meant by a record without it. */
+static struct omsg *
+find_mine(struct order *o, uint64_t sseq)
+{
+	struct omsg *m = o->unplaced;
+
+#if MUTANT == 206
+	m = STAILQ_FIRST(&o->mine);
+#else
+	if (m == NULL || m->sseq != sseq) {
+		STAILQ_FOREACH(m, &o->mine, entry)
+			if (m->sseq == sseq)
+				break;
+	}
+#endif
+	o->unplaced = m != NULL ? STAILQ_NEXT(m, entry) : NULL;
+	return m;
+}
+
+/* A record of SEQ, with what it means if it is ours; NULL: malformed. */
+static struct omsg *
+placed(struct order *o, struct rbuf *r)
+{
+	struct omsg *m = omsg_get(r), *own = NULL, *copy;
+
+	if (m == NULL || m->kind != OK_YOURS)
+		return m;
+	if ((o->features & FEATURE_YOURS) != 0 && m->node == o->self &&
+	    m->inc == o->inc)
+		own = find_mine(o, m->sseq);
+	if (own == NULL) {
+		free(m);
+		r->err = true;
+		return NULL;
+	}
+	copy = omsg_new(own->kind, own->service, own->data, own->len);
+	copy->pos = m->pos;
+	copy->node = m->node;
+	copy->inc = m->inc;
+	copy->sseq = m->sseq;
+	free(m);
+	return copy;
+}
+
 static void
 got_seq(struct order *o, struct rbuf *r, struct bus *bus)
 {
@@ -525,7 +574,7 @@ got_seq(struct order *o, struct rbuf *r, struct bus *bus)
 	if (!r->err)
 		order_stable(o, MIN(stable, o->held), bus);
 	while (rbuf_left(r) > 0) {
-		m = omsg_get(r);
+		m = placed(o, r);
 		if (m == NULL)
 			break;
 		if (m->pos != o->held + 1 ||
@@ -708,20 +757,48 @@ order_note(struct order *o, const struct note *note, struct bus *bus)
 	}
 }
 
-/* To every other member. */
 static void
-tell_all(struct order *o, const struct wbuf *w, struct bus *bus)
+seq_begin(const struct order *o, struct wbuf *w)
+{
+	wbuf_init(w, ORDER_WINDOW * 3);
+	wbuf_u8(w, OM_SEQ);
+	wbuf_u64(w, o->epoch);
+	wbuf_u64(w, o->stable);
+}
+
+static void
+tell(const struct omember *om, struct wbuf *w, struct bus *bus)
 {
 	struct note *n;
-	unsigned i;
 
-	for (i = 0; i < o->n; i++) {
-		if (o->members[i].node == o->self)
+	ASSERT(!w->err);
+	n = bus_note(bus, NOTE_SEND, w->data, w->len);
+	n->node = om->node;
+	n->chan = CHAN_ORDER;
+}
+
+/* To every other member; to none what it has sent itself. */
+static void
+tell_all(struct order *o, struct bus *bus)
+{
+	struct omember *om;
+	struct wbuf all, less;
+
+	seq_begin(o, &all);
+	wbuf_bytes(&all, o->batch.data, o->batch.len);
+	for (om = o->members; om < o->members + o->n; om++) {
+		if (om->node == o->self)
 			continue;
-		n = bus_note(bus, NOTE_SEND, w->data, w->len);
-		n->node = o->members[i].node;
-		n->chan = CHAN_ORDER;
+		if (om->yours && (o->features & FEATURE_YOURS) != 0) {
+			seq_begin(o, &less);
+			omsg_put_yours(&less, &o->batch, om->node, om->inc);
+			tell(om, &less, bus);
+			wbuf_free(&less);
+		} else
+			tell(om, &all, bus);
+		om->yours = false;
 	}
+	wbuf_free(&all);
 }
 
 /* Does anybody wait for what we have not said yet, or has it waited enough? */
@@ -744,20 +821,11 @@ owed(struct order *o, bool news, bool awaited, uint64_t now)
 static void
 flush_leader(struct order *o, struct bus *bus)
 {
-	struct wbuf w;
-
 	if (!owed(o, o->told_stable != o->stable, o->told_stable < o->safe_pos,
 		bus->now) &&
 	    o->batch.len == 0)
 		return;
-	wbuf_init(&w, ORDER_WINDOW * 3);
-	wbuf_u8(&w, OM_SEQ);
-	wbuf_u64(&w, o->epoch);
-	wbuf_u64(&w, o->stable);
-	wbuf_bytes(&w, o->batch.data, o->batch.len);
-	ASSERT(!w.err);
-	tell_all(o, &w, bus);
-	wbuf_free(&w);
+	tell_all(o, bus);
 	wbuf_reset(&o->batch);
 	o->told_stable = o->stable;
 	o->unacked = 0;

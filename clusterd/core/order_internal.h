@@ -22,6 +22,7 @@ enum omsg_kind {
 	OK_SNAP_END,	/* the last piece of that service */
 	OK_SYNC,	/* every member has state from here on */
 	OK_AGREED,	/* of a service that wants it soon rather than safe */
+	OK_YOURS,	/* in SEQ: that one of the receiver; FEATURE_YOURS */
 #ifdef WIRE_NEXT
 	OK_PAD,		/* nothing; FEATURE_PAD */
 #endif
@@ -40,6 +41,8 @@ enum omsg_kind {
 /* What nobody waits for is acknowledged, and told stable, so late. */
 #define ORDER_ACK_US	UINT64_C(10000)
 #define ORDER_ACK_BYTES	(64 * 1024)
+/* Bytes from which on a message is worth a record of its own kind. */
+#define ORDER_YOURS_MIN	128
 
 struct omsg {
 	STAILQ_ENTRY(omsg)	 entry;
@@ -73,6 +76,7 @@ struct omember {
 	uint64_t		 acked;	/* leader only: it holds up to here */
 	uint64_t		 sseq;	/* leader only: last one sequenced */
 	size_t			 queued; /* leader only: bytes in the queue */
+	bool			 yours; /* leader only: large ones in the batch */
 };
 
 struct order {
@@ -108,6 +112,7 @@ struct order {
 	/* Ours, in order, until delivered. */
 	struct omsg_list	 mine;
 	struct omsg		*unsent; /* first not submitted in this view */
+	struct omsg		*unplaced; /* a guess: the next to get a position */
 	size_t			 minebytes;
 	size_t			 inflight;
 	uint64_t		 sseq;
@@ -137,6 +142,9 @@ void	 omsg_clear(struct omsg_list *);
 void	 omsg_put(struct wbuf *, const struct omsg *);
 /* The next record, or NULL (err is set in r when it is malformed). */
 struct omsg *omsg_get(struct rbuf *r);
+/* Records as the sender of some of them gets them: with OK_YOURS. */
+void	 omsg_put_yours(struct wbuf *, const struct wbuf *records,
+	    uint16_t node, uint64_t inc);
 /* The log as bytes, for NOTE_FLUSHED; order_log_read() is its inverse. */
 void	 order_log_put(const struct order *, struct wbuf *);
 bool	 order_log_get(struct order *, const void *, size_t, uint64_t cut);

@@ -129,6 +129,7 @@ order_view(struct order *o, const struct view *v)
 		o->members[i].acked = o->held;
 		o->members[i].sseq = 0;
 		o->members[i].queued = 0;
+		o->members[i].yours = false;
 		if (v->members[i].node == o->self)
 			o->fresh = v->members[i].fresh;
 		if (v->members[i].fresh)

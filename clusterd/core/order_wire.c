@@ -77,6 +77,40 @@ omsg_get(struct rbuf *r)
 }
 
 void
+omsg_put_yours(struct wbuf *w, const struct wbuf *records, uint16_t node,
+    uint64_t inc)
+{
+	struct rbuf r, rest;
+	struct omsg head;
+	size_t len;
+
+	rbuf_init(&r, records->data, records->len);
+	while (rbuf_left(&r) > 0) {
+		rest = r;
+		memset(&head, 0, sizeof(head));
+		head.pos = rbuf_u64(&r);
+		head.node = rbuf_u16(&r);
+		head.inc = rbuf_u64(&r);
+		head.sseq = rbuf_u64(&r);
+		head.kind = OK_YOURS;
+		(void)rbuf_u16(&r);
+		(void)rbuf_blob(&r, &len, ORDER_MSG_MAX);
+		ASSERT(!r.err);
+#if MUTANT == 207
+		if (head.node != node && head.inc != 0 && head.sseq != 0 &&
+#else
+		if (head.node == node && head.inc == inc && head.sseq != 0 &&
+#endif
+		    len >= ORDER_YOURS_MIN) {
+			omsg_put(w, &head);
+			continue;
+		}
+		len = rbuf_left(&rest) - rbuf_left(&r);
+		wbuf_bytes(w, rbuf_take(&rest, len), len);
+	}
+}
+
+void
 order_log_put(const struct order *o, struct wbuf *w)
 {
 	const struct omsg *m;
@@ -100,6 +134,10 @@ order_log_get(struct order *o, const void *data, size_t len, uint64_t cut)
 		m = omsg_get(&r);
 		if (m == NULL)
 			break;
+		if (m->kind == OK_YOURS) {
+			free(m);
+			return false;
+		}
 		if (m->pos != o->held + 1 || m->pos > cut) {
 			free(m);
 			continue;

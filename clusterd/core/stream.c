@@ -7,9 +7,11 @@
  * step share a segment, because the last segment stays open until it is
  * first sent.  From then on it never changes.
  *
- * Loss is found in two ways, as in TCP: a segment three behind the newest
- * one that arrived is sent again at once (at most once per round trip), and
- * when nothing is heard for the retransmission time everything on its way is.
+ * Loss is found in three ways, as in TCP: a segment three behind the newest
+ * one that arrived is sent again at once (at most once per round trip); when
+ * nothing is heard for twice as long as an answer takes, the oldest are, as
+ * probes whose answer tells of the others (RFC 8985); and when nothing is heard
+ * for the retransmission time everything on its way is.
  *
  * T1	Segments are handed out in order, each byte once.
  * T2	A segment that was sent keeps its number and its bytes.
@@ -23,15 +25,18 @@
 
 #include "stream.h"
 
-#define MESSAGE_HEAD 5 /* u8 channel, u32 length */
-#define RTO_MIN_US   UINT64_C(20000)
-#define RTO_MAX_US   UINT64_C(500000)
-#define RTO_START_US UINT64_C(60000)
-#define ACK_DELAY_US UINT64_C(5000)
-#define ACK_EVERY    8 /* segments without an acknowledgement */
-#define REORDER	     3 /* segments overtaken before one counts as lost */
-#define CWND_START   64
-#define CWND_MIN     8
+#define MESSAGE_HEAD   5 /* u8 channel, u32 length */
+#define RTO_MIN_US     UINT64_C(20000)
+#define RTO_MAX_US     UINT64_C(500000)
+#define RTO_START_US   UINT64_C(60000)
+#define ACK_DELAY_US   UINT64_C(5000)
+#define ACK_EVERY      8 /* segments without an acknowledgement */
+#define REORDER	       3 /* segments overtaken before one counts as lost */
+#define PROBE_MIN_US   UINT64_C(2000)
+#define PROBES_MAX     2 /* in a row, before the retransmission time counts */
+#define PROBE_SEGMENTS 2
+#define CWND_START     64
+#define CWND_MIN       8
 
 struct segment {
 	TAILQ_ENTRY(segment) entry;
@@ -60,6 +65,12 @@ struct stream {
 	uint64_t cut_at; /* last time the window was cut */
 	uint64_t srtt, rttvar;
 	unsigned backoff;
+	unsigned probes; /* since something arrived */
+	uint64_t
+	    heard_at; /* when something arrived, or was sent into silence */
+	/* Of those that one acknowledgement tells of, the last one sent. */
+	uint64_t newest_at;
+	bool newest_first; /* it had not been sent before */
 
 	/* Receiving. */
 	uint64_t in_next; /* number expected */
@@ -238,7 +249,8 @@ stream_pick(struct stream *s, uint64_t now, struct wire_data *d)
 	s->again = seg->tries > 0;
 	seg->tries++;
 	seg->sent_at = now;
-	s->flying++;
+	if (s->flying++ == 0)
+		s->heard_at = now;
 	d->segment = seg->no;
 	d->data = seg->data;
 	d->len = seg->len;
@@ -290,10 +302,12 @@ arrived(struct stream *s, struct segment *seg, uint64_t now)
 	} else
 		s->flying--;
 	seg->arrived = true;
-	/* The answer to a resent one may be for any of its copies. */
-	if (seg->tries == 1)
-		sample(s, now - seg->sent_at);
-	s->backoff = 0;
+	if (seg->sent_at >= s->newest_at) {
+		s->newest_at = seg->sent_at;
+		s->newest_first = seg->tries == 1;
+	}
+	s->backoff = s->probes = 0;
+	s->heard_at = now;
 	if (s->cwnd < s->ssthresh)
 		s->cwnd++;
 	else if (++s->credit >= s->cwnd) {
@@ -347,6 +361,8 @@ stream_ack(struct stream *s, const struct wire_ack *a, uint64_t now)
 	/* Neither acknowledge nor point beyond what was sent. */
 	if (a->next > (s->unsent != NULL ? s->unsent->no : s->next_no))
 		return false;
+	s->newest_at = 0;
+	s->newest_first = false;
 	while ((seg = TAILQ_FIRST(&s->out)) != NULL && seg->no < a->next) {
 		arrived(s, seg, now);
 		TAILQ_REMOVE(&s->out, seg, entry);
@@ -367,6 +383,13 @@ stream_ack(struct stream *s, const struct wire_ack *a, uint64_t now)
 		arrived(s, seg, now);
 		newest = seg->no;
 	}
+	/*
+	 * What was sent before the newest one may have been acknowledged
+	 * before, in vain; and the answer to what was sent again may be for
+	 * any of its copies.
+	 */
+	if (s->newest_first)
+		sample(s, now - s->newest_at);
 	if (newest != 0)
 		find_lost(s, newest, now);
 	return true;
@@ -421,9 +444,10 @@ stream_data(struct stream *s, const struct wire_data *d, uint64_t now)
 	if (d->segment >= s->in_next + STREAM_WINDOW)
 		return false;
 	compact(s);
-	/* A gap, or a copy, is told at once: it speeds the repair up. */
+	/* A gap, its end, or a copy is told at once: it speeds the repair up. */
 	s->unacked++;
-	if (d->segment != s->in_next || s->unacked >= ACK_EVERY)
+	if (d->segment != s->in_next || s->nearly > 0 ||
+	    s->unacked >= ACK_EVERY)
 		s->ack_at = now;
 	else if (s->ack_at == UINT64_MAX)
 		s->ack_at = now + ACK_DELAY_US;
@@ -503,6 +527,22 @@ stream_fill_ack(struct stream *s, struct wire_ack *a,
 
 /* ---- time -------------------------------------------------------------- */
 
+/*
+ * By then an answer should have come.  Where fewer are on their way than make
+ * the peer answer at once, it may put that off.
+ */
+static uint64_t
+probe_at(const struct stream *s)
+{
+	uint64_t t = MAX(2 * s->srtt, PROBE_MIN_US);
+
+	if (s->flying == 0 || s->srtt == 0 || s->probes >= PROBES_MAX)
+		return UINT64_MAX;
+	if (s->flying < ACK_EVERY)
+		t += ACK_DELAY_US;
+	return s->heard_at + (t << s->probes);
+}
+
 /* The oldest segment that is on its way decides. */
 static uint64_t
 resend_at(const struct stream *s)
@@ -517,22 +557,36 @@ resend_at(const struct stream *s)
 	return UINT64_MAX;
 }
 
-bool
-stream_timer(struct stream *s, uint64_t now)
+/* So many of the oldest on their way count as lost. */
+static void
+give_up(struct stream *s, unsigned most)
 {
 	struct segment *seg;
 
-	if (resend_at(s) > now)
-		return false;
 	TAILQ_FOREACH(seg, &s->out, entry) {
-		if (seg == s->unsent)
+		if (seg == s->unsent || most == 0)
 			break;
 		if (seg->arrived || seg->lost)
 			continue;
 		seg->lost = true;
 		s->lost++;
 		s->flying--;
+		most--;
 	}
+}
+
+bool
+stream_timer(struct stream *s, uint64_t now)
+{
+	if (resend_at(s) > now) {
+		if (probe_at(s) > now)
+			return false;
+		give_up(s, PROBE_SEGMENTS);
+		s->probes++;
+		s->heard_at = now;
+		return true;
+	}
+	give_up(s, STREAM_WINDOW);
 	s->ssthresh = MAX(s->cwnd / 2, CWND_MIN);
 	s->cwnd = CWND_MIN;
 	s->cut_at = now;
@@ -543,7 +597,7 @@ stream_timer(struct stream *s, uint64_t now)
 uint64_t
 stream_deadline(const struct stream *s)
 {
-	return MIN(resend_at(s), s->ack_at);
+	return MIN(MIN(resend_at(s), probe_at(s)), s->ack_at);
 }
 
 size_t

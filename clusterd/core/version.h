@@ -32,13 +32,16 @@
 #define WIRE_VERSION_MIN 1		/* oldest we still speak */
 /* INSTALL and FLUSH have the options of quorum; an order may set them. */
 #define FEATURE_OPTIONS	UINT64_C(1)
+/* A sender gets the place of a message of its own without the message. */
+#define FEATURE_YOURS	UINT64_C(4)
 #ifdef WIRE_NEXT
 #define WIRE_VERSION	2
 #define FEATURE_PAD	UINT64_C(2)
-#define WIRE_FEATURES	(FEATURE_OPTIONS | FEATURE_PAD)
+#define WIRE_FEATURES	(FEATURE_OPTIONS | FEATURE_YOURS | FEATURE_PAD)
 #else
 #define WIRE_VERSION	1		/* newest we speak */
-#define WIRE_FEATURES	FEATURE_OPTIONS	/* feature bits we have, in views, too */
+/* Feature bits we have, in views, too. */
+#define WIRE_FEATURES	(FEATURE_OPTIONS | FEATURE_YOURS)
 #endif
 #define FEATURE_AES	(UINT64_C(1) << 32) /* opens WV_ENGINE_AES */
 

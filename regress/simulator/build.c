@@ -30,7 +30,7 @@ uint64_t next_node_refused_key(const struct node *, uint16_t);
 const struct keyring *next_node_ring(const struct node *);
 const struct keyring *next_node_agreed(const struct node *);
 
-const struct build build_this = { "this", FEATURE_OPTIONS, node_new, node_free,
+const struct build build_this = { "this", WIRE_FEATURES, node_new, node_free,
 	node_step, node_deadline, node_check, node_get_view, node_over,
 	node_get_load, node_refused, node_skipped, node_get_last_view,
 	node_view_is, node_lease, node_refused_key, node_ring, node_agreed };
@@ -38,7 +38,7 @@ const struct build build_before = { "former", 0, node_new, node_free, node_step,
 	node_deadline, node_check, node_get_view, node_over, node_get_load,
 	node_refused, node_skipped, node_get_last_view, node_view_is,
 	node_lease, node_refused_key, node_ring, node_agreed };
-const struct build build_next = { "next", FEATURE_OPTIONS | 2, next_node_new,
+const struct build build_next = { "next", WIRE_FEATURES | 2, next_node_new,
 	next_node_free, next_node_step, next_node_deadline, next_node_check,
 	next_node_get_view, next_node_over, next_node_get_load,
 	next_node_refused, next_node_skipped, next_node_get_last_view,

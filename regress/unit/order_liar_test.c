@@ -238,6 +238,152 @@ ATF_TC_BODY(our_word, tc)
 	comes_back(1);
 }
 
+/* A service of ours says something. */
+static void
+say(struct world *w, const char *text)
+{
+	struct note *n = calloc(1, sizeof(*n) + strlen(text));
+
+	ATF_REQUIRE(n != NULL);
+	n->type = NOTE_ORDER;
+	n->service = SVC_GROUP;
+	n->code = ORDER_AGREED;
+	n->len = strlen(text);
+	memcpy(n->data, text, n->len);
+	order_note(w->o, n, &w->bus);
+	order_flush(w->o, &w->bus);
+	free(n);
+	drain(w);
+}
+
+static struct omsg *
+yours(uint16_t node, uint64_t inc, uint64_t sseq)
+{
+	struct omsg *m = omsg_new(OK_YOURS, (enum service)0, NULL, 0);
+
+	m->pos = 1;
+	m->node = node;
+	m->inc = inc;
+	m->sseq = sseq;
+	return m;
+}
+
+/* The place of a message that is not ours, or that we never sent. */
+ATF_TC_WITHOUT_HEAD(leader_names_no_message);
+ATF_TC_BODY(leader_names_no_message, tc)
+{
+	static const struct {
+		uint16_t node;
+		uint64_t inc, sseq, features;
+		bool refused;
+	} v[] = {
+		{ 2, INC + 2, 1, FEATURE_YOURS, false },
+		{ 2, INC + 2, 2, FEATURE_YOURS, true },
+		{ 2, INC + 1, 1, FEATURE_YOURS, true },
+		{ 1, INC + 1, 1, FEATURE_YOURS, true },
+		{ 2, INC + 2, 1, 0, true },
+	};
+	struct order_info info;
+	struct omsg *m;
+	struct world w;
+	unsigned i;
+
+	for (i = 0; i < sizeof(v) / sizeof(v[0]); i++) {
+		begin(&w, 2, false);
+		w.o->features = v[i].features;
+		say(&w, "a message of mine");
+		m = yours(v[i].node, v[i].inc, v[i].sseq);
+		record(&w, 1, OM_SEQ, 0, m);
+		ATF_CHECK_EQ_MSG(v[i].refused, w.reset, "row %u", i);
+		order_get(w.o, &info);
+		ATF_CHECK_EQ_MSG(!v[i].refused, info.delivered, "row %u", i);
+		ATF_CHECK_EQ_MSG(!v[i].refused, w.ordered, "row %u", i);
+		ATF_CHECK_MSG(!w.died, "row %u", i);
+		free(m);
+		end(&w);
+	}
+}
+
+/* Where it has no meaning: submitted, and in the log of a view change. */
+ATF_TC_WITHOUT_HEAD(no_message_elsewhere);
+ATF_TC_BODY(no_message_elsewhere, tc)
+{
+	struct omsg *m = yours(2, INC + 2, 1);
+	struct world w;
+	struct wbuf b;
+
+	begin(&w, 1, false);
+	w.o->features = FEATURE_YOURS;
+	record(&w, 2, OM_SUBMIT, 0, m);
+	ATF_CHECK(w.reset && !w.died);
+	end(&w);
+	begin(&w, 2, false);
+	w.o->features = FEATURE_YOURS;
+	say(&w, "a message of mine");
+	wbuf_init(&b, 1024);
+	omsg_put(&b, m);
+	ATF_CHECK(!order_log_get(w.o, b.data, b.len, 1));
+	wbuf_free(&b);
+	end(&w);
+	free(m);
+}
+
+/* What a sender gets of a batch: its large ones without their data. */
+ATF_TC_WITHOUT_HEAD(own_data_is_left_out);
+ATF_TC_BODY(own_data_is_left_out, tc)
+{
+	static const struct {
+		uint16_t node;
+		uint64_t sseq;
+		size_t len;
+		bool out;
+	} v[] = {
+		{ 2, 1, ORDER_YOURS_MIN, true },
+		{ 2, 2, ORDER_YOURS_MIN - 1, false },
+		{ 3, 1, 1000, false },
+		{ 2, 3, 5000, true },
+		/* A snapshot is nobody's own. */
+		{ 2, 0, 5000, false },
+	};
+	static uint8_t data[5000];
+	struct wbuf all, less;
+	struct omsg *m;
+	struct rbuf r;
+	unsigned i;
+
+	wbuf_init(&all, 1 << 16);
+	wbuf_init(&less, 1 << 16);
+	for (i = 0; i < sizeof(v) / sizeof(v[0]); i++) {
+		m = omsg_new(OK_AGREED, SVC_GROUP, data, v[i].len);
+		m->pos = i + 1;
+		m->node = v[i].node;
+		m->inc = INC + v[i].node;
+		m->sseq = v[i].sseq;
+		omsg_put(&all, m);
+		free(m);
+	}
+	omsg_put_yours(&less, &all, 2, INC + 2);
+	ATF_REQUIRE(!all.err && !less.err);
+	rbuf_init(&r, less.data, less.len);
+	for (i = 0; i < sizeof(v) / sizeof(v[0]); i++) {
+		m = omsg_get(&r);
+		ATF_REQUIRE(m != NULL);
+		ATF_CHECK(m->pos == i + 1 && m->node == v[i].node &&
+		    m->inc == INC + 0ULL + v[i].node && m->sseq == v[i].sseq);
+		ATF_CHECK_EQ(v[i].out, m->kind == OK_YOURS);
+		ATF_CHECK_EQ(v[i].out ? 0 : v[i].len, m->len);
+		free(m);
+	}
+	ATF_CHECK(rbuf_done(&r));
+	/* Of another life of it nothing is left out. */
+	wbuf_reset(&less);
+	omsg_put_yours(&less, &all, 2, INC);
+	ATF_CHECK(
+	    less.len == all.len && memcmp(less.data, all.data, all.len) == 0);
+	wbuf_free(&all);
+	wbuf_free(&less);
+}
+
 ATF_TP_ADD_TCS(tp)
 {
 	ATF_TP_ADD_TC(tp, leader_never_stable);
@@ -245,5 +391,8 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, snapshot_without_end);
 	ATF_TP_ADD_TC(tp, submits_without_end);
 	ATF_TP_ADD_TC(tp, our_word);
+	ATF_TP_ADD_TC(tp, leader_names_no_message);
+	ATF_TP_ADD_TC(tp, no_message_elsewhere);
+	ATF_TP_ADD_TC(tp, own_data_is_left_out);
 	return atf_no_error();
 }

@@ -7,6 +7,8 @@
  * queues are bounded; and that a peer that breaks the rules is found out.
  */
 
+#include <stdio.h>
+
 #include <atf-c.h>
 
 #include "core/rng.h"
@@ -359,6 +361,146 @@ ATF_TC_BODY(duplicates_are_dropped, tc)
 	stream_free(s);
 }
 
+/* All that s may send goes out; the number of segments. */
+static unsigned
+pick_all(struct stream *s, uint64_t now, uint64_t *first)
+{
+	struct wire_data d;
+	unsigned n = 0;
+
+	while (stream_pick(s, now, &d)) {
+		if (n++ == 0)
+			*first = d.segment;
+	}
+	return n;
+}
+
+/* Silence is asked about soon, with little, and twice; then all is repeated. */
+ATF_TC_WITHOUT_HEAD(probes);
+ATF_TC_BODY(probes, tc)
+{
+	static uint8_t bytes[20 * WIRE_SEGMENT_MAX - 5];
+	struct stream *s = stream_new();
+	struct wire_ack a = { 2, 0, NULL };
+	uint64_t no, t = 2000;
+
+	ATF_REQUIRE(s != NULL);
+	ATF_REQUIRE(stream_send(s, 1000, 1, bytes, 10));
+	ATF_REQUIRE_EQ(1, pick_all(s, 1000, &no));
+	ATF_REQUIRE(stream_ack(s, &a, 1200));
+	ATF_CHECK_EQ(UINT64_MAX, stream_deadline(s));
+	ATF_REQUIRE(stream_send(s, t, 1, bytes, sizeof(bytes)));
+	ATF_REQUIRE_EQ(20, pick_all(s, t, &no));
+	ATF_REQUIRE_EQ(t + 2000, stream_deadline(s));
+	ATF_CHECK(!stream_timer(s, t + 1999));
+	ATF_CHECK(stream_timer(s, t + 2000));
+	ATF_CHECK_EQ(2, pick_all(s, t + 2000, &no));
+	ATF_CHECK(no == 2 && stream_again(s));
+	ATF_REQUIRE_EQ(t + 6000, stream_deadline(s));
+	ATF_CHECK(stream_timer(s, t + 6000));
+	ATF_CHECK_EQ(2, pick_all(s, t + 6000, &no));
+	/* The oldest that is not asked about decides. */
+	ATF_REQUIRE_EQ(t + 26000, stream_deadline(s));
+	ATF_CHECK(stream_timer(s, t + 26000));
+	ATF_CHECK(pick_all(s, t + 26000, &no) > 2);
+	stream_check(s);
+	/* An answer that the first ones got in vain measures nothing. */
+	a.next = 22;
+	ATF_REQUIRE(stream_ack(s, &a, t + 26200));
+	ATF_REQUIRE(stream_send(s, t + 30000, 1, bytes, sizeof(bytes)));
+	ATF_REQUIRE_EQ(20, pick_all(s, t + 30000, &no));
+	ATF_CHECK_EQ(t + 32000, stream_deadline(s));
+	stream_free(s);
+}
+
+/* Where fewer are on their way than are answered at once, a little later. */
+ATF_TC_WITHOUT_HEAD(probes_wait);
+ATF_TC_BODY(probes_wait, tc)
+{
+	uint8_t bytes[10] = { 0 };
+	struct stream *s = stream_new();
+	struct wire_ack a = { 2, 0, NULL };
+	uint64_t no;
+
+	ATF_REQUIRE(s != NULL);
+	ATF_REQUIRE(stream_send(s, 1000, 1, bytes, sizeof(bytes)));
+	ATF_REQUIRE_EQ(1, pick_all(s, 1000, &no));
+	/* Nothing is measured so far. */
+	ATF_CHECK_EQ(61000, stream_deadline(s));
+	ATF_REQUIRE(stream_ack(s, &a, 2500));
+	ATF_REQUIRE(stream_send(s, 3000, 1, bytes, sizeof(bytes)));
+	ATF_REQUIRE_EQ(1, pick_all(s, 3000, &no));
+	ATF_CHECK_EQ(3000 + 2 * 1500 + 5000, stream_deadline(s));
+	stream_free(s);
+}
+
+/* What ends a gap is answered at once, so that the sender knows of the next. */
+ATF_TC_WITHOUT_HEAD(end_of_gap);
+ATF_TC_BODY(end_of_gap, tc)
+{
+	uint8_t bytes[6] = { 1, 0, 0, 0, 1, 42 }, sack[WIRE_SACK_MAX];
+	struct wire_data d = { 2, bytes, sizeof(bytes) };
+	struct stream *s = stream_new();
+	struct wire_ack a;
+
+	ATF_REQUIRE(s != NULL);
+	ATF_REQUIRE(stream_data(s, &d, 1000));
+	ATF_CHECK_EQ(1000, stream_ack_at(s));
+	stream_fill_ack(s, &a, sack);
+	d.segment = 1;
+	ATF_REQUIRE(stream_data(s, &d, 2000));
+	ATF_CHECK_EQ(2000, stream_ack_at(s));
+	stream_fill_ack(s, &a, sack);
+	ATF_CHECK_EQ(3, a.next);
+	d.segment = 3;
+	ATF_REQUIRE(stream_data(s, &d, 3000));
+	ATF_CHECK_EQ(8000, stream_ack_at(s));
+	stream_free(s);
+}
+
+/* A path that loses a fifth is slower, by what it loses and some waiting. */
+static uint64_t
+carry(unsigned loss)
+{
+	enum {
+		COUNT = 500
+	};
+	static uint8_t bytes[16 * 1024];
+	struct pair *p = malloc(sizeof(*p));
+	unsigned sent = 0, got = 0;
+	const uint8_t *data;
+	uint8_t chan;
+	uint64_t took;
+	size_t len;
+
+	ATF_REQUIRE(p != NULL);
+	pair_init(p, 5);
+	p->loss = loss;
+	while (got < COUNT) {
+		while (sent < COUNT && stream_queued(p->end[0]) < 1000000)
+			if (stream_send(p->end[0], p->now, 1, bytes,
+				sizeof(bytes)))
+				sent++;
+		flush(p, 0);
+		ATF_REQUIRE(advance(p));
+		while (stream_next(p->end[1], &chan, &data, &len))
+			got++;
+	}
+	took = p->now;
+	pair_free(p);
+	return took;
+}
+
+ATF_TC_WITHOUT_HEAD(a_fifth_is_lost);
+ATF_TC_BODY(a_fifth_is_lost, tc)
+{
+	uint64_t none = carry(0), fifth = carry(200);
+
+	printf("%llu us without loss, %llu with\n", (unsigned long long)none,
+	    (unsigned long long)fifth);
+	ATF_CHECK(none < fifth && fifth < 4 * none);
+}
+
 ATF_TP_ADD_TCS(tp)
 {
 	ATF_TP_ADD_TC(tp, clean_path);
@@ -368,5 +510,9 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, largest_message);
 	ATF_TP_ADD_TC(tp, broken_rules);
 	ATF_TP_ADD_TC(tp, duplicates_are_dropped);
+	ATF_TP_ADD_TC(tp, probes);
+	ATF_TP_ADD_TC(tp, probes_wait);
+	ATF_TP_ADD_TC(tp, end_of_gap);
+	ATF_TP_ADD_TC(tp, a_fifth_is_lost);
 	return atf_no_error();
 }
