@@ -38,7 +38,7 @@ any_configuration_body() {
 atf_test_case two_disks
 two_disks_body() {
 	atf_check -o match:'60 seeds passed, 0 failed' \
-	    $SIM -d -n 2 -T 20 -s 1 -c 60 -j 2
+	    $SIM -d -n 2 -s 1 -c 60 -j 2
 	atf_check -o match:'20 seeds passed, 0 failed' $SIM -d -g -s 1 -c 20 -j 2
 }
 
