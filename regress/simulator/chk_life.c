@@ -125,15 +125,20 @@ chk_refused(struct sim *s, unsigned node, const struct sim_event *e,
     uint64_t before)
 {
 	const struct sim_node *n = &s->nodes[node];
-	bool again = false;
+	bool again = false, took;
 	uint64_t *seen;
 
-	/* One that was altered on its way did not arrive. */
+	/*
+	 * One that was altered on its way did not arrive, and one that could not
+	 * be opened, because its key came later, was not had.
+	 */
+	took = n->core != NULL && n->build->refused(n->core) == before;
 	if (e->record != 0 && !e->bad &&
 	    s->net.record[e->record - 1].serial == e->serial) {
 		seen = &s->net.record[e->record - 1].seen;
 		again = *seen == n->life;
-		*seen = n->life;
+		if (took)
+			*seen = n->life;
 	}
 	/* Whoever ended itself, or is about to leave, reads nothing. */
 	if (!node_on(s, node) || n->leaving || (!e->bad && !again))
