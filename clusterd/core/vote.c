@@ -363,8 +363,10 @@ next_voter(const struct electorate *base, const struct vote_wish *wish,
     const struct electorate *e, bool lowered, struct voter *v)
 {
 	const struct voter *old = electorate_voter(base, v->node);
+	/* Absent ones were left out by a rule, or order, that is no more. */
 	bool ends =
-	    (base->dynamic || base->downscale) && !e->dynamic && !e->downscale;
+	    (base->dynamic || base->downscale || (base->set && !e->set)) &&
+	    !e->dynamic && !e->downscale;
 	unsigned i;
 
 	/* Those of the device are an option. */
@@ -423,10 +425,10 @@ make_next(const struct conf *conf, const struct electorate *base,
 
 	options_over(conf, wish != NULL ? &wish->opt : &base->opt, &opt);
 	all_voters(conf, &opt, e);
+	e->set = set;
 	for (i = 0; i < e->n; i++)
 		next_voter(base, wish, left, able, e, lowered, &e->v[i]);
 	set_rules(e);
-	e->set = set;
 	e->serial = wish != NULL ? wish->serial : base->serial;
 	e->expected = electorate_votes(e);
 	if (set)

@@ -404,8 +404,18 @@ ATF_TC_BODY(wishes, tc)
 	w.serial = 6;
 	electorate_next(c, &e, &w, &none, &abc, &abc, &next);
 	ATF_CHECK(counts(&next, "12345") && next.expected == 5);
-	/* Back. */
+	/* Fewer are expected than there are: until that is taken back. */
 	w.serial = 7;
+	w.set = true;
+	w.expected = 4;
+	electorate_next(c, &file, &w, &none, &abc, &abc, &e);
+	ATF_CHECK(counts(&e, "123") && e.expected == 4);
+	memset(&w, 0, sizeof(w));
+	w.serial = 8;
+	electorate_next(c, &e, &w, &none, &abc, &abc, &next);
+	ATF_CHECK(counts(&next, "12345") && next.expected == 5);
+	/* Back. */
+	w.serial = 9;
 	electorate_next(c, &e, &w, &none, &all, &all, &next);
 	ATF_CHECK(electorate_static(&next));
 	conf_free(c);
