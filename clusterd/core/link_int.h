@@ -34,6 +34,7 @@ struct path_mtu {
 struct path {
 	bool		 up;		/* heard of late */
 	bool		 heard_there;	/* the peer says it hears us on it */
+	bool		 late;		/* what comes was long under way */
 	uint64_t	 last_heard;	/* us, when it came; 0: never */
 	uint64_t	 down_at;	/* unless heard until then */
 	uint64_t	 lost_since;	/* us; when it went down; 0: not yet */
@@ -270,6 +271,11 @@ void	 relay_frame(struct link_layer *, struct peer *, enum wire_frame,
 	    uint16_t node, const uint8_t *, size_t len, struct bus *);
 /* The beat that goes beside those on the links. */
 void	 relay_beat(struct link_layer *, struct peer *, struct bus *);
+/* Could it pass something on for us? */
+bool	 relay_passes_on(const struct link_layer *, const struct peer *,
+	    uint64_t now);
+/* Now it can: who is reached by no path is tried over it at once. */
+void	 relay_found(struct link_layer *, const struct peer *);
 /* Something authentic of the peer came over l->via. */
 void	 relay_heard(struct link_layer *, struct peer *, struct bus *);
 /* Tells when it begins and ends. */

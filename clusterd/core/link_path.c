@@ -37,6 +37,8 @@ path_heard(struct link_layer *l, struct peer *p, unsigned link, struct bus *bus)
 	path->up = true;
 	if (link == LINK_RELAY)
 		return; /* relay_watch tells */
+	/* It learns from our beat that the link works that way. */
+	p->beat_at = MIN(p->beat_at, l->last_step);
 	if (path->lost_since != 0)
 		bus_event(bus, EVK_LINK, EVL_INFO,
 		    "node %u: link %u up again, because it is heard after "
@@ -126,10 +128,13 @@ path_beat(struct link_layer *l, struct peer *p, unsigned link,
     const struct wire_beat *b)
 {
 	struct path *path = &p->paths[link];
+	bool before = relay_passes_on(l, p, l->last_step);
 	uint64_t away, i;
 
 	for (i = 0; i < l->conf->nlinks; i++)
 		p->paths[i].heard_there = b->heard >> i & 1;
+	if (!before && relay_passes_on(l, p, l->last_step))
+		relay_found(l, p);
 	count_loss(path, b->seq);
 	path->echo = b->sent;
 	path->echo_came = l->at;
@@ -142,6 +147,7 @@ path_beat(struct link_layer *l, struct peer *p, unsigned link,
 	if (away < b->echo_age || away > 60 * UINT64_C(1000000))
 		return;
 	away -= b->echo_age;
+	path->late = away > l->conf->failure_timeout_us / 2;
 	path->rtt = path->rtt == 0 ? away : (7 * path->rtt + away) / 8;
 }
 

@@ -41,13 +41,17 @@ recent(const struct link_layer *l, const struct path *path, uint64_t now)
 	return path->up && link_counts(l, path->last_heard) + missed(l) > now;
 }
 
-/* A direct link that loses every other beat is no link, if there is a relay. */
+/*
+ * A direct link that loses every other beat is no link, if there is a relay,
+ * and none on which only what was long under way comes.
+ */
 static bool
 carries(const struct link_layer *l, const struct path *path, uint64_t now)
 {
-	bool lossy = path->loss > 65536 / 2 && l->conf->relay && l->npeers > 1;
+	bool bad = path->loss > 65536 / 2 || path->late;
 
-	return recent(l, path, now) && !lossy;
+	return recent(l, path, now) &&
+	    !(bad && l->conf->relay && l->npeers > 1);
 }
 
 bool
@@ -93,9 +97,8 @@ relay_wanted(const struct link_layer *l, const struct peer *p, uint64_t now)
 	return recent(l, path, now) || p->two_way_at + missed(l) <= now;
 }
 
-/* Can it pass something on for us? */
-static bool
-is_neighbour(const struct link_layer *l, const struct peer *r, uint64_t now)
+bool
+relay_passes_on(const struct link_layer *l, const struct peer *r, uint64_t now)
 {
 	return r->up && two_way(l, r, now);
 }
@@ -106,7 +109,7 @@ works(const struct link_layer *l, const struct peer *p, uint64_t now)
 {
 	const struct peer *r = link_peer(l, p->relay);
 
-	return r != NULL && is_neighbour(l, r, now) &&
+	return r != NULL && relay_passes_on(l, r, now) &&
 	    link_counts(l, p->relay_at) + missed(l) > now;
 }
 
@@ -157,7 +160,7 @@ search(struct link_layer *l, struct peer *p, struct bus *bus)
 	for (n = 0; n < l->npeers && tries < RELAY_TRIES; n++) {
 		i = (p->relay_try + n) % l->npeers;
 		r = &l->peers[i];
-		if (r == p || !is_neighbour(l, r, bus->now))
+		if (r == p || !relay_passes_on(l, r, bus->now))
 			continue;
 		p->relay = r->id;
 		session_beat_link(l, p, LINK_RELAY, bus);
@@ -179,6 +182,21 @@ relay_beat(struct link_layer *l, struct peer *p, struct bus *bus)
 }
 
 void
+relay_found(struct link_layer *l, const struct peer *r)
+{
+	struct peer *p;
+
+	for (p = l->peers; p < l->peers + l->npeers; p++) {
+		if (p == r || !relay_wanted(l, p, l->last_step))
+			continue;
+		if (p->relay != r->id && works(l, p, l->last_step))
+			continue;
+		p->beat_at = MIN(p->beat_at, l->last_step);
+		due_touch(l, p);
+	}
+}
+
+void
 relay_heard(struct link_layer *l, struct peer *p, struct bus *bus)
 {
 	const struct peer *r = link_peer(l, l->via);
@@ -186,7 +204,8 @@ relay_heard(struct link_layer *l, struct peer *p, struct bus *bus)
 
 	if (l->via != p->relay && !works(l, p, bus->now))
 		p->relay = l->via;
-	else if (l->via != p->relay && follow && is_neighbour(l, r, bus->now))
+	else if (l->via != p->relay && follow &&
+	    relay_passes_on(l, r, bus->now))
 		p->relay = l->via;
 	if (l->via == p->relay)
 		p->relay_at = MAX(p->relay_at, l->at);

@@ -37,11 +37,15 @@ generate_start(struct sim *s)
 		rng_u64(&s->grng);
 }
 
-/* What a run costs grows with the square of it. */
+/* A run of sixteen costs what a hundred of three do. */
 unsigned
 generate_nodes(struct sim *s)
 {
-	return chance(s, 75) ? draw(s, 2, 6) : draw(s, 7, 16);
+	unsigned percent = draw(s, 1, 100);
+
+	if (percent <= 85)
+		return draw(s, 2, 6);
+	return percent <= 96 ? draw(s, 7, 10) : draw(s, 11, 16);
 }
 
 static void
@@ -144,7 +148,8 @@ generate_conf(struct sim *s, struct conf *c)
 /*
  * How busy clients are and how long things go wrong.  Many short runs see more
  * than few long ones: most of what is rare is so in the order of its first few
- * steps.  Half of the runs stay as busy and a third as long as without -g.
+ * steps.  Half of the runs stay as busy and a quarter as long as without -g;
+ * all nodes together do no more than six.
  */
 void
 generate_load(struct sim *s)
@@ -154,6 +159,8 @@ generate_load(struct sim *s)
 
 	if (busy > 1)
 		s->profile.op_every *= draw(s, 2, 8);
+	if (s->n > 6)
+		s->profile.op_every = s->profile.op_every * s->n / 6;
 	if (len < NITEMS(lengths))
 		s->until = MIN(s->until, lengths[len] * SEC);
 }

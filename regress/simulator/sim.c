@@ -284,8 +284,10 @@ sim_init(struct sim *s)
 	drawn = (unsigned)sim_between(s, 3, 7);
 	/* Drawn in any case: a number that is given changes nothing else. */
 	generate_start(s);
+	if (s->generated)
+		drawn = generate_nodes(s);
 	if (s->n == 0)
-		s->n = s->generated ? generate_nodes(s) : drawn;
+		s->n = drawn;
 	s->dead = -1;
 	s->hash = UINT64_C(0xcbf29ce484222325);
 	s->conf = make_conf(s);

@@ -279,6 +279,65 @@ ATF_TC_BODY(held_back, tc)
 	three_free(t);
 }
 
+/*
+ * Somebody keeps what node 1 says to node 3, and gives it to node 3 most of a
+ * timeout later: it is heard, but the link is none to rely on.
+ */
+ATF_TC_WITHOUT_HEAD(long_under_way);
+ATF_TC_BODY(long_under_way, tc)
+{
+	struct three *t = three_new();
+	uint64_t age = t->conf[2]->failure_timeout_us * 3 / 4;
+	struct datagram *d;
+	unsigned i, relayed = 0;
+
+	t->keep = t->cut[0][2] = true;
+	for (i = 0; i < 1200; i++) {
+		run(t, 10000);
+		while ((d = STAILQ_FIRST(&t->kept)) != NULL &&
+		    d->at + age <= t->now) {
+			STAILQ_REMOVE_HEAD(&t->kept, entry);
+			arrive(t, 2, d->link, d->data, d->len);
+			free(d);
+		}
+		relayed += i >= 200 && link_relay(t->l[0], 3) == 2 &&
+		    link_relay(t->l[2], 1) == 2;
+	}
+	ATF_CHECK_EQ_MSG(1000, relayed, "%u of 1000", relayed);
+	for (i = 0; i < N; i++)
+		ATF_CHECK_EQ(0, t->down[i]);
+	three_free(t);
+}
+
+/*
+ * Node 3 is away for so long that its links and the relay are given up, comes
+ * back, and is heard by all with the first of its beats.
+ */
+ATF_TC_WITHOUT_HEAD(found_at_once);
+ATF_TC_BODY(found_at_once, tc)
+{
+	struct three *t = three_new();
+	uint64_t hb = t->conf[0]->heartbeat_us, back;
+	const struct path *path = &link_peer(t->l[0], 3)->paths[LINK_RELAY];
+	unsigned i;
+
+	t->cut[0][2] = t->cut[2][0] = true;
+	run(t, 2000000);
+	for (i = 0; i < 20; i++) {
+		ATF_REQUIRE_EQ(2, link_relay(t->l[0], 3));
+		t->cut[1][2] = t->cut[2][1] = true;
+		run(t, 5 * hb);
+		t->cut[1][2] = t->cut[2][1] = false;
+		back = t->now;
+		run(t, hb + hb / 10 + 10 * LATENCY);
+		ATF_CHECK_MSG(path->last_heard > back, "in round %u", i);
+		run(t, 10 * hb + i * 7000);
+	}
+	for (i = 0; i < N; i++)
+		ATF_CHECK_EQ(0, t->down[i]);
+	three_free(t);
+}
+
 /* By the key in the configuration: then the pair falls apart. */
 ATF_TC_WITHOUT_HEAD(switched_off);
 ATF_TC_BODY(switched_off, tc)
@@ -553,6 +612,8 @@ ATF_TP_ADD_TCS(tp)
 {
 	ATF_TP_ADD_TC(tp, delivered);
 	ATF_TP_ADD_TC(tp, held_back);
+	ATF_TP_ADD_TC(tp, long_under_way);
+	ATF_TP_ADD_TC(tp, found_at_once);
 	ATF_TP_ADD_TC(tp, switched_off);
 	ATF_TP_ADD_TC(tp, comes_back_late);
 	ATF_TP_ADD_TC(tp, lossy);
