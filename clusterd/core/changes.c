@@ -144,6 +144,9 @@ missing(const struct view *of, const struct view *in, bool *list)
 	for (i = 0; i < of->n; i++) {
 		list[i] =
 		    !view_has(in, of->members[i].node, of->members[i].inc);
+#if MUTANT == 904
+		list[i] = view_find(in, of->members[i].node) == NULL;
+#endif
 		n += list[i];
 	}
 	return n;

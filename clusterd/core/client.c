@@ -371,8 +371,13 @@ new_view(struct client_layer *cl, const struct view *v, struct bus *bus)
 	cl->have_view = true;
 	/* A view that may be over already is no news for them. */
 	cl->untold = v->primary;
-	if (!cl->untold)
-		tell_watchers(cl, bus);
+	if (cl->untold)
+		return;
+#if MUTANT != 905
+	/* That the one before was quorate says nothing about this one. */
+	cl->quorate = false;
+#endif
+	tell_watchers(cl, bus);
 }
 
 /* The view came to nothing: they are told of it in its place. */

@@ -39,13 +39,18 @@
  *
  * All this is of one device.  Two disks that are called alike on different nodes
  * would be two voters with one name, and each side could have its own.  A node
- * cannot see that on its disk alone; but it knows of views that others have
- * recorded, and what was final before a read is found by it.
+ * cannot see that on its disk alone; but it knows of views that were recorded,
+ * also in its lives before, and of those that it was READY for, which the
+ * coordinator had been promised: what was final before a read is found by it.
+ * A device that lacks it has no vote here, and one without any record has none
+ * anyway; so whoever was READY for the last view that was formed with a device
+ * takes no other for it.
  *
  * Invariants:
  *   V4  we never write a promise, or accept an epoch, below an earlier one.
- *   V5  a device that does not have what another node recorded on it has no
- *	 vote, unless it says that it has lost that, or was made anew.
+ *   V5  a device that has no record of a view that we were in, or no promise of
+ *	 one that we were READY for, when there was one, has no vote, unless it
+ *	 says that it has lost that, or was made anew.
  *
  * clusterd-protocol(7), section 6.11.
  */
@@ -343,8 +348,10 @@ elsewhere(const struct device *d, const struct look *l)
 #if MUTANT == 325
 	return false;
 #endif
-	return d->expect > l->newest.accepted && d->req > d->expect_after &&
-	    l->newest.accepted > l->lost;
+	if (d->req <= d->expect_after || l->newest.accepted <= l->lost)
+		return false;
+	return d->recorded > l->newest.accepted ||
+	    d->promised > MAX(l->promised, l->newest.accepted);
 }
 
 static void
@@ -377,9 +384,10 @@ answer(struct device *d, const struct look *l, bool wrote, uint64_t epoch,
 	}
 	if (elsewhere(d, l)) {
 		snprintf(why, sizeof(why),
-		    "view %llu is not recorded on it: it is not the device "
-		    "that other nodes have",
-		    (unsigned long long)d->expect);
+		    "view %llu is not %s it: it is not the device that other "
+		    "nodes have",
+		    (unsigned long long)MAX(d->recorded, d->promised),
+		    d->recorded < d->promised ? "promised by" : "recorded on");
 		no_vote(d, why, bus);
 		return;
 	}
@@ -434,9 +442,10 @@ device_start(struct device *d, uint64_t used, struct bus *bus)
 }
 
 void
-device_expect(struct device *d, uint64_t epoch)
+device_expect(struct device *d, uint64_t recorded, uint64_t promised)
 {
-	d->expect = epoch;
+	d->recorded = MAX(d->recorded, recorded);
+	d->promised = MAX(d->promised, promised);
 	d->expect_after = d->req;
 }
 

@@ -60,8 +60,8 @@ struct device {
 	bool		 op_records;
 	bool		 skip;		/* it broke its word: leave it out once */
 	uint64_t	 poll_at;
-	/* What each read after that request must find recorded; 0: nothing. */
-	uint64_t	 expect;
+	/* What each read after that request must find; 0: nothing. */
+	uint64_t	 recorded, promised;
 	uint32_t	 expect_after;
 	bool		 works;		/* as of the last answer */
 	bool		 answered;	/* ever */
@@ -81,8 +81,11 @@ void	 device_ask(struct device *, uint64_t epoch, struct bus *);
 void	 device_record(struct device *, const void *, size_t, struct bus *);
 /* Could an answer about this epoch still come in time? */
 bool	 device_pending(const struct device *, uint64_t epoch);
-/* Another node has recorded that epoch on it, as all that come later do. */
-void	 device_expect(struct device *, uint64_t epoch);
+/*
+ * Reads that are asked for from now on must find these epochs, or later ones,
+ * recorded by anybody, and promised to another node.  0: nothing.
+ */
+void	 device_expect(struct device *, uint64_t recorded, uint64_t promised);
 /* Looks at it then, and not later. */
 void	 device_poll(struct device *, uint64_t at);
 /* NOTE_DEVICE_DONE, and the time that goes by. */

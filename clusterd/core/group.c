@@ -293,7 +293,11 @@ ordered_send(struct group_layer *gl, const char *name, const struct gmember *m,
 		wbuf_init(&w, GROUP_MSG_MAX + 64);
 		wbuf_u32(&w, l->gid);
 		wbuf_u16(&w, m->node);
+#if MUTANT == 869
+		wbuf_u64(&w, m->node == gl->self ? l->client : m->client);
+#else
 		wbuf_u64(&w, m->client);
+#endif
 		wbuf_blob(&w, data, len);
 		bus_client_send(bus, l->client, M_GROUP_MSG, 0, &w);
 		wbuf_free(&w);

@@ -75,8 +75,10 @@ ended(struct link_layer *l, struct peer *p, const struct wire_dead *d,
 
 	p->promised = 0;
 	p->gone = p->cur.inc;
+#if MUTANT != 107
 	/* The engine of a daemon that ended may still run for a moment. */
 	p->cur.bye = true;
+#endif
 	switch (d->how) {
 	case WE_EXIT:
 		snprintf(why, sizeof(why),

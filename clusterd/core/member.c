@@ -686,6 +686,9 @@ member_start(struct member *m, struct bus *bus)
 	m->start_at = bus->now + 3 * m->conf->heartbeat_us;
 	member_set_cause(m, "this node started");
 	member_use_epoch(m, m->stored.epoch + 1, bus);
+#if MUTANT != 326
+	device_expect(&m->device, m->stored.told, m->stored.asked);
+#endif
 	device_start(&m->device, m->stored.epoch, bus);
 	evaluate(m, bus);
 	done(m, false);

@@ -105,6 +105,10 @@ struct member_stored {
 	struct electorate elect;	/* of that view; n 0: not recorded */
 	struct attempt_list attempts;	/* later than that view */
 	struct prim_id	 since;	/* first view this disk had a part in; 0: none */
+	/* Epochs of views that the quorum device knows: the last one we were in
+	   that is on record there, and the last one we were READY for that it
+	   had promised another node.  0: none. */
+	uint64_t	 told, asked;
 };
 
 void	 member_stored_encode(const struct member_stored *, struct wbuf *);

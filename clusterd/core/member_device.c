@@ -160,8 +160,24 @@ device_entered(struct member *m)
 {
 	const struct view *v = &m->view;
 
-	if (v->primary && v->device && m->device_epoch != v->epoch)
-		device_expect(&m->device, v->epoch);
+	if (!v->primary || !v->device)
+		return;
+	/* It is on the disk with the view (enter_primary()). */
+	m->stored.told = v->epoch;
+	device_expect(&m->device, v->epoch, 0);
+}
+
+void
+device_ready(struct member *m, const struct view *v)
+{
+	if (!v->primary || !v->device || m->coord == m->self)
+		return;
+#if MUTANT == 327
+	return;
+#endif
+	/* It is on the disk with the attempt. */
+	m->stored.asked = v->epoch;
+	device_expect(&m->device, 0, v->epoch);
 }
 
 /* It was asked for this view, and has not been made anew since. */

@@ -320,7 +320,8 @@ void	 vote_status(struct member *, uint16_t node, uint64_t inc,
 bool	 vote_remembers(const struct prim_id *since, const struct prim_id *);
 
 /* member_device.c */
-/* A new view: what others have recorded is to be found from now on. */
+/* READY for a view, or in it: what the device knows of it is to be found there. */
+void	 device_ready(struct member *, const struct view *);
 void	 device_entered(struct member *);
 /* Has the device a vote on what comes after that view? (E5, E8) */
 bool	 device_able(const struct round *, const struct prim_id *);

@@ -223,6 +223,7 @@ part_clear(struct member *m, const struct note *note, struct bus *bus)
 	    in->view.epoch != note->seq)
 		return;
 	m->phase = PH_READY;
+	device_ready(m, &in->view);
 	vote_attempt(m, &in->view, bus);
 	wbuf_init(&w, 16);
 	wbuf_u8(&w, MM_READY);
@@ -396,9 +397,37 @@ part_commit(struct member *m, const struct note *note, struct rbuf *r,
 	apply_next(m, bus);
 }
 
+/* Which life is meant has to be said where a newer one can be taken for it. */
 static void
-say_view(const struct view *v, const char *cause, struct bus *bus)
+say_lost(const struct member *m, unsigned i, struct bus *bus)
 {
+	const struct view *v = &m->view;
+	uint16_t node = v->lost[i].node;
+	const struct view_member *now = view_find(v, node);
+	uint64_t inc = v->lost[i].inc;
+	char life[100] = "";
+
+	if (now != NULL && now->inc > inc)
+		snprintf(life, sizeof(life),
+		    "; that was incarnation %llu, and %llu is in it",
+		    (unsigned long long)inc, (unsigned long long)now->inc);
+	else if (member_session(m, node) > inc)
+		snprintf(life, sizeof(life),
+		    "; that was incarnation %llu, and %llu is heard",
+		    (unsigned long long)inc,
+		    (unsigned long long)member_session(m, node));
+	bus_event(bus, EVK_NODE, EVL_INFO,
+	    "node %u: not in view %llu any more, %s%s", node,
+	    (unsigned long long)v->epoch,
+	    v->lost[i].clean ? "it left with goodbye" :
+			       "and nobody saw it leave",
+	    life);
+}
+
+static void
+say_view(const struct member *m, struct bus *bus)
+{
+	const struct view *v = &m->view;
 	uint16_t ids[CONF_NODES_MAX];
 	char list[256];
 	unsigned i;
@@ -410,13 +439,9 @@ say_view(const struct view *v, const char *cause, struct bus *bus)
 	bus_event(bus, EVK_VIEW, EVL_INFO,
 	    "view %llu: %s, leader node %u, %s, because %s",
 	    (unsigned long long)v->epoch, list, v->leader,
-	    v->primary ? "primary" : "not primary", cause);
+	    v->primary ? "primary" : "not primary", v->cause);
 	for (i = 0; i < v->nlost; i++)
-		bus_event(bus, EVK_NODE, EVL_INFO,
-		    "node %u: not in view %llu any more, %s", v->lost[i].node,
-		    (unsigned long long)v->epoch,
-		    v->lost[i].clean ? "it left with goodbye" :
-				       "and nobody saw it leave");
+		say_lost(m, i, bus);
 }
 
 /*
@@ -520,8 +545,12 @@ enter(struct member *m, struct bus *bus)
 	m->settled_at = bus->now + m->conf->failure_timeout_us;
 	if (m->view.primary)
 		enter_primary(m, bus);
+#if MUTANT == 807
+	else
+		memset(&m->prim, 0, sizeof(m->prim));
+#endif
 	device_entered(m);
-	say_view(&m->view, in->cause, bus);
+	say_view(m, bus);
 	n = bus_note(bus, NOTE_VIEW, &m->view, sizeof(m->view));
 	/* A copy: the view may be another one before the note is routed. */
 	n->ref = n->data;

@@ -12,9 +12,13 @@
 /*
  * Version 1 has no electorate and no attempts, 2 no since, 3 no options.  Where
  * nobody has set any they are those of the file, and version 3 says all: a node
- * can go back to a build that does not know them (version.h).
+ * can go back to a build that does not know them (version.h).  Version 5 says
+ * what a quorum device knows, where there is one.  To a build that does not know
+ * it the disk is an empty one, which has no vote until it has joined: that
+ * is safe, and one node after another can go back.
  */
-#define STORED_VERSION	  4
+#define STORED_DEVICE	  5
+#define STORED_OPTIONS	  4
 #define STORED_NO_OPTIONS 3
 
 /* A later epoch wins; of two with one epoch (two_node), the lower leader. */
@@ -513,12 +517,16 @@ void
 member_stored_encode(const struct member_stored *s, struct wbuf *w)
 {
 	bool options = s->elect.opt.given != 0;
+	bool device = s->told != 0 || s->asked != 0;
 	unsigned i;
 
 #if MUTANT == 333
 	options = false;
 #endif
-	wbuf_u16(w, options ? STORED_VERSION : STORED_NO_OPTIONS);
+	wbuf_u16(w,
+	    device	? STORED_DEVICE :
+		options ? STORED_OPTIONS :
+			  STORED_NO_OPTIONS);
 	wbuf_u64(w, s->epoch);
 	wbuf_u64(w, s->prim_epoch);
 	wbuf_u16(w, s->prim_leader);
@@ -534,6 +542,11 @@ member_stored_encode(const struct member_stored *s, struct wbuf *w)
 	electorate_put(w, &s->elect);
 	put_attempts(w, &s->attempts);
 	put_prim(w, &s->since);
+	if (device) {
+		wbuf_u64(w, s->told);
+		wbuf_u64(w, s->asked);
+		wbuf_u8(w, options);
+	}
 	if (options)
 		options_put(w, &s->elect.opt);
 }
@@ -543,11 +556,12 @@ member_stored_decode(struct member_stored *s, const void *data, size_t len)
 {
 	struct rbuf r;
 	unsigned i, flags, version;
+	bool options;
 
 	memset(s, 0, sizeof(*s));
 	rbuf_init(&r, data, len);
 	version = rbuf_u16(&r);
-	if (version == 0 || version > STORED_VERSION)
+	if (version == 0 || version > STORED_DEVICE)
 		return false;
 	s->epoch = get_epoch(&r);
 	s->prim_epoch = get_epoch(&r);
@@ -574,7 +588,13 @@ member_stored_decode(struct member_stored *s, const void *data, size_t len)
 	s->since.leader = s->prim_leader;
 	if (version > 2)
 		get_prim(&r, &s->since);
-	if (version > 3)
+	options = version == STORED_OPTIONS;
+	if (version >= STORED_DEVICE) {
+		s->told = get_epoch(&r);
+		s->asked = get_epoch(&r);
+		options = rbuf_u8(&r) != 0;
+	}
+	if (options)
 		options_get(&r, &s->elect.opt);
 	if (!rbuf_done(&r)) {
 		memset(s, 0, sizeof(*s));

@@ -275,6 +275,10 @@ two_disks_body() {
 	one_side
 	atf_check_equal alpha $winner
 	is beta '.votes == 1 and (.device_voting | not)'
+	# Its next life knows that, too.
+	$L kill beta
+	$L start beta
+	is beta '.votes == 1 and (.device_why | contains("is not recorded on it"))'
 	$L heal alpha
 	atf_check $L sh beta -- umount $PWD/disk.img
 	for n in alpha beta; do

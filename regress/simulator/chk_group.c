@@ -11,7 +11,7 @@
  *	for nodes that are cut off, or die a moment later, as well.
  * INV_GROUP_FIFO	for each client the messages of a sender have consecutive
  *	numbers, from 1 if it saw the sender join: none is lost, doubled or
- *	invented.
+ *	invented.  Each is, byte by byte, what that sender has sent.
  *
  * A node that leaves a view first delivers what its side holds of it.  Should
  * the next view never take effect, because the node or all others of it die,
@@ -26,8 +26,11 @@
 
 #include "sim.h"
 
-/* What comes after a message, in each of the two sequences. */
+#define SENT_MAX 1000000 /* messages of one client, by far */
+
+/* A message: what it was, and what comes after it in each sequence. */
 struct joint {
+	uint64_t sent; /* hash of its bytes; 0: nobody has sent it */
 	struct {
 		uint64_t next;	/* the next message; 0: not known yet */
 		uint64_t views; /* hash of the views between */
@@ -181,7 +184,14 @@ check_order(struct sim *s, unsigned node, struct sim_client *c,
 	at->views = 1;
 }
 
-/* Its number, or 0 when nobody can have sent it. */
+void
+chk_group_sent(struct sim *s, const struct sim_client *c, uint32_t number,
+    const uint8_t *data, size_t len)
+{
+	joint(s, c->id << 32 | number)->sent = mix(len + 1, data, len);
+}
+
+/* Its number, or 0 when nobody has sent it. */
 static uint32_t
 number_of(struct sim *s, const struct told *t, bool *safe)
 {
@@ -199,8 +209,11 @@ number_of(struct sim *s, const struct told *t, bool *safe)
 	claimed = rbuf_u64(&m);
 	number = rbuf_u32(&m);
 	*safe = rbuf_u8(&m) != 0;
-	return m.err || claimed != t->from || t->from > s->next_client ? 0 :
-									 number;
+	if (m.err || claimed != t->from || t->from > s->next_client ||
+	    number > SENT_MAX ||
+	    joint(s, t->from << 32 | number)->sent != mix(len + 1, data, len))
+		return 0;
+	return number;
 }
 
 /* One sequence: a view only counts between messages. */

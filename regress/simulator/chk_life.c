@@ -125,15 +125,20 @@ chk_refused(struct sim *s, unsigned node, const struct sim_event *e,
     uint64_t before)
 {
 	const struct sim_node *n = &s->nodes[node];
-	bool again = false;
+	bool again = false, took;
 	uint64_t *seen;
 
-	/* One that was altered on its way did not arrive. */
+	/*
+	 * One that was altered on its way did not arrive, and one that could not
+	 * be opened, because its key came later, was not had.
+	 */
+	took = n->core != NULL && n->build->refused(n->core) == before;
 	if (e->record != 0 && !e->bad &&
 	    s->net.record[e->record - 1].serial == e->serial) {
 		seen = &s->net.record[e->record - 1].seen;
 		again = *seen == n->life;
-		*seen = n->life;
+		if (took)
+			*seen = n->life;
 	}
 	/* Whoever ended itself, or is about to leave, reads nothing. */
 	if (!node_on(s, node) || n->leaving || (!e->bad && !again))
@@ -171,6 +176,9 @@ chk_nap(struct sim *s)
 {
 	uint64_t views = s->views - s->asked_views;
 
+	/* It has just been replaced, and may have been told nothing yet. */
+	if (s->two_disks && s->conf->qdevice.votes > 0)
+		return;
 	if (s->calm_kills == 0 && views != s->work_views)
 		sim_fail(s, INV_NAP,
 		    "%llu views although nodes paused for a moment only",

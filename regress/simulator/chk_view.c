@@ -15,7 +15,11 @@
  *	their epochs grow, and nobody who was in one and missed a later one is
  *	ever in one again.  Who is left out goes on believing in the old view
  *	until it notices, which must be soon; but never can two of them go on
- *	at one instant: when one takes effect, the one before has lost a member.
+ *	at one instant: when one takes effect, the one before has lost a member,
+ *	or had the votes of a quorum device and nobody's lease.
+ * INV_VIEW_ALONG  who is in two views that a program is told as quorate one
+ *	after another, in the same life, has been in every view between them
+ *	that took effect, and so has delivered the same.
  * INV_LEASE  at no instant of true time does one node hold the lease of one
  *	primary view and another that of another; a node that does not run
  *	holds it until its own clock says that it is over.  And without it no
@@ -78,20 +82,36 @@ same(const struct node_view *a, const struct node_view *b)
 	    electorate_same(&a->elect, &b->elect);
 }
 
-/* Is everybody still in it?  Then it can go on. */
+static bool
+believes(const struct sim *s, unsigned i)
+{
+	const struct sim_node *n = &s->nodes[i];
+
+	return n->core != NULL && n->view.primary &&
+	    n->view.lease > node_local(s, i);
+}
+
+/*
+ * Is everybody still in it?  Then it can go on.  But where a quorum device
+ * votes, the next one need have no member of it: one of another view that was
+ * recorded since is enough, and who was READY for that has no lease any more.
+ */
 static bool
 complete(const struct sim *s, const struct seen *seen)
 {
 	const struct sim_node *n;
-	unsigned i;
+	bool held = !seen->v.device;
+	unsigned i, at;
 
 	for (i = 0; i < seen->v.n; i++) {
-		n = &s->nodes[node_index(s, seen->v.members[i])];
+		at = (unsigned)node_index(s, seen->v.members[i]);
+		n = &s->nodes[at];
 		if (n->core == NULL || n->inc != seen->v.incs[i] ||
 		    n->view.epoch != seen->epoch)
 			return false;
+		held |= believes(s, at);
 	}
-	return true;
+	return held;
 }
 
 /* A primary view takes effect. */
@@ -212,13 +232,48 @@ synced(struct sim *s, const struct node_view *v)
 	new_primary(s, k);
 }
 
-static bool
-believes(const struct sim *s, unsigned i)
+const struct node_view *
+chk_view_seen(const struct sim *s, unsigned i, uint64_t epoch, uint16_t leader)
 {
+	const struct chk_view *cv = s->chk_view;
 	const struct sim_node *n = &s->nodes[i];
+	size_t k;
 
-	return n->core != NULL && n->view.primary &&
-	    n->view.lease > node_local(s, i);
+	for (k = cv->n; k-- > 0;)
+		if (cv->seen[k].epoch == epoch &&
+		    cv->seen[k].leader == leader &&
+		    has(&cv->seen[k].v, n->id, n->inc))
+			return &cv->seen[k].v;
+	return NULL;
+}
+
+void
+chk_view_along(struct sim *s, unsigned i, const struct node_view *was,
+    const struct node_view *now)
+{
+	const struct chk_view *cv = s->chk_view;
+	const struct seen *seen;
+	size_t k;
+	unsigned m;
+
+	for (k = cv->n; k-- > 0;) {
+		seen = &cv->seen[k];
+		if (!seen->effective || seen->epoch < was->epoch ||
+		    seen->epoch >= now->epoch)
+			continue;
+		for (m = 0; m < now->n; m++)
+			if (has(was, now->members[m], now->incs[m]) &&
+			    !has(&seen->v, now->members[m], now->incs[m]))
+				sim_fail(s, INV_VIEW_ALONG,
+				    "n%u goes from view %llu.%u to %llu.%u "
+				    "with n%u, which was not in %llu.%u",
+				    s->nodes[i].id,
+				    (unsigned long long)was->epoch, was->leader,
+				    (unsigned long long)now->epoch, now->leader,
+				    now->members[m],
+				    (unsigned long long)seen->epoch,
+				    seen->leader);
+	}
 }
 
 /* How long may it take to notice that the others went on? */
@@ -397,6 +452,7 @@ chk_view_step(struct sim *s, unsigned i)
 	if (n->view.primary && n->view.synced)
 		chk_group_effective(s, i);
 	check_stale(s, i);
+	service_stepped(s, i);
 }
 
 bool
@@ -431,7 +487,7 @@ chk_view_settled(const struct sim *s)
 		    !has(v, s->nodes[i].id, s->nodes[i].inc))
 			return false;
 		/* It works, and so it must have been told. */
-		if (s->calm && s->conf->qdevice.votes > 0 &&
+		if (s->calm && s->conf->qdevice.votes > 0 && !s->two_disks &&
 		    (!v->device || !disk_told(s)))
 			return false;
 	}

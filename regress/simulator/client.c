@@ -186,9 +186,10 @@ leave(struct sim *s, unsigned node, struct sim_client *c)
 static void
 talk(struct sim *s, unsigned node, struct sim_client *c)
 {
-	uint8_t text[13 + 300] = { 0 };
+	uint8_t text[13 + 300];
 	bool safe = chance(s, 30);
 	struct wbuf w, m;
+	size_t i, len;
 
 	/* A few under way, or the daemon would rightly push back. */
 	if (!c->group_in || c->sent - c->delivered >= 8)
@@ -200,10 +201,15 @@ talk(struct sim *s, unsigned node, struct sim_client *c)
 	if (c->sent - c->delivered == 1)
 		c->sent_at = s->now;
 	memcpy(text, m.data, m.len);
+	/* No two are alike behind their heads either. */
+	for (i = m.len; i < sizeof(text); i++)
+		text[i] = (uint8_t)(c->id * 7 + c->sent * 31 + i * 13);
 	wbuf_free(&m);
+	len = 13 + draw(s, 0, 300);
+	chk_group_sent(s, c, c->sent, text, len);
 	wbuf_init(&w, 1024);
 	wbuf_u32(&w, GID);
-	wbuf_blob(&w, text, 13 + draw(s, 0, 300));
+	wbuf_blob(&w, text, len);
 	wbuf_u8(&w, safe ? GROUP_SAFE : 0);
 	client_tell(s, node, c, M_GROUP_SEND, c->sent, &w);
 }

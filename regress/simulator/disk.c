@@ -9,6 +9,9 @@
  * not reach the disk for a while; the write of a node that dies may never have
  * happened, may have happened, or has torn its block; and the whole disk is
  * made anew.  What it says to have written it has.
+ *
+ * With -d some nodes have a disk of their own under that name, until the faults
+ * are over: then the mistake is found, and all have a new one.
  */
 
 #include "sim.h"
@@ -31,11 +34,17 @@ struct sim_request {
 	uint8_t data[4096];
 };
 
-struct sim_disk {
+struct medium {
 	uint8_t uuid[16];
+	struct sim_block block[SIM_NODES_MAX];
+};
+
+struct sim_disk {
+	struct medium medium[2];
+	bool second[SIM_NODES_MAX]; /* which one the node has */
+	bool two;
 	unsigned made; /* how often */
 	struct rng rng;
-	struct sim_block block[SIM_NODES_MAX];
 	struct sim_request request[SIM_NODES_MAX];
 	uint64_t away[SIM_NODES_MAX]; /* not reached until then */
 	bool slow;
@@ -54,11 +63,39 @@ between(struct sim *s, uint64_t lo, uint64_t hi)
 }
 
 static void
-make(struct sim_disk *d)
+make(struct sim_disk *d, struct medium *m)
 {
-	memset(d->block, 0, sizeof(d->block));
-	memset(d->uuid, 0, sizeof(d->uuid));
-	d->uuid[0] = (uint8_t)++d->made;
+	memset(m, 0, sizeof(*m));
+	m->uuid[0] = (uint8_t)++d->made;
+}
+
+static struct medium *
+medium_of(const struct sim *s, unsigned i)
+{
+	return &s->disk->medium[s->disk->second[i]];
+}
+
+/* Each side has a node; that leaves what others draw as it is. */
+static void
+draw_second(struct sim *s, const struct conf *c)
+{
+	uint64_t seed[4] = { s->seed, 4, 0, 19 };
+	struct sim_disk *d = s->disk;
+	struct rng rng;
+	unsigned i;
+
+	if (!s->two_disks || c->nnodes < 2)
+		return;
+	rng_seed(&rng, seed);
+	for (i = 0; i < 64; i++)
+		rng_u64(&rng);
+	for (i = 0; i < c->nnodes; i++)
+		d->second[i] = rng_below(&rng, 2) == 0;
+	i = (unsigned)rng_below(&rng, c->nnodes);
+	d->second[i] = true;
+	d->second[(i + 1) % c->nnodes] = false;
+	d->two = true;
+	make(d, &d->medium[1]);
 }
 
 /* Some seeds have one; a generator of its own leaves the others alone. */
@@ -73,7 +110,7 @@ disk_draw(struct sim *s, struct conf *c)
 	rng_seed(&s->disk->rng, seed);
 	for (i = 0; i < 64; i++)
 		rng_u64(&s->disk->rng);
-	make(s->disk);
+	make(s->disk, &s->disk->medium[0]);
 	/* Of two nodes one could not go on without it. */
 	if ((!dice(s, 400) && c->nnodes > 2) || s->off[ST_DEVICE])
 		return;
@@ -83,6 +120,17 @@ disk_draw(struct sim *s, struct conf *c)
 	    (uint8_t)(dice(s, 500) ? total - 1 : between(s, 1, total - 1));
 	c->qdevice.timeout_us = c->failure_timeout_us;
 	s->disk->slow = dice(s, 300);
+	draw_second(s, c);
+}
+
+void
+disk_calm(struct sim *s)
+{
+	if (!s->disk->two)
+		return;
+	s->disk->two = false;
+	memset(s->disk->second, 0, sizeof(s->disk->second));
+	disk_make(s);
 }
 
 void
@@ -143,7 +191,7 @@ static void
 put(struct sim *s, unsigned i)
 {
 	struct sim_request *r = &s->disk->request[i];
-	struct sim_block *b = &s->disk->block[i];
+	struct sim_block *b = &medium_of(s, i)->block[i];
 
 	b->used = true;
 	b->damaged = false;
@@ -160,7 +208,7 @@ reached(struct sim *s, unsigned i)
 static void
 read_all(struct sim *s, unsigned i)
 {
-	struct sim_disk *d = s->disk;
+	const struct medium *d = medium_of(s, i);
 	unsigned k, used = 0;
 	struct wbuf w;
 
@@ -201,7 +249,7 @@ disk_step(struct sim *s, const struct sim_event *e)
 			read_all(s, i);
 		return;
 	}
-	if (memcmp(r->data, s->disk->uuid, 16) != 0) {
+	if (memcmp(r->data, medium_of(s, i)->uuid, 16) != 0) {
 		fail(s, i, "it was made anew");
 		return;
 	}
@@ -218,14 +266,15 @@ void
 disk_dead(struct sim *s, unsigned i)
 {
 	struct sim_request *r = &s->disk->request[i];
+	struct sim_block *b = &medium_of(s, i)->block[i];
 
 	if (!r->busy)
 		return;
 	r->busy = false;
-	if (!r->wrote || memcmp(r->data, s->disk->uuid, 16) != 0)
+	if (!r->wrote || memcmp(r->data, medium_of(s, i)->uuid, 16) != 0)
 		return;
 	if (!s->calm && dice(s, 150)) {
-		s->disk->block[i].used = s->disk->block[i].damaged = true;
+		b->used = b->damaged = true;
 		sim_trace(s, "n%u tears its block on the quorum disk",
 		    s->nodes[i].id);
 	} else if (dice(s, 500))
@@ -248,7 +297,7 @@ disk_told(const struct sim *s)
 	unsigned i;
 
 	for (i = 0; i < s->n; i++) {
-		b = &s->disk->block[i];
+		b = &s->disk->medium[0].block[i];
 		/* As core/device.h draws it: accepted is behind 17 bytes. */
 		rbuf_init(&r, b->data, b->used && !b->damaged ? b->len : 0);
 		(void)rbuf_take(&r, 17);
@@ -262,5 +311,5 @@ void
 disk_make(struct sim *s)
 {
 	sim_trace(s, "the quorum disk is made anew");
-	make(s->disk);
+	make(s->disk, &s->disk->medium[0]);
 }

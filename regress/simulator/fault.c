@@ -197,10 +197,15 @@ node_faults(struct sim *s, enum fault what, unsigned a)
 	case F_DISK:
 		/*
 		 * Whoever forgets must not be the only one who knows: no
-		 * protocol survives that.  So all others know what it knew.
+		 * protocol survives that.  So all others know what it knew;
+		 * and the quorum device, which has a vote with a node that was
+		 * set back: who lost all has none.
 		 */
 		all = draw(s, 0, 1) == 0;
 		if (!chk_view_settled(s))
+			break;
+		if (!all && s->conf->qdevice.votes > 0 &&
+		    (s->two_disks || !s->nodes[a].view.device))
 			break;
 		node_crash(s, a,
 		    all ? "its disk is lost" : "its disk is set back");

@@ -17,7 +17,7 @@ here=$(dirname "$0")
 
 # simulate ARGUMENT...: prints "invariant seed" if a run fails.
 simulate() {
-	"$dir/sim-$number" $mixed "$@" >"$dir/$number.log" 2>&1
+	"$dir/sim-$number" $options "$@" >"$dir/$number.log" 2>&1
 	sed -n 's/^seed \([0-9]*\) nodes.*invariant [0-9]* (\([a-z-]*\)) broken.*/\2 \1/p' \
 	    "$dir/$number.log" | grep "^$oracle " | head -n 1
 }
@@ -51,7 +51,7 @@ by_model() {
 # One object replaces its namesake in libcore.a.
 compile() {
 	objects=
-	for s in $(echo "${source#next/}" | tr , ' '); do
+	for s in $(echo "${source#*/}" | tr , ' '); do
 		src=clusterd/core/$s.c
 		if ! grep -q "MUTANT [!=]= $number\$" "$src"; then
 			echo "$number: $src does not know it" >&2
@@ -69,7 +69,7 @@ compile() {
 # The shrinker proves itself on one that was caught, and so does the status of
 # many runs of which some fail.
 shrink() {
-	"$dir/sim-$number" $mixed -s "$1" -S >"$dir/shrunk" || exit 1
+	"$dir/sim-$number" $options -s "$1" -S >"$dir/shrunk" || exit 1
 	sed 's/^/	/' "$dir/shrunk"
 	small=$(sed -n 's/^sim //p' "$dir/shrunk")
 	if "$dir/sim-$number" $small >/dev/null 2>&1; then
@@ -77,7 +77,7 @@ shrink() {
 		exit 1
 	fi
 	for keep in '' -k; do
-		"$dir/sim-$number" $mixed -s "$1" -c 2 -j 2 $keep >/dev/null 2>&1 || continue
+		"$dir/sim-$number" $options -s "$1" -c 2 -j 2 $keep >/dev/null 2>&1 || continue
 		echo "sim -c 2 $keep: seed $1 fails, its status does not tell" >&2
 		exit 1
 	done
@@ -85,8 +85,11 @@ shrink() {
 
 one() {
 	# A bug of the version after this one shows in mixed clusters.
-	mixed=
-	case $source in next/*) mixed=-w ;; esac
+	mixed= options=
+	case $source in
+	next/*)		mixed=1 options=-w ;;
+	disks/*)	options='-d -n 2 -T 20' ;;
+	esac
 	compile
 	case $seeds in
 	[0-9]*) caught=$(by_simulator "$seeds") || exit 1 ;;

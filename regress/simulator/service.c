@@ -205,6 +205,15 @@ service_message(struct sim *s, unsigned node, struct sim_client *c,
 }
 
 void
+service_stepped(struct sim *s, unsigned node)
+{
+	unsigned i;
+
+	for (i = 0; i < SIM_CLIENTS; i++)
+		view_told(s, node, &s->nodes[node].clients[i]);
+}
+
+void
 service_effective(struct sim *s, unsigned node, struct sim_client *c)
 {
 	struct sim_service *v = c->svc;

@@ -26,16 +26,23 @@ struct claim {
 
 STAILQ_HEAD(claim_list, claim);
 
+struct sim_life { uint16_t node; uint64_t inc; };
+
 struct sim_service {
 	uint32_t	 next_id;	/* of requests */
 
 	/* service_view.c */
 	bool		 have_view, have_change;
-	unsigned	 nview;
-	struct { uint16_t node; uint64_t inc; } view[SIM_NODES_MAX];
-	unsigned	 njoined, nleft;
-	struct { uint16_t node; uint64_t inc; unsigned why; }
-			 joined[SIM_NODES_MAX], left[SIM_NODES_MAX];
+	bool		 untried;	/* the oracles have not seen it yet */
+	uint64_t	 epoch;
+	uint16_t	 leader;
+	bool		 quorate;
+	uint64_t	 quorate_epoch;	/* the last one that was; 0: none yet */
+	uint16_t	 quorate_leader;
+	unsigned	 nview, njoined, nleft;
+	struct sim_life	 view[SIM_NODES_MAX], joined[SIM_NODES_MAX],
+			 left[SIM_NODES_MAX];
+	unsigned	 why[SIM_NODES_MAX];	/* who left did */
 
 	/* service_state.c: the state is a hash of all messages. */
 	bool		 has_state, syncing;
@@ -125,6 +132,8 @@ bool	 event_done(struct sim *, const struct sim_client *,
 
 /* service_view.c: M_VIEW_CHANGE, M_VIEW */
 void	 view_watch(struct sim *, unsigned node, struct sim_client *);
+/* The node's step is over: the view that the client was told is looked at. */
+void	 view_told(struct sim *, unsigned node, struct sim_client *);
 void	 view_message(struct sim *, unsigned node, struct sim_client *,
 	    const struct action *);
 

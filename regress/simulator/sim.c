@@ -46,7 +46,7 @@ inv_name(enum invariant inv)
 		"live-view", "live-locks", "live-groups", "view-change",
 		"group-state", "service-order", "levels", "barrier", "kv",
 		"dgram", "live-services", "refused", "group-member", "bound",
-		"keys", "nap", "lease", "wire", "options" };
+		"keys", "nap", "lease", "wire", "options", "view-along" };
 
 	return names[inv];
 }
@@ -462,6 +462,8 @@ enter_phase(struct sim *s, enum phase phase)
 	s->phase = phase;
 	s->phase_since = s->settled_since = s->well_since = s->now;
 	s->calm = phase != PH_FAULTS;
+	if (s->calm)
+		disk_calm(s);
 	s->calm_kills = 0;
 	s->work_views = s->views - s->asked_views;
 	if (phase == PH_WORK)
@@ -495,6 +497,9 @@ last_death(struct sim *s)
 	if (s->n == 3 && fault_keeps(s, who))
 		who = (who + 1) % s->n;
 	if ((s->lonely || chk_options_votes(s)) && !chk_quorum_spares(s, who))
+		return false;
+	/* A new one may have been told nothing yet. */
+	if (s->two_disks && s->conf->qdevice.votes > 0)
 		return false;
 	s->dead = (int)who;
 	enter_phase(s, PH_DEATH);
@@ -792,7 +797,7 @@ static void NORETURN
 usage(void)
 {
 	fprintf(stderr,
-	    "usage: sim [-gkLSvw] [-c count] [-j jobs] [-m kill|cut] "
+	    "usage: sim [-dgkLSvw] [-c count] [-j jobs] [-m kill|cut] "
 	    "[-n nodes] [-p profile] "
 	    "[-s seed] [-T seconds] [-x numbers]\n");
 	exit(2);
@@ -822,10 +827,13 @@ main(int argc, char **argv)
 		errx(1, "cannot start");
 	proto->seed = 1;
 	proto->until = 8 * SEC;
-	while ((ch = getopt(argc, argv, "c:gj:kLm:n:p:Ss:T:vwx:")) != -1) {
+	while ((ch = getopt(argc, argv, "c:dgj:kLm:n:p:Ss:T:vwx:")) != -1) {
 		switch (ch) {
 		case 'c':
 			count = number(optarg, 1, 100000000);
+			break;
+		case 'd':
+			proto->two_disks = true;
 			break;
 		case 'g':
 			proto->generated = true;

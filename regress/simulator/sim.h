@@ -65,6 +65,7 @@ enum invariant {
 	INV_LEASE,		/* no two primary views are believed in at once */
 	INV_WIRE,		/* views and sessions speak what all there know */
 	INV_OPTIONS,		/* one set of options in a view; chk_options.c */
+	INV_VIEW_ALONG,		/* who goes on from a view has missed none since */
 	INV_MAX
 };
 
@@ -370,6 +371,7 @@ struct sim {
 	struct rng	 grng;		/* builds and generated configurations */
 	uint64_t	 upgraded;	/* steps in a view with its features */
 	bool		 mixed;		/* -w: nodes of two builds */
+	bool		 two_disks;	/* -d: not all have the same quorum disk */
 	bool		 lonely;	/* who is left may have no quorum */
 	bool		 generated;	/* -g: the configuration, see generate.c */
 	unsigned	 nfaults;	/* so far */
@@ -485,6 +487,8 @@ void	 disk_step(struct sim *, const struct sim_event *);
 void	 disk_dead(struct sim *, unsigned node);
 void	 disk_away(struct sim *, unsigned node, uint64_t len);
 void	 disk_make(struct sim *);
+/* The faults are over: all nodes have one disk. */
+void	 disk_calm(struct sim *);
 /* Was it told of a view since it was made? */
 bool	 disk_told(const struct sim *);
 
@@ -556,6 +560,8 @@ bool	 service_hurry(const struct sim_client *);
 void	 service_unread(struct sim *, const struct action *);
 void	 service_message(struct sim *, unsigned node, struct sim_client *,
 	    const struct action *);
+/* A step of the node is over. */
+void	 service_stepped(struct sim *, unsigned node);
 /* The node's view is in effect: what the client was told counts. */
 void	 service_effective(struct sim *, unsigned node, struct sim_client *);
 void	 service_forget(struct sim_client *);
@@ -570,6 +576,12 @@ void	 chk_view_step(struct sim *, unsigned node);
 void	 chk_lease_act(struct sim *, unsigned node, const struct action *);
 void	 chk_view_over(struct sim *, unsigned node);
 bool	 chk_view_settled(const struct sim *);
+/* The view of that name that this life of the node is a member of, or NULL. */
+const struct node_view *chk_view_seen(const struct sim *, unsigned node,
+	    uint64_t epoch, uint16_t leader);
+/* Two views that a client of the node is told as quorate, one after another. */
+void	 chk_view_along(struct sim *, unsigned node, const struct node_view *,
+	    const struct node_view *);
 /* Do all survivors have a view without the dead one? */
 bool	 chk_view_without(const struct sim *);
 
@@ -614,6 +626,9 @@ void	 chk_options_agree(struct sim *, const struct node_view *,
 
 void	 chk_group_init(struct sim *);
 void	 chk_group_free(struct sim *);
+/* A client sends a message to the group. */
+void	 chk_group_sent(struct sim *, const struct sim_client *,
+	    uint32_t number, const uint8_t *, size_t);
 /* A view (from 0) or a message of the group arrived. */
 void	 chk_group_told(struct sim *, unsigned node, struct sim_client *,
 	    bool view, uint64_t from, struct rbuf *);

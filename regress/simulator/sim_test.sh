@@ -34,6 +34,14 @@ any_configuration_body() {
 	atf_check -o match:'40 seeds passed, 0 failed' $SIM -g -w -s 1 -c 40 -j 2
 }
 
+# Nodes whose quorum disks are not one and the same.
+atf_test_case two_disks
+two_disks_body() {
+	atf_check -o match:'60 seeds passed, 0 failed' \
+	    $SIM -d -n 2 -s 1 -c 60 -j 2
+	atf_check -o match:'20 seeds passed, 0 failed' $SIM -d -g -s 1 -c 20 -j 2
+}
+
 atf_test_case failed_once
 failed_once_body() {
 	while read -r seed nodes time profile options what; do
@@ -88,6 +96,7 @@ atf_init_test_cases() {
 	atf_add_test_case random_seeds
 	atf_add_test_case each_profile
 	atf_add_test_case any_configuration
+	atf_add_test_case two_disks
 	atf_add_test_case failed_once
 	atf_add_test_case replay
 	atf_add_test_case large_clusters

@@ -4,7 +4,7 @@
 /*
  * Proves the rules for local clients: nothing before a greeting, rights by
  * socket for every type, unknown and malformed requests answered without a
- * change of state, and a disappearance told exactly once.
+ * change of state, a disappearance told exactly once, and each view once.
  */
 
 #include <atf-c.h>
@@ -272,6 +272,61 @@ ATF_TC_BODY(mounts, tc)
 	teardown();
 }
 
+/* The member layer's view, the only node's; then what is known of its quorum. */
+static void
+new_view(uint64_t epoch, bool primary)
+{
+	struct view v = { .epoch = epoch, .leader = 1, .primary = primary };
+	struct note n = { .type = NOTE_VIEW, .ref = &v };
+
+	v.n = 1;
+	v.members[0].node = 1;
+	v.members[0].inc = 11;
+	client_note(cl, &n, &bus);
+	n.type = primary ? NOTE_LEASE : NOTE_QUORUM;
+	n.ok = primary;
+	client_note(cl, &n, &bus);
+}
+
+static void
+expect_view(uint64_t client, uint64_t epoch, bool quorate)
+{
+	struct action *act = expect(ACT_CLIENT_SEND, client, M_VIEW);
+	struct rbuf r;
+
+	rbuf_init(&r, act->data, act->len);
+	ATF_CHECK_EQ(epoch, rbuf_u64(&r));
+	ATF_CHECK_EQ(1, rbuf_u16(&r));
+	ATF_CHECK_EQ(quorate, rbuf_u8(&r));
+	free(act);
+}
+
+/* Each view is told once, and never with the quorum of the one before. */
+ATF_TC_WITHOUT_HEAD(quorate);
+ATF_TC_BODY(quorate, tc)
+{
+	struct note *n;
+
+	setup();
+	hello(5, RIGHT_OBSERVE);
+	free(expect(ACT_CLIENT_SEND, 5, M_WELCOME));
+	give(EV_CLIENT_DATA, 5, 0, M_WATCH_VIEWS, NULL);
+	n = bus_take(&bus);
+	ATF_REQUIRE(n != NULL && n->type == NOTE_REQUEST);
+	client_note(cl, n, &bus);
+	free(n);
+	new_view(1, true);
+	expect_view(5, 1, true);
+	new_view(2, false);
+	free(expect(ACT_CLIENT_SEND, 5, M_VIEW_CHANGE));
+	expect_view(5, 2, false);
+	new_view(3, true);
+	free(expect(ACT_CLIENT_SEND, 5, M_VIEW_CHANGE));
+	expect_view(5, 3, true);
+	ATF_CHECK(actions_take(&out) == NULL);
+	teardown();
+}
+
 ATF_TC_WITHOUT_HEAD(event_ring);
 ATF_TC_BODY(event_ring, tc)
 {
@@ -303,6 +358,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, unknown_type);
 	ATF_TP_ADD_TC(tp, gone_once);
 	ATF_TP_ADD_TC(tp, mounts);
+	ATF_TP_ADD_TC(tp, quorate);
 	ATF_TP_ADD_TC(tp, event_ring);
 	return atf_no_error();
 }

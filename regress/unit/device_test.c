@@ -367,11 +367,12 @@ ATF_TC_BODY(a_voter_with_memory, tc)
 	ATF_CHECK(refused > 20 * models && lost > models);
 }
 
-/* A look that others could have: one block, of node 2, and maybe ours. */
+/* A look that others could have: one block, of node 2. */
 static void
-tell(struct device *d, struct bus *bus, uint64_t accepted)
+tell_both(struct device *d, struct bus *bus, uint64_t accepted,
+    uint64_t promised)
 {
-	struct device_block b = { .promised = accepted, .accepted = accepted };
+	struct device_block b = { .promised = promised, .accepted = accepted };
 	static const uint8_t uuid[DEVICE_UUID] = { 1 };
 	struct note *n, *ask;
 	struct wbuf w, v;
@@ -409,6 +410,12 @@ tell(struct device *d, struct bus *bus, uint64_t accepted)
 	bus->now += 10000000;
 }
 
+static void
+tell(struct device *d, struct bus *bus, uint64_t accepted)
+{
+	tell_both(d, bus, accepted, accepted);
+}
+
 /* V5 */
 ATF_TC_WITHOUT_HEAD(not_that_of_others);
 ATF_TC_BODY(not_that_of_others, tc)
@@ -425,7 +432,7 @@ ATF_TC_BODY(not_that_of_others, tc)
 	/* What was asked before may not have it yet. */
 	device_poll(d, bus->now);
 	device_timer(d, bus);
-	device_expect(d, 9);
+	device_expect(d, 9, 0);
 	tell(d, bus, 5);
 	ATF_CHECK(d->works);
 	tell(d, bus, 5);
@@ -442,6 +449,18 @@ ATF_TC_BODY(not_that_of_others, tc)
 	ATF_CHECK(!d->works);
 	tell(d, bus, 0);
 	ATF_CHECK(d->works && d->blank);
+	/* Node 2 had its promise of view 20, for which we were READY. */
+	tell(d, bus, 10);
+	ATF_CHECK(d->works);
+	device_expect(d, 0, 20);
+	tell_both(d, bus, 10, 19);
+	ATF_CHECK(!d->works);
+	ATF_CHECK(strstr(d->why, "view 20 is not promised by it") != NULL);
+	/* It was not recorded, or has gone on since. */
+	tell_both(d, bus, 10, 20);
+	ATF_CHECK(d->works);
+	tell(d, bus, 21);
+	ATF_CHECK(d->works);
 }
 
 ATF_TP_ADD_TCS(tp)

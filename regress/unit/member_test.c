@@ -90,6 +90,49 @@ ATF_TC_BODY(leader_crashes, tc)
 	fixture_free(fx);
 }
 
+/* Has the node said so?  Its last word of that kind. */
+static const char *
+said(struct fix *fx, uint16_t id, const char *what)
+{
+	const struct client_layer *cl = fixture_node(fx, id)->node->client;
+	const struct client_event *e;
+	const char *last = "";
+	unsigned i;
+
+	for (i = 0; (e = client_event_at(cl, i)) != NULL; i++)
+		if (strstr(e->text, what) != NULL)
+			last = e->text;
+	return last;
+}
+
+/* Where a newer life of a node is there, it is said which one was lost. */
+ATF_TC_WITHOUT_HEAD(lost_life_is_named);
+ATF_TC_BODY(lost_life_is_named, tc)
+{
+	struct fix *fx = fixture_new(3);
+	unsigned long long was, now;
+	char text[160];
+
+	fixture_start_all(fx);
+	fixture_settle(fx, BIT(1) | BIT(2) | BIT(3));
+	was = fixture_node(fx, 3)->inc;
+	fixture_crash(fx, 3);
+	fixture_start(fx, 3);
+	fixture_settle(fx, BIT(1) | BIT(2) | BIT(3));
+	now = fixture_node(fx, 3)->inc;
+	ATF_REQUIRE(now > was);
+	snprintf(text, sizeof(text),
+	    "nobody saw it leave; that was incarnation %llu, and %llu is ", was,
+	    now);
+	ATF_CHECK(strstr(said(fx, 1, "not in view"), text) != NULL);
+	/* With nobody to be taken for it, it needs no number. */
+	fixture_crash(fx, 3);
+	fixture_settle(fx, BIT(1) | BIT(2));
+	ATF_CHECK(strstr(said(fx, 1, "not in view"), "incarnation") == NULL);
+	ATF_CHECK(strstr(said(fx, 1, "not in view"), "nobody saw") != NULL);
+	fixture_free(fx);
+}
+
 ATF_TC_WITHOUT_HEAD(partition_minority_starts_anew);
 ATF_TC_BODY(partition_minority_starts_anew, tc)
 {
@@ -420,6 +463,22 @@ ATF_TC_BODY(stored_state_is_checked, tc)
 	ATF_CHECK(options_eq(&a.elect.opt, &b.elect.opt));
 	for (len = 0; len < w.len; len++)
 		ATF_CHECK(!member_stored_decode(&b, w.data, len));
+	/* What a quorum device knows, with these options and without. */
+	a.told = 71;
+	a.asked = 72;
+	wbuf_reset(&w);
+	member_stored_encode(&a, &w);
+	ATF_CHECK_EQ(5, w.data[1]);
+	ATF_REQUIRE(member_stored_decode(&b, w.data, w.len));
+	ATF_CHECK(b.told == 71 && b.asked == 72);
+	ATF_CHECK(options_eq(&a.elect.opt, &b.elect.opt));
+	for (len = 0; len < w.len; len++)
+		ATF_CHECK(!member_stored_decode(&b, w.data, len));
+	a.told = a.elect.opt.given = 0;
+	wbuf_reset(&w);
+	member_stored_encode(&a, &w);
+	ATF_REQUIRE(member_stored_decode(&b, w.data, w.len));
+	ATF_CHECK(b.told == 0 && b.asked == 72 && !b.elect.opt.known);
 	w.data[1]++;
 	ATF_CHECK(!member_stored_decode(&b, w.data, w.len));
 	wbuf_free(&w);
@@ -431,6 +490,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, three_nodes);
 	ATF_TP_ADD_TC(tp, late_join);
 	ATF_TP_ADD_TC(tp, leader_crashes);
+	ATF_TP_ADD_TC(tp, lost_life_is_named);
 	ATF_TP_ADD_TC(tp, partition_minority_starts_anew);
 	ATF_TP_ADD_TC(tp, even_split_has_no_primary);
 	ATF_TP_ADD_TC(tp, all_alone_and_back);
