@@ -127,7 +127,9 @@ word_ends(const struct lease *l, const struct view_member *vm)
 /*
  * Do they win whose word is good until then?  A quorum device gives no word; but
  * where its votes were needed it counts for nobody without a member of this very
- * view (E8), so the words of all members are enough.
+ * view (E8), or of one that came after it and was told to the device: that was
+ * formed when all its members had promised it, and the first such has a member of
+ * ours, which gives us no word since.  So the words of all members are enough.
  */
 static bool
 enough(const struct lease *l, const uint64_t *ends, uint64_t until)
