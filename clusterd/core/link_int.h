@@ -34,7 +34,9 @@ struct path_mtu {
 struct path {
 	bool		 up;		/* heard of late */
 	bool		 heard_there;	/* the peer says it hears us on it */
-	bool		 late;		/* what comes was long under way */
+	unsigned	 late;		/* beats until it counts as in time again */
+	uint64_t	 beat_at;	/* us; a beat in time came, or one that
+					   cannot tell */
 	uint64_t	 last_heard;	/* us, when it came; 0: never */
 	uint64_t	 down_at;	/* unless heard until then */
 	uint64_t	 lost_since;	/* us; when it went down; 0: not yet */
@@ -198,6 +200,8 @@ void	 path_put_beat(struct link_layer *, struct peer *, unsigned link,
 void	 path_expire(struct link_layer *, struct peer *, struct bus *);
 /* The link that data goes over, and a second one for times of loss. */
 unsigned path_best(const struct link_layer *, const struct peer *);
+/* Silence, us, that makes a path count as down: never later than the peer. */
+uint64_t path_patience(const struct link_layer *);
 /*
  * Is there reason to believe that what goes over the best link gets lost: it
  * is lossy, or was silent for so long?

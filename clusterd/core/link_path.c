@@ -13,9 +13,11 @@
 
 #include "link_int.h"
 
-/* Silence that makes a path count as down: never later than the peer. */
-static uint64_t
-patience(const struct link_layer *l)
+/* Of what somebody keeps some may come early. */
+#define LATE_BEATS 8
+
+uint64_t
+path_patience(const struct link_layer *l)
 {
 	uint64_t t = LINK_MISSED_BEATS * l->conf->heartbeat_us +
 	    l->conf->heartbeat_us / 10;
@@ -31,7 +33,8 @@ path_heard(struct link_layer *l, struct peer *p, unsigned link, struct bus *bus)
 	if (link == LINK_RELAY)
 		relay_heard(l, p, bus);
 	path->last_heard = MAX(path->last_heard, l->at);
-	path->down_at = MAX(path->down_at, link_counts(l, l->at) + patience(l));
+	path->down_at =
+	    MAX(path->down_at, link_counts(l, l->at) + path_patience(l));
 	if (path->up)
 		return;
 	path->up = true;
@@ -123,32 +126,47 @@ vouched(struct link_layer *l, struct peer *p, const struct wire_beat *b)
 	p->vouched = MAX(p->vouched, since);
 }
 
+/* How long the way there and back is, and whether that is too long. */
+static void
+measure(const struct link_layer *l, struct path *path,
+    const struct wire_beat *b)
+{
+	uint64_t away = l->at - b->echo;
+
+	/* An echo from the future or of another life is no measurement. */
+	if (b->echo == 0 || b->echo > l->at || away < b->echo_age ||
+	    away > 60 * UINT64_C(1000000)) {
+		path->beat_at = MAX(path->beat_at, l->at);
+		return;
+	}
+	away -= b->echo_age;
+	if (away > l->conf->failure_timeout_us / 2) {
+		path->late = LATE_BEATS;
+	} else {
+		path->late -= path->late > 0;
+		path->beat_at = MAX(path->beat_at, l->at);
+	}
+	path->rtt = path->rtt == 0 ? away : (7 * path->rtt + away) / 8;
+}
+
 void
 path_beat(struct link_layer *l, struct peer *p, unsigned link,
     const struct wire_beat *b)
 {
 	struct path *path = &p->paths[link];
 	bool before = relay_passes_on(l, p, l->last_step);
-	uint64_t away, i;
+	unsigned i;
 
 	for (i = 0; i < l->conf->nlinks; i++)
 		p->paths[i].heard_there = b->heard >> i & 1;
-	if (!before && relay_passes_on(l, p, l->last_step))
-		relay_found(l, p);
 	count_loss(path, b->seq);
 	path->echo = b->sent;
 	path->echo_came = l->at;
 	path->echo_read = l->last_step;
 	vouched(l, p, b);
-	/* An echo from the future or of another life is no measurement. */
-	if (b->echo == 0 || b->echo > l->at)
-		return;
-	away = l->at - b->echo;
-	if (away < b->echo_age || away > 60 * UINT64_C(1000000))
-		return;
-	away -= b->echo_age;
-	path->late = away > l->conf->failure_timeout_us / 2;
-	path->rtt = path->rtt == 0 ? away : (7 * path->rtt + away) / 8;
+	measure(l, path, b);
+	if (!before && relay_passes_on(l, p, l->last_step))
+		relay_found(l, p);
 }
 
 void
@@ -211,7 +229,7 @@ path_doubtful(const struct link_layer *l, const struct peer *p, uint64_t now,
 
 	/* Silence as down_at counts it: without that of our own making. */
 	return path->loss > LINK_LOSSY ||
-	    now + patience(l) > path->down_at + silence;
+	    now + path_patience(l) > path->down_at + silence;
 }
 
 int

@@ -43,13 +43,18 @@ recent(const struct link_layer *l, const struct path *path, uint64_t now)
 
 /*
  * A direct link that loses every other beat is no link, if there is a relay,
- * and none on which only what was long under way comes.
+ * and none on which only what was long under way comes: of what is no beat
+ * nobody knows how long it was.
  */
 static bool
 carries(const struct link_layer *l, const struct path *path, uint64_t now)
 {
-	bool bad = path->loss > 65536 / 2 || path->late;
+	bool bad = path->loss > 65536 / 2 || path->late > 0 ||
+	    link_counts(l, path->beat_at) + path_patience(l) <= now;
 
+#if MUTANT == 128
+	bad = path->loss > 65536 / 2;
+#endif
 	return recent(l, path, now) &&
 	    !(bad && l->conf->relay && l->npeers > 1);
 }
@@ -186,6 +191,9 @@ relay_found(struct link_layer *l, const struct peer *r)
 {
 	struct peer *p;
 
+#if MUTANT == 129
+	return;
+#endif
 	for (p = l->peers; p < l->peers + l->npeers; p++) {
 		if (p == r || !relay_wanted(l, p, l->last_step))
 			continue;
