@@ -476,13 +476,17 @@ enter_phase(struct sim *s, enum phase phase)
 static bool
 settled(struct sim *s, uint64_t len)
 {
+	bool paused = false;
 	unsigned i;
 
-	for (i = 0; i < s->n; i++)
+	for (i = 0; i < s->n; i++) {
+		paused |= s->nodes[i].paused;
 		if (!node_on(s, i) || s->nodes[i].paused || s->fences > 0 ||
 		    s->nodes[i].view.held > 0)
 			s->well_since = s->now;
-	if (!chk_view_settled(s) || s->fences > 0)
+	}
+	/* Who sleeps still is lost, or not, when it wakes. */
+	if (!chk_view_settled(s) || s->fences > 0 || paused)
 		s->settled_since = s->now;
 	return s->now - s->settled_since > len;
 }
