@@ -164,7 +164,9 @@ device_entered(struct member *m)
 		return;
 	/* It is on the disk with the view (enter_primary()). */
 	m->stored.told = v->epoch;
-	device_expect(&m->device, v->epoch, 0);
+	/* Who has recorded it knows all that was forgotten, if it is. */
+	if (m->device_epoch != v->epoch)
+		device_expect(&m->device, v->epoch, 0);
 }
 
 void

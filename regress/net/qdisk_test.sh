@@ -278,6 +278,7 @@ two_disks_body() {
 	# Its next life knows that, too.
 	$L kill beta
 	$L start beta
+	atf_check $L sh beta -- mount --bind $PWD/other.img $PWD/disk.img
 	is beta '.votes == 1 and (.device_why | contains("is not recorded on it"))'
 	$L heal alpha
 	atf_check $L sh beta -- umount $PWD/disk.img
