@@ -262,6 +262,8 @@ static void
 make_calm(struct sim *s)
 {
 	conf_profile(s->conf, DETECT_NORMAL);
+	/* A quorum device has a time of its own, for the side that loses. */
+	s->conf->qdevice.votes = 0;
 	conf_hash(s->conf);
 	memset(&s->profile, 0, sizeof(s->profile));
 	s->profile.every = SEC;
