@@ -66,8 +66,8 @@ struct stream {
 	uint64_t srtt, rttvar;
 	unsigned backoff;
 	unsigned probes; /* since something arrived */
-	uint64_t
-	    heard_at; /* when something arrived, or was sent into silence */
+	/* When something arrived, or was sent into silence. */
+	uint64_t heard_at;
 	/* Of those that one acknowledgement tells of, the last one sent. */
 	uint64_t newest_at;
 	bool newest_first; /* it had not been sent before */
