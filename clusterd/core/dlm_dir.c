@@ -70,6 +70,7 @@ send_lookup(struct dlm_ls *ls, struct rsb *r, struct lock *lk, uint16_t node)
 		lk->sent = true;
 	}
 	lk->exposed = true;
+	lk->epoch = ls->epoch;
 	r->lookup = lk;
 	ls_send(ls, node, &m);
 }

@@ -59,6 +59,7 @@ struct lock {
 	uint64_t	 since;
 	uint8_t		*lvb;		/* NULL: value blocks were never used */
 	uint32_t	 lvbseq;	/* age of lvb */
+	uint64_t	 epoch;		/* of the lockspace when op was sent */
 	uint32_t	 lkid;		/* the client's */
 	uint32_t	 seq;		/* of the last operation begun */
 	uint32_t	 flags;		/* of that operation */

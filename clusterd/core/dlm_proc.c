@@ -169,6 +169,7 @@ send_op(struct dlm_ls *ls, struct lock *lk)
 		memcpy(m.lvb, lk->lvb, sizeof(m.lvb));
 	}
 	lk->sent = lk->exposed = true;
+	lk->epoch = ls->epoch;
 	ls_send(ls, lk->rsb->master, &m);
 }
 

@@ -212,6 +212,27 @@ fx_recover(struct fx *fx)
 	to_members(fx, LSE_STOP);
 }
 
+void
+fx_freeze(struct fx *fx, unsigned node, bool frozen)
+{
+	struct fx_node *fn = &fx->node[node];
+
+	if (!fn->up || !fn->member || fn->frozen == frozen)
+		return;
+	fn->frozen = frozen;
+	trace(fx, "n%u %s", node, frozen ? "freezes" : "thaws");
+	push_event(fx, node, frozen ? LSE_FREEZE : LSE_THAW);
+}
+
+void
+fx_thaw(struct fx *fx)
+{
+	unsigned i;
+
+	for (i = 1; i <= FX_NODES; i++)
+		fx_freeze(fx, i, false);
+}
+
 static bool
 all_voted(const struct fx *fx)
 {
@@ -310,7 +331,7 @@ fx_kill(struct fx *fx, unsigned node)
 
 	trace(fx, "n%u dies", node);
 	clear_node(fx, node);
-	fx->node[node].member = false;
+	fx->node[node].member = fx->node[node].frozen = false;
 	/* Some of what it sent last may still arrive. */
 	for (i = 1; i <= FX_NODES; i++) {
 		clear_queue(&fx->net[i][node], 0);
@@ -395,28 +416,34 @@ deliver_message(struct fx *fx, unsigned node, unsigned from)
 	free(m);
 }
 
+void
+fx_give(struct fx *fx, unsigned node, unsigned from)
+{
+	struct fx_node *fn = &fx->node[node];
+
+	fx->now++;
+	fn->bus.now = fx->now;
+	if (from == FX_EVENT)
+		deliver_event(fx, node);
+	else if (from == FX_TIMER)
+		dlm_timer(fn->d, &fn->bus);
+	else
+		deliver_message(fx, node, from);
+	collect(fx, node);
+	next_stage(fx);
+}
+
 bool
 fx_step(struct fx *fx)
 {
 	struct choice c[FX_NODES * (FX_NODES + 2)];
 	unsigned n = choices(fx, c), i = 0;
-	struct fx_node *fn;
 
 	if (n == 0)
 		return false;
 	if (fx->random)
 		i = (unsigned)rng_below(&fx->rng, n);
-	fx->now++;
-	fn = &fx->node[c[i].node];
-	fn->bus.now = fx->now;
-	if (c[i].from == 0)
-		deliver_event(fx, c[i].node);
-	else if (c[i].from <= FX_NODES)
-		deliver_message(fx, c[i].node, c[i].from);
-	else
-		dlm_timer(fn->d, &fn->bus);
-	collect(fx, c[i].node);
-	next_stage(fx);
+	fx_give(fx, c[i].node, c[i].from);
 	return true;
 }
 
@@ -715,7 +742,7 @@ fx_leave(struct fx *fx, unsigned node)
 	for (i = 0; i < FX_LOCKS; i++)
 		if (fx->locks[i].used && fx->locks[i].node == node)
 			fx_client_gone(fx, node, fx->locks[i].client);
-	fx->node[node].member = false;
+	fx->node[node].member = fx->node[node].frozen = false;
 	push_event(fx, node, LSE_GONE);
 	fx_recover(fx);
 }

@@ -71,6 +71,7 @@ struct fx_node {
 	uint64_t	 inc;
 	bool		 up;
 	bool		 member;
+	bool		 frozen;
 	struct bus	 bus;
 	struct actions	 out;
 	struct fx_events events;	/* ordered, not delivered yet */
@@ -114,7 +115,14 @@ void	 fx_join(struct fx *, unsigned node);	/* after fx_leave() */
 void	 fx_kill(struct fx *, unsigned node);
 void	 fx_fence(struct fx *);		/* the dead can do no more harm */
 void	 fx_recover(struct fx *);	/* one more recovery, members unchanged */
+/* It has no lease for a while: everything waits, and nothing is lost. */
+void	 fx_freeze(struct fx *, unsigned node, bool frozen);
+void	 fx_thaw(struct fx *);		/* all of them */
 bool	 fx_step(struct fx *);		/* false: nothing is left to do */
+/* What a step may be: for one node, the next from that node, or one of these. */
+#define FX_EVENT	0		/* what was ordered for it */
+#define FX_TIMER	(FX_NODES + 1)	/* more of what it has to do */
+void	 fx_give(struct fx *, unsigned node, unsigned from);
 void	 fx_drain(struct fx *);
 void	 fx_check(const struct fx *);
 

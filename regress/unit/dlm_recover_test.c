@@ -275,11 +275,22 @@ nodes_up(const struct fx *fx)
 }
 
 static void
+random_nap(struct fx *fx)
+{
+	unsigned node = 1 + (unsigned)rng_below(&fx->rng, FX_NODES);
+
+	if (rng_below(&fx->rng, 2) == 0)
+		fx_freeze(fx, node, true);
+	else
+		fx_thaw(fx);
+}
+
+static void
 random_change(struct fx *fx)
 {
 	unsigned node = 1 + (unsigned)rng_below(&fx->rng, FX_NODES);
 
-	switch (rng_below(&fx->rng, 7)) {
+	switch (rng_below(&fx->rng, 11)) {
 	case 0:
 	case 1:
 		/* The number of a node that is not fenced is not back. */
@@ -303,6 +314,12 @@ random_change(struct fx *fx)
 			writers_die(fx, node);
 			fx_leave(fx, node);
 		}
+		break;
+	case 6:
+	case 7:
+	case 8:
+	case 9:
+		random_nap(fx);
 		break;
 	default:
 		if (fx->node[node].up)
@@ -386,7 +403,8 @@ wind_down(struct fx *fx)
 }
 
 static void
-life(uint64_t seed, unsigned length, unsigned changes)
+life(uint64_t seed, unsigned length, unsigned changes,
+    void (*change)(struct fx *))
 {
 	struct fx fx;
 	unsigned i, k;
@@ -398,7 +416,7 @@ life(uint64_t seed, unsigned length, unsigned changes)
 	fx.trace = getenv("TRACE") != NULL;
 	for (i = 0; i < length; i++) {
 		if (changes != 0 && rng_below(&fx.rng, changes) == 0)
-			random_change(&fx);
+			change(&fx);
 		else
 			random_op(&fx);
 		forget_values(&fx);
@@ -412,6 +430,7 @@ life(uint64_t seed, unsigned length, unsigned changes)
 			fx_fence(&fx);
 		if (i % 200 == 199) {
 			fx_fence(&fx);
+			fx_thaw(&fx);
 			settle(&fx);
 			/* The fence may have let a stage begin only now. */
 			check_rest(&fx);
@@ -419,6 +438,7 @@ life(uint64_t seed, unsigned length, unsigned changes)
 		}
 	}
 	fx_fence(&fx);
+	fx_thaw(&fx);
 	settle(&fx);
 	check_rest(&fx);
 	wind_down(&fx);
@@ -434,32 +454,38 @@ env_number(const char *name, uint64_t otherwise)
 }
 
 static void
-lives(unsigned changes, uint64_t count)
+lives(unsigned changes, uint64_t count, void (*change)(struct fx *))
 {
 	uint64_t seed = env_number("SEED", 0), n = env_number("COUNT", count);
 
 	for (; n > 0; n--, seed++) {
 		fprintf(stderr, "seed %llu\n", (unsigned long long)seed);
-		life(seed, 600, changes);
+		life(seed, 600, changes, change);
 	}
 }
 
 ATF_TC_WITHOUT_HEAD(calm);
 ATF_TC_BODY(calm, tc)
 {
-	lives(0, 60);
+	lives(0, 60, NULL);
 }
 
 ATF_TC_WITHOUT_HEAD(changes);
 ATF_TC_BODY(changes, tc)
 {
-	lives(30, 60);
+	lives(30, 60, random_change);
+}
+
+ATF_TC_WITHOUT_HEAD(naps);
+ATF_TC_BODY(naps, tc)
+{
+	lives(5, 60, random_nap);
 }
 
 ATF_TC_WITHOUT_HEAD(storm);
 ATF_TC_BODY(storm, tc)
 {
-	lives(5, 60);
+	lives(5, 60, random_change);
 }
 
 /*
@@ -615,6 +641,58 @@ ATF_TC_BODY(one_master, tc)
 	for (res = 0; res < 40; res++)
 		late += given_up(res);
 	ATF_CHECK(late > 10);
+}
+
+/*
+ * Node 2 waits for what its lookup finds, and is without its lease for a
+ * moment.  If it asked again, it would be told twice that it is the master, the
+ * second time when it has given up the resource and node 1 masters it.
+ */
+static bool
+told_twice(unsigned res)
+{
+	struct fx_lock *x, *y, *z;
+	struct fx fx;
+
+	fx_init(&fx, 2);
+	x = fx_lock(&fx, 2, 1, res, DLM_EX, 0);
+	/* Where names are kept decides whether it has to ask. */
+	if (STAILQ_EMPTY(&fx.net[2][1])) {
+		fx_free(&fx);
+		return false;
+	}
+	fx_freeze(&fx, 2, true);
+	fx_give(&fx, 2, FX_EVENT);
+	fx_freeze(&fx, 2, false);
+	fx_give(&fx, 2, FX_EVENT);
+	while (dlm_deadline(fx.node[2].d) != UINT64_MAX)
+		fx_give(&fx, 2, FX_TIMER);
+	while (!STAILQ_EMPTY(&fx.net[2][1]))
+		fx_give(&fx, 1, 2);
+	while (x->asts == 0)
+		fx_give(&fx, 2, 1);
+	ATF_REQUIRE(x->asts == 1 && x->status == 0);
+	fx_unlock(&fx, x, 0, NULL);
+	while (!STAILQ_EMPTY(&fx.net[2][1]))
+		fx_give(&fx, 1, 2);
+	y = fx_lock(&fx, 1, 2, res, DLM_EX, 0);
+	z = fx_lock(&fx, 2, 3, res, DLM_EX, DLM_F_NOQUEUE);
+	fx_drain(&fx);
+	ATF_CHECK(y->asts == 1 && y->status == 0);
+	ATF_CHECK_MSG(z->asts == 1 && z->status == EAGAIN,
+	    "res%u: granted by a second master", res);
+	fx_free(&fx);
+	return true;
+}
+
+ATF_TC_WITHOUT_HEAD(asked_once);
+ATF_TC_BODY(asked_once, tc)
+{
+	unsigned res, asked = 0;
+
+	for (res = 0; res < 40; res++)
+		asked += told_twice(res);
+	ATF_CHECK(asked > 10);
 }
 
 /*
@@ -824,10 +902,12 @@ ATF_TP_ADD_TCS(tp)
 {
 	ATF_TP_ADD_TC(tp, calm);
 	ATF_TP_ADD_TC(tp, changes);
+	ATF_TP_ADD_TC(tp, naps);
 	ATF_TP_ADD_TC(tp, storm);
 	ATF_TP_ADD_TC(tp, many);
 	ATF_TP_ADD_TC(tp, answers_lost);
 	ATF_TP_ADD_TC(tp, one_master);
+	ATF_TP_ADD_TC(tp, asked_once);
 	ATF_TP_ADD_TC(tp, first_write);
 	ATF_TP_ADD_TC(tp, lookup_overtaken);
 	ATF_TP_ADD_TC(tp, lookup_copied);
