@@ -534,24 +534,6 @@ message(struct member *m, const struct note *note, struct bus *bus)
 	}
 }
 
-/* The fence table is here now, and says better who waits for a fence. */
-static void
-made_whole(struct member *m, struct bus *bus)
-{
-	struct member_stored *s = &m->stored;
-	unsigned i, n = 0;
-
-	if (s->whole || s->prim_epoch != m->sync_epoch)
-		return;
-	for (i = 0; i < s->n; i++) {
-		if (!s->members[i].victim)
-			s->members[n++] = s->members[i];
-	}
-	s->n = n;
-	s->whole = true;
-	bus_note(bus, NOTE_STORE, NULL, 0);
-}
-
 /* The next moment at which looking again could change something. */
 static uint64_t
 next_look(const struct member *m)
@@ -635,7 +617,8 @@ take_note(struct member *m, const struct note *note, struct bus *bus)
 	case NOTE_SYNCED:
 		m->synced = true;
 		m->sync_epoch = note->seq;
-		made_whole(m, bus);
+		if (m->stored.prim_epoch == m->sync_epoch)
+			part_table_says(m, bus);
 		m->reelect = vote_outdated(m);
 		break;
 	case NOTE_VOTE_WISH:

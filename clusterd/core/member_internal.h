@@ -245,6 +245,7 @@ struct member {
 	struct device		 device;
 	uint64_t		 device_epoch;	/* of the last view that it knows */
 	uint64_t		 device_view;	/* it is missed in this one, and so */
+	bool			 device_due;	/* the next view is for its sake */
 	uint64_t		 device_at;	/* asked again then */
 	uint64_t		 device_pause;
 	bool			 reelect;	/* the electorate should change */
@@ -352,6 +353,8 @@ void	 part_commit(struct member *, const struct note *, struct rbuf *,
 void	 part_clear(struct member *, const struct note *, struct bus *);
 void	 part_trimmed(struct member *, const struct note *, struct bus *);
 void	 part_quorum(struct member *, const struct note *, struct bus *);
+/* The fence table has seen our primary view: it says who waits for a fence. */
+void	 part_table_says(struct member *, struct bus *);
 
 /* member_round.c */
 void	 round_start(struct member *, struct bus *);

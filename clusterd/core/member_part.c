@@ -445,9 +445,9 @@ say_view(const struct member *m, struct bus *bus)
 }
 
 /*
- * Who enters without the state does not know yet who waits for a fence.  Until
- * it does, whoever it knew of before may be one: should everything stop now,
- * that is better than nothing.
+ * Until the fence table knows this view, whoever was with us before and did not
+ * say goodbye may wait for its fence: should we stop now, it must not be
+ * forgotten.  Who enters without the table keeps them until it is here.
  */
 static void
 store_members(struct member *m)
@@ -463,7 +463,11 @@ store_members(struct member *m)
 		s->members[s->n].node = v->members[i].node;
 		s->members[s->n++].inc = v->members[i].inc;
 	}
-	for (i = 0; !s->whole && i < old.n; i++) {
+#if MUTANT == 870
+	if (s->whole)
+		old.n = 0;
+#endif
+	for (i = 0; i < old.n; i++) {
 		if (old.members[i].clean || s->n == CONF_NODES_MAX ||
 		    view_find(v, old.members[i].node) != NULL)
 			continue;
@@ -563,12 +567,32 @@ enter(struct member *m, struct bus *bus)
 }
 
 void
+part_table_says(struct member *m, struct bus *bus)
+{
+	struct member_stored *s = &m->stored;
+	unsigned i, n = 0;
+
+	for (i = 0; i < s->n; i++) {
+		if (!s->members[i].victim)
+			s->members[n++] = s->members[i];
+	}
+	if (s->whole && n == s->n)
+		return;
+	s->n = n;
+	s->whole = true;
+	bus_note(bus, NOTE_STORE, NULL, 0);
+}
+
+/* Every module has seen the view that we entered. */
+void
 part_quorum(struct member *m, const struct note *note, struct bus *bus)
 {
 	struct install *in = STAILQ_FIRST(&m->todo);
 
 	if (m->phase != PH_APPLY || in == NULL || note->seq != in->view.epoch)
 		return;
+	if (in->view.primary && m->stored.whole)
+		part_table_says(m, bus);
 	STAILQ_REMOVE_HEAD(&m->todo, entry);
 	install_free(in);
 	if (!STAILQ_EMPTY(&m->todo)) {
