@@ -181,6 +181,12 @@ proceed(struct device *d, struct bus *bus)
 	d->op_epoch = d->epoch;
 }
 
+uint64_t
+device_promised(const struct device *d)
+{
+	return device_exists(d) && d->known ? d->own.promised : 0;
+}
+
 void
 device_ask(struct device *d, uint64_t epoch, struct bus *bus)
 {

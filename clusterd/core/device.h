@@ -75,6 +75,8 @@ bool	 device_exists(const struct device *);
 void	 device_init(struct device *, const struct conf *, uint16_t self);
 /* Begins to look at it now and then.  used: no epoch of ours was above it. */
 void	 device_start(struct device *, uint64_t used, struct bus *);
+/* What our block promises, as far as it is known: no epoch up to it is taken. */
+uint64_t device_promised(const struct device *);
 /* Asks for the promise of an epoch that was never asked for before. */
 void	 device_ask(struct device *, uint64_t epoch, struct bus *);
 /* PROMISED: has it remember this from now on, instead of what it did. */

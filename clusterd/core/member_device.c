@@ -8,8 +8,9 @@
  * counted like a member (vote.c E2 to E5), with one more rule, E8: on its own it
  * belongs to nobody.
  *
- * Where votes are missing without it, it is waited for as long as the
- * configuration says; else for a heartbeat, so that it is told what happens.
+ * Where votes are missing without it, and where the view is formed for its sake,
+ * it is waited for as long as the configuration says; else for a heartbeat, so
+ * that it is told what happens.
  * It is asked before it is known whether it is needed: nothing stalls for it,
  * and a device that is wanted one day has been written to since long.
  *
@@ -60,7 +61,7 @@ device_awaited(struct member *m, struct bus *bus)
 	/* A first view waits for all nodes anyway. */
 	vote_count(m, rd, true, &b);
 	rd->device_until = m->device.deadline;
-	if (b.primary)
+	if (b.primary && !m->device_due)
 		rd->device_until =
 		    MIN(rd->device_until, bus->now + m->conf->heartbeat_us);
 	rd->deadline = MAX(rd->deadline, m->device.deadline + 1);
@@ -160,6 +161,7 @@ device_entered(struct member *m)
 {
 	const struct view *v = &m->view;
 
+	m->device_due = false;
 	if (!v->primary || !v->device)
 		return;
 	/* It is on the disk with the view (enter_primary()). */
@@ -234,7 +236,7 @@ device_missed(struct member *m, struct bus *bus)
 	}
 	if (bus->now < m->device_at || !m->device.works || would_lose(m))
 		return;
-	m->reelect = true;
+	m->reelect = m->device_due = true;
 	member_set_cause(m, "the quorum device can be asked");
 }
 

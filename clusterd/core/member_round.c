@@ -105,6 +105,7 @@ round_start(struct member *m, struct bus *bus)
 		if (m->peers[i].up && m->peers[i].known)
 			epoch = MAX(epoch, m->peers[i].st.promised);
 	}
+	epoch = MAX(epoch, device_promised(&m->device));
 	epoch = MAX(epoch, m->stored_floor) + 1;
 	clear_round(rd);
 	rd->state = ROUND_FLUSH;

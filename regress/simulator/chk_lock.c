@@ -64,6 +64,9 @@ chk_slots(struct sim *s, unsigned node, struct sim_client *c, struct rbuf *r)
 		    "generation %u",
 		    s->nodes[node].id, (unsigned long long)c->id, slot,
 		    generation, c->slot, c->generation);
+	/* It may be told what came before its node hears that it leaves. */
+	if (c->leaving)
+		return;
 	c->slot = slot;
 	c->generation = generation;
 }

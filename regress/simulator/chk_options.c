@@ -24,7 +24,6 @@ struct chk_options {
 	unsigned often; /* permille of the operator's visits; 0: never */
 	bool resets;
 	bool reset; /* ordered, ever */
-	bool votes; /* and so were votes */
 	unsigned n;
 	struct vote_options asked[ASKED_MAX];
 	bool broken;		  /* a view without options was entered */
@@ -121,7 +120,6 @@ order_votes(struct sim *s, unsigned node)
 	struct chk_options *co = s->chk_options;
 	char arg[64];
 
-	co->votes = true;
 	if (draw(co, 2) == 0) {
 		snprintf(arg, sizeof(arg), "%u", 1 + draw(co, 2 * s->n));
 		operator_orders(s, node, "quorum-expected", arg);
@@ -130,12 +128,6 @@ order_votes(struct sim *s, unsigned node)
 		    s->conf->nodes[draw(co, s->n)].name, draw(co, 4));
 		operator_orders(s, node, "quorum-votes", arg);
 	}
-}
-
-bool
-chk_options_votes(const struct sim *s)
-{
-	return s->chk_options->votes;
 }
 
 bool

@@ -83,24 +83,19 @@ chk_quorum_generated(struct sim *s, const struct conf *c)
 	    c->last_man_standing || c->downscale || c->tie != TIE_NONE;
 }
 
-/*
- * Can all but one go on, by the votes of the file, or those of the operator, and
- * without options?
- */
+/* Can all but one go on, when it dies in this view? */
 bool
 chk_quorum_spares(const struct sim *s, unsigned node)
 {
 	const struct electorate *e = &s->nodes[node].view.elect;
 	unsigned i, total = 0;
 
-	for (i = 0; e->set && i < e->n; i++)
-		if (e->v[i].node != s->nodes[node].id)
-			total += e->v[i].counts ? e->v[i].votes : 0u;
-	if (e->set)
-		return 2 * total > e->expected;
-	for (i = 0; i < s->n; i++)
-		total += s->conf->nodes[i].votes;
-	return 2 * (total - s->conf->nodes[node].votes) > total;
+	for (i = 0; i < e->n; i++)
+		if (e->v[i].counts && e->v[i].node != s->nodes[node].id)
+			total += e->v[i].votes;
+	if (2 * total == e->expected)
+		return !e->every && e->tie != 0 && e->tie != s->nodes[node].id;
+	return e->two_node || (!e->every && 2 * total > e->expected);
 }
 
 void

@@ -10,7 +10,9 @@
  *	it could remember, and it is in its own views.
  * INV_PRIMARY_ONE  a primary view takes effect when it is synchronized: that
  *	message is delivered only when all members have it, and so nothing is
- *	done in a view that some of its members never installed.  Views take
+ *	done in a view that some of its members never installed.  That of a
+ *	single member counts when all that it wrote is durable: if it dies
+ *	before, nobody else has seen anything of the view.  Views take
  *	effect one after another: in the order in which that is first seen
  *	their epochs grow, and nobody who was in one and missed a later one is
  *	ever in one again.  Who is left out goes on believing in the old view
@@ -431,8 +433,8 @@ look_at(struct sim *s, unsigned i)
 	/* It has ended; the goodbye goes out before the daemon does. */
 	if (was.epoch != 0 && v.epoch == 0)
 		chk_quorum_left(s, i);
-	if (v.synced && !(was.synced && was.epoch == v.epoch))
-		synced(s, &v);
+	if (!v.synced || !was.synced || was.epoch != v.epoch)
+		n->uncounted = v.synced;
 	if (v.held > 0 && !v.primary) /* member_hold.c H1 */
 		sim_fail(s, INV_LIVE_VIEW,
 		    "n%u is not quorate and holds %u nodes back", n->id,
@@ -447,9 +449,13 @@ chk_view_step(struct sim *s, unsigned i)
 
 	if (node_look(s) || !n->build->view_is(n->core, &n->view))
 		look_at(s, i);
+	if (n->uncounted && (n->view.n > 1 || STAILQ_EMPTY(&n->held))) {
+		n->uncounted = false;
+		synced(s, &n->view);
+	}
 	n->view.lease = n->build->lease(n->core);
 	check_lease(s, i);
-	if (n->view.primary && n->view.synced)
+	if (n->view.primary && n->view.synced && !n->uncounted)
 		chk_group_effective(s, i);
 	check_stale(s, i);
 	service_stepped(s, i);

@@ -197,15 +197,13 @@ node_faults(struct sim *s, enum fault what, unsigned a)
 	case F_DISK:
 		/*
 		 * Whoever forgets must not be the only one who knows: no
-		 * protocol survives that.  So all others know what it knew;
-		 * and the quorum device, which has a vote with a node that was
-		 * set back: who lost all has none.
+		 * protocol survives that.  So all others know what it knew.  A
+		 * quorum device does not: it may have a vote with a node that
+		 * was set back, while who lost all has none.
 		 */
 		all = draw(s, 0, 1) == 0;
-		if (!chk_view_settled(s))
-			break;
-		if (!all && s->conf->qdevice.votes > 0 &&
-		    (s->two_disks || !s->nodes[a].view.device))
+		if (!chk_view_settled(s) ||
+		    (!all && s->conf->qdevice.votes > 0))
 			break;
 		node_crash(s, a,
 		    all ? "its disk is lost" : "its disk is set back");

@@ -137,7 +137,6 @@ generate_conf(struct sim *s, struct conf *c)
 	links(s, c);
 	fence_levels(s, c);
 	quorum(s, c);
-	s->lonely = true;
 	sim_trace(s,
 	    "generated: %u links, detection %u, wait %d, lms %d, down %d, "
 	    "tie %u, %u devices",

@@ -89,6 +89,7 @@ one() {
 	case $source in
 	next/*)		mixed=1 options=-w ;;
 	disks/*)	options='-d -n 2 -T 20' ;;
+	pair/*)		options='-n 2 -T 20' ;;
 	esac
 	compile
 	case $seeds in

@@ -121,7 +121,8 @@ node_lose_disk(struct sim *s, unsigned i, bool all)
 	n->older = NULL;
 	n->last_epoch = 0;
 	n->forgot = true;
-	n->behind = all && n->life % 2 == 0;
+	/* Of two, nobody may be left who can tell a record from it. */
+	n->behind = all && n->life % 2 == 0 && (s->n > 2 || !s->net.replay);
 }
 
 /* What was on its way is durable. */
@@ -187,6 +188,7 @@ node_shut(struct sim *s, unsigned i)
 	n->busy = false;
 	keys_shut(s, i);
 	memset(&n->view, 0, sizeof(n->view));
+	n->uncounted = false;
 }
 
 static void

@@ -502,7 +502,7 @@ last_death(struct sim *s)
 	/* Of three the third one holds the others together. */
 	if (s->n == 3 && fault_keeps(s, who))
 		who = (who + 1) % s->n;
-	if ((s->lonely || chk_options_votes(s)) && !chk_quorum_spares(s, who))
+	if (!chk_quorum_spares(s, who))
 		return false;
 	/* A new one may have been told nothing yet. */
 	if (s->two_disks && s->conf->qdevice.votes > 0)

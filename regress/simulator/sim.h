@@ -279,6 +279,7 @@ struct sim_node {
 	struct sim_client clients[SIM_CLIENTS];
 	/* For the oracles. */
 	struct node_view view;
+	bool		 uncounted;	/* that it took effect */
 	uint64_t	 last_epoch;	/* over all lives */
 	uint64_t	 stale_since;	/* primary in a view that is over; or 0 */
 };
@@ -372,7 +373,6 @@ struct sim {
 	uint64_t	 upgraded;	/* steps in a view with its features */
 	bool		 mixed;		/* -w: nodes of two builds */
 	bool		 two_disks;	/* -d: not all have the same quorum disk */
-	bool		 lonely;	/* who is left may have no quorum */
 	bool		 generated;	/* -g: the configuration, see generate.c */
 	unsigned	 nfaults;	/* so far */
 	bool		 off[FAULT_MAX]; /* left out, by number */
@@ -617,7 +617,6 @@ void	 chk_options_free(struct sim *);
 /* The operator may give such an order now: has it? */
 bool	 chk_options_order(struct sim *, unsigned node);
 /* Has it changed votes? */
-bool	 chk_options_votes(const struct sim *);
 /* A primary view is entered for the first time; it takes effect. */
 void	 chk_options_entered(struct sim *, const struct node_view *);
 void	 chk_options_effect(struct sim *, const struct node_view *);
