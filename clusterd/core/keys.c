@@ -13,8 +13,9 @@
  *		one for the failure timeout says so (QUIET).
  *	USED -drop-> STEADY	when every member is quiet: the old one is
  *		forgotten, in memory and in the file.
- *	ADDED -abort-> STEADY	the new one is forgotten.  Its generation is
- *		not given out again.
+ *	ADDED -abort-> STEADY	when every node of the configuration has
+ *		confirmed: the new one is forgotten.  Its generation is not
+ *		given out again.
  *
  * A life that comes into the view has confirmed nothing, and what others said
  * of being done with the old key does not count any more: the round changes.
@@ -28,7 +29,7 @@
  * given one generation.  That does no harm, since there is a key that is in the
  * files of all nodes, those that are away, too: a key is added beside it, and it
  * is dropped or kept alone only when every node has had the other one in its
- * file as well (K4; but for drop absent).  By it all can meet; and the keys
+ * file as well (K4, K5; but for drop absent).  By it all can meet; and the keys
  * of the view then take the place of others in every file, whatever their
  * generations are.
  *
@@ -37,7 +38,9 @@
  *   K2  a new key is used only once every member has confirmed it;
  *   K3  a node has one entry among the holders;
  *   K4  the old key is dropped only when every member is done with it, and
- *       that was said after the last change of who holds what.
+ *       that was said after the last change of who holds what;
+ *   K5  the new key is given up only when every configured node is a member and
+ *       has confirmed: one that is away may have dropped the old one.
  *
  * clusterd-protocol(7), section 8.10.
  */
@@ -505,6 +508,7 @@ new_view(struct keys *k, const struct view *v)
 	unsigned i = 0;
 
 	(void)svc_view(&k->svc, v);
+	k->features = v->features;
 	k->primary = v->primary;
 	if (!v->primary)
 		return;

@@ -137,6 +137,36 @@ ATF_TC_BODY(abort, tc)
 }
 
 /*
+ * Whoever is away, or has not confirmed, may have nothing but the new key: the
+ * others went on without us, and we were started without them.
+ */
+ATF_TC_WITHOUT_HEAD(abort_with_all);
+ATF_TC_BODY(abort_with_all, tc)
+{
+	struct fix *fx = fixture_up(3);
+
+	order(fx, 1, "key-add", "", 0, "");
+	fixture_crash(fx, 3);
+	fixture_settle(fx, BIT(1) | BIT(2));
+	order(fx, 1, "key-abort", "", SVC_BUSY,
+	    "node3: away, and maybe with generation 1 alone: start it first");
+	keyring_drop(&fixture_node(fx, 3)->file, 0);
+	fixture_node(fx, 3)->file.use = 1;
+	fixture_node(fx, 3)->full = true;
+	fixture_start(fx, 3);
+	fixture_settle(fx, ALL);
+	fixture_run(fx, 2 * SECOND);
+	order(fx, 1, "key-abort", "", SVC_AGAIN,
+	    "node3: not confirmed yet that both keys are in the key file");
+	fixture_node(fx, 3)->full = false;
+	fixture_run(fx, 6 * SECOND);
+	all_hold(fx, 2, 0, 0);
+	order(fx, 1, "key-abort", "", 0, "generation 0 is the only key");
+	all_hold(fx, 1, 0, 0);
+	fixture_free(fx);
+}
+
+/*
  * A node went on alone, with a new key of its own; so did the others, and gave
  * theirs the same generation.  It takes theirs, and its own lets nobody in.
  */
@@ -407,6 +437,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, three_steps);
 	ATF_TP_ADD_TC(tp, wrong_steps);
 	ATF_TP_ADD_TC(tp, abort);
+	ATF_TP_ADD_TC(tp, abort_with_all);
 	ATF_TP_ADD_TC(tp, two_histories);
 	ATF_TP_ADD_TC(tp, without_quorum);
 	ATF_TP_ADD_TC(tp, full_disk);
