@@ -69,15 +69,12 @@ keyring_same(const struct keyring *a, const struct keyring *b)
 bool
 keyring_follows(const struct keyring *from, const struct keyring *to)
 {
-	unsigned i, kept = 0;
+	unsigned i;
 
-	for (i = 0; i < to->n; i++) {
+	for (i = 0; i < to->n; i++)
 		if (keyring_has(from, &to->k[i]))
-			kept++;
-		else if (keyring_find(from, to->k[i].gen) != NULL)
-			return false;
-	}
-	return kept > 0;
+			return true;
+	return false;
 }
 
 void

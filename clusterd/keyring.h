@@ -43,7 +43,8 @@ bool	 keyring_covers(const struct keyring *, const struct keyring *other);
 bool	 keyring_same(const struct keyring *, const struct keyring *);
 /*
  * May a node that holds `from` come to hold `to`?  Some key stays, so that it
- * can go on talking to whom it talked to, and no generation changes its key.
+ * can go on talking to whom it talked to.  The other one may be new under a
+ * generation that is not: see keys.h of the core.
  */
 bool	 keyring_follows(const struct keyring *from, const struct keyring *to);
 /* Takes the key of this generation out, and overwrites it. */

@@ -13,8 +13,9 @@
  *		one for the failure timeout says so (QUIET).
  *	USED -drop-> STEADY	when every member is quiet: the old one is
  *		forgotten, in memory and in the file.
- *	ADDED -abort-> STEADY	the new one is forgotten.  Its generation is
- *		not given out again, so no node can have another key by it.
+ *	ADDED -abort-> STEADY	when every node of the configuration has
+ *		confirmed: the new one is forgotten.  Its generation is not
+ *		given out again.
  *
  * A life that comes into the view has confirmed nothing, and what others said
  * of being done with the old key does not count any more: the round changes.
@@ -23,12 +24,23 @@
  * Where nobody has state, that of the leader's key file counts.  A node whose
  * file has a newer key then offers it to the others, as if it were added.
  *
+ * So the file that counts may be behind: of two nodes with a quorum device each
+ * may go on alone, and none knows what the other one did.  Two keys may then be
+ * given one generation.  That does no harm, since there is a key that is in the
+ * files of all nodes, those that are away, too: a key is added beside it, and it
+ * is dropped or kept alone only when every node has had the other one in its
+ * file as well (K4, K5; but for drop absent).  By it all can meet; and the keys
+ * of the view then take the place of others in every file, whatever their
+ * generations are.
+ *
  * Invariants:
  *   K1  the file has every key that is in force here;
  *   K2  a new key is used only once every member has confirmed it;
  *   K3  a node has one entry among the holders;
  *   K4  the old key is dropped only when every member is done with it, and
- *       that was said after the last change of who holds what.
+ *       that was said after the last change of who holds what;
+ *   K5  the new key is given up only when every configured node is a member and
+ *       has confirmed: one that is away may have dropped the old one.
  *
  * clusterd-protocol(7), section 8.10.
  */
@@ -170,12 +182,16 @@ forget_dropped(struct keyring *ring, const struct keyring *now)
 {
 	unsigned i = 0;
 
+	if (!keyring_follows(ring, now)) /* nothing would be left */
+		return;
 	while (i < ring->n) {
 		if (keyring_has(now, &ring->k[i]))
 			i++;
 		else
 			keyring_drop(ring, ring->k[i].gen);
 	}
+	if (keyring_find(ring, ring->use) == NULL)
+		ring->use = ring->k[0].gen;
 }
 
 /* K1: what is not in the file yet is not in force yet. */
@@ -185,13 +201,18 @@ put_in_force(struct keys *k, struct bus *bus)
 	struct keys_word old = k->word;
 	struct note *n;
 
+#if MUTANT == 117
+	if (!can_use(k) && !keyring_covers(&k->disk, &k->now))
+		return;
+#endif
 #if MUTANT == 114
 	k->word.ring = k->now;
 #endif
 	if (keyring_covers(&k->disk, &k->now))
 		k->word.ring = k->now;
-	else if (can_use(k)) {
-		k->word.ring.use = k->now.use;
+	else {
+		if (can_use(k))
+			k->word.ring.use = k->now.use;
 		forget_dropped(&k->word.ring, &k->now);
 	}
 	/* Whoever lacks a key of theirs speaks to each as it is heard. */
@@ -487,6 +508,7 @@ new_view(struct keys *k, const struct view *v)
 	unsigned i = 0;
 
 	(void)svc_view(&k->svc, v);
+	k->features = v->features;
 	k->primary = v->primary;
 	if (!v->primary)
 		return;

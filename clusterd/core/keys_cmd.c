@@ -13,6 +13,7 @@
 
 #include "keys_internal.h"
 #include "names.h"
+#include "version.h"
 
 static const struct {
 	const char *cmd;
@@ -64,9 +65,9 @@ late(const struct keys *k, bool quiet, char *text, size_t size)
 	put_names(k, ids, n, text, size);
 }
 
-/* Configured nodes that are away, and have never confirmed. */
+/* Configured nodes that are away, all or those that have never confirmed. */
 static void
-away(const struct keys *k, char *text, size_t size)
+away(const struct keys *k, bool all, char *text, size_t size)
 {
 	struct keys *w = (struct keys *)(uintptr_t)k;
 	uint16_t ids[CONF_NODES_MAX];
@@ -74,7 +75,7 @@ away(const struct keys *k, char *text, size_t size)
 
 	for (i = 0; i < k->conf->nnodes; i++)
 		if (!is_member(k, k->conf->nodes[i].id) &&
-		    keys_holder(w, k->conf->nodes[i].id) == NULL)
+		    (all || keys_holder(w, k->conf->nodes[i].id) == NULL))
 			ids[n++] = k->conf->nodes[i].id;
 	put_names(k, ids, n, text, size);
 }
@@ -150,13 +151,54 @@ may_drop(const struct keys *k, uint8_t gen, bool absent, int *error, char *why,
 		    names, gen);
 		return false;
 	}
-	away(k, names, sizeof(names));
+	away(k, false, names, sizeof(names));
 	if (names[0] == '\0' || absent)
 		return true;
 	snprintf(why, size,
 	    "%s: away, and without the new key: start it first; or key drop "
 	    "absent, and copy the key file there before it starts",
 	    names);
+	return false;
+}
+
+/*
+ * Whoever is away, or cannot write its file, may have nothing but the new key:
+ * others went on without us, and dropped the old one.
+ */
+static bool
+may_abort(const struct keys *k, uint8_t gen, int *error, char *why, size_t size)
+{
+	char names[128];
+
+	if (keys_step(k) != KEYS_ADDED || gen != k->now.k[1].gen) {
+		snprintf(why, size, "%s",
+		    keys_step(k) == KEYS_USED ?
+			"the new key is used already: go on with key drop; "
+			"then another one can be added" :
+			"there is no new key");
+		return false;
+	}
+#if MUTANT == 116
+	return true;
+#endif
+	if ((k->features & FEATURE_ABORT) == 0)
+		return true;
+	late(k, false, names, sizeof(names));
+	if (names[0] != '\0') { /* K5 */
+		*error = SVC_AGAIN;
+		snprintf(why, size,
+		    "%s: not confirmed yet that both keys are in the key file: "
+		    "try again soon; if it stays so, its log says why",
+		    names);
+		return false;
+	}
+	away(k, true, names, sizeof(names));
+	if (names[0] == '\0')
+		return true;
+	snprintf(why, size,
+	    "%s: away, and maybe with generation %u alone: start it first; or "
+	    "go on with key use",
+	    names, gen);
 	return false;
 }
 
@@ -173,14 +215,7 @@ keys_may(const struct keys *k, enum keys_msg type, uint8_t gen, bool absent,
 	case KM_DROP:
 		return may_drop(k, gen, absent, error, why, size);
 	case KM_ABORT:
-		if (keys_step(k) == KEYS_ADDED && gen == k->now.k[1].gen)
-			return true;
-		snprintf(why, size, "%s",
-		    keys_step(k) == KEYS_USED ?
-			"the new key is used already: go on with key drop; "
-			"then another one can be added" :
-			"there is no new key");
-		return false;
+		return may_abort(k, gen, error, why, size);
 	default:
 		return false;
 	}
@@ -192,7 +227,7 @@ keys_done_text(const struct keys *k, enum keys_msg type, char *text,
 {
 	char names[128];
 
-	away(k, names, sizeof(names));
+	away(k, false, names, sizeof(names));
 	switch (type) {
 	case KM_ADD:
 		snprintf(text, size,

@@ -45,6 +45,7 @@ struct keys {
 	unsigned	 n;
 	struct keys_holder members[CONF_NODES_MAX];
 	bool		 primary;	/* and we are in it */
+	uint64_t	 features;	/* of the view */
 };
 
 enum keys_step keys_step(const struct keys *);

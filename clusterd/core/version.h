@@ -34,14 +34,17 @@
 #define FEATURE_OPTIONS	UINT64_C(1)
 /* A sender gets the place of a message of its own without the message. */
 #define FEATURE_YOURS	UINT64_C(4)
+/* A new key is given up only with every node there, each with both keys. */
+#define FEATURE_ABORT	UINT64_C(8)
+/* Feature bits we have, in views, too. */
+#define FEATURES	(FEATURE_OPTIONS | FEATURE_YOURS | FEATURE_ABORT)
 #ifdef WIRE_NEXT
 #define WIRE_VERSION	2
 #define FEATURE_PAD	UINT64_C(2)
-#define WIRE_FEATURES	(FEATURE_OPTIONS | FEATURE_YOURS | FEATURE_PAD)
+#define WIRE_FEATURES	(FEATURES | FEATURE_PAD)
 #else
 #define WIRE_VERSION	1		/* newest we speak */
-/* Feature bits we have, in views, too. */
-#define WIRE_FEATURES	(FEATURE_OPTIONS | FEATURE_YOURS)
+#define WIRE_FEATURES	FEATURES
 #endif
 #define FEATURE_AES	(UINT64_C(1) << 32) /* opens WV_ENGINE_AES */
 

@@ -9,9 +9,11 @@
  *
  * INV_KEYS	Between two nodes that are in one primary view, and know it, no
  *	datagram is refused for its key; but two that have just joined may have
- *	met with a key that is over, and one of them know so first.  A key is used only when every member
- *	has it in its file, and the old one dropped only when every member
- *	sends with the new one.  That no key changes a view is INV_NAP.
+ *	met with a key that is over, and one of them know so first.  A key is
+ *	used only when every member has it in its file, and the old one dropped
+ *	only when every member sends with the new one.  Some key is in the files
+ *	of all nodes, in service or not, as long as nobody has dropped one
+ *	without those that are away.  That no key changes a view is INV_NAP.
  */
 
 #include "sim.h"
@@ -57,6 +59,24 @@ keys_boot(struct sim *s, unsigned i, struct node_config *nc)
 	memset(&s->nodes[i].keys_seen, 0, sizeof(s->nodes[i].keys_seen));
 }
 
+/* Nobody is locked out; but the builds before this one could do that. */
+static void
+in_common(struct sim *s)
+{
+	const struct keyring *first = &s->nodes[0].file;
+	unsigned i, k;
+	bool all = false;
+
+	if (s->keys_forced || s->mixed)
+		return;
+	for (k = 0; k < first->n && !all; k++)
+		for (all = true, i = 1; i < s->n; i++)
+			all =
+			    all && keyring_has(&s->nodes[i].file, &first->k[k]);
+	if (!all)
+		sim_fail(s, INV_KEYS, "no key is in the files of all nodes");
+}
+
 void
 keys_shut(struct sim *s, unsigned i)
 {
@@ -66,6 +86,7 @@ keys_shut(struct sim *s, unsigned i)
 	if (n->writing && draw(s, 0, 1) == 0)
 		n->file = n->file_next;
 	n->writing = false;
+	in_common(s);
 }
 
 void
@@ -98,9 +119,10 @@ keys_written(struct sim *s, const struct sim_event *e)
 	struct event ev = { .type = EV_KEYS_STORED, .ok = e->ok };
 
 	n->writing = false;
-	if (e->ok)
+	if (e->ok) {
 		n->file = n->file_next;
-	else {
+		in_common(s);
+	} else {
 		ev.data = (const uint8_t *)why;
 		ev.len = sizeof(why) - 1;
 	}
@@ -190,6 +212,7 @@ keys_rotate(struct sim *s)
 		    0 :
 		    is_used(s->nodes[at].build->agreed(s->nodes[at].core)) ? 2 :
 									     1;
+	s->keys_forced = s->keys_forced || (what == 2 && absent);
 	operator_orders(s, at, orders[what],
 	    what == 2 && absent ? "absent" : "");
 }

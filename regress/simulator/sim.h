@@ -382,6 +382,7 @@ struct sim {
 	struct rng	 krng;		/* keys */
 	bool		 rotate;	/* they are changed in this run */
 	uint64_t	 rotations;	/* old keys dropped */
+	bool		 keys_forced;	/* an operator may have locked out somebody */
 	struct sim_node	 nodes[SIM_NODES_MAX];
 	struct net	 net;
 	struct profile	 profile;

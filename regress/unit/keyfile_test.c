@@ -195,6 +195,10 @@ ATF_TC_BODY(follows, tc)
 	ATF_CHECK(!keyring_follows(&r, &next));
 	next.k[0].gen = 9; /* no key stays */
 	ATF_CHECK(!keyring_follows(&r, &next));
+	/* The others gave the generation to another key, and one stays. */
+	next = r;
+	next.k[1].key[0] ^= 1;
+	ATF_CHECK(keyring_follows(&r, &next));
 }
 
 ATF_TC_WITHOUT_HEAD(malformed_rings);

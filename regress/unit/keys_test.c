@@ -136,6 +136,70 @@ ATF_TC_BODY(abort, tc)
 	fixture_free(fx);
 }
 
+/*
+ * Whoever is away, or has not confirmed, may have nothing but the new key: the
+ * others went on without us, and we were started without them.
+ */
+ATF_TC_WITHOUT_HEAD(abort_with_all);
+ATF_TC_BODY(abort_with_all, tc)
+{
+	struct fix *fx = fixture_up(3);
+
+	order(fx, 1, "key-add", "", 0, "");
+	fixture_crash(fx, 3);
+	fixture_settle(fx, BIT(1) | BIT(2));
+	order(fx, 1, "key-abort", "", SVC_BUSY,
+	    "node3: away, and maybe with generation 1 alone: start it first");
+	keyring_drop(&fixture_node(fx, 3)->file, 0);
+	fixture_node(fx, 3)->file.use = 1;
+	fixture_node(fx, 3)->full = true;
+	fixture_start(fx, 3);
+	fixture_settle(fx, ALL);
+	fixture_run(fx, 2 * SECOND);
+	order(fx, 1, "key-abort", "", SVC_AGAIN,
+	    "node3: not confirmed yet that both keys are in the key file");
+	fixture_node(fx, 3)->full = false;
+	fixture_run(fx, 6 * SECOND);
+	all_hold(fx, 2, 0, 0);
+	order(fx, 1, "key-abort", "", 0, "generation 0 is the only key");
+	all_hold(fx, 1, 0, 0);
+	fixture_free(fx);
+}
+
+/*
+ * A node went on alone, with a new key of its own; so did the others, and gave
+ * theirs the same generation.  It takes theirs, and its own lets nobody in.
+ */
+ATF_TC_WITHOUT_HEAD(two_histories);
+ATF_TC_BODY(two_histories, tc)
+{
+	struct fix *fx = fixture_up(3);
+	struct keyring *file = &fixture_node(fx, 3)->file;
+	const struct keyring *ring;
+
+	fixture_crash(fx, 3);
+	fixture_settle(fx, BIT(1) | BIT(2));
+	order(fx, 1, "key-add", "", 0, "generation 1 is added");
+	order(fx, 1, "key-use", "", 0, "");
+	file->k[1].gen = file->use = file->last = 1;
+	file->k[1].key[0] = 1;
+	file->n = 2;
+	fixture_node(fx, 3)->full = true;
+	fixture_start(fx, 3);
+	fixture_settle(fx, ALL);
+	fixture_run(fx, SECOND);
+	ring = node_ring(fixture_node(fx, 3)->node);
+	ATF_CHECK_EQ(1, ring->n);
+	ATF_CHECK_EQ(0, ring->k[0].gen);
+	ATF_CHECK_EQ(0, ring->use);
+	fixture_node(fx, 3)->full = false;
+	fixture_run(fx, 6 * SECOND);
+	all_hold(fx, 2, 0, 1);
+	order(fx, 1, "key-drop", "", 0, "generation 1 is the only key");
+	all_hold(fx, 1, 1, 1);
+	fixture_free(fx);
+}
+
 ATF_TC_WITHOUT_HEAD(without_quorum);
 ATF_TC_BODY(without_quorum, tc)
 {
@@ -373,6 +437,8 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, three_steps);
 	ATF_TP_ADD_TC(tp, wrong_steps);
 	ATF_TP_ADD_TC(tp, abort);
+	ATF_TP_ADD_TC(tp, abort_with_all);
+	ATF_TP_ADD_TC(tp, two_histories);
 	ATF_TP_ADD_TC(tp, without_quorum);
 	ATF_TP_ADD_TC(tp, full_disk);
 	ATF_TP_ADD_TC(tp, away);

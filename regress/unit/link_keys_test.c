@@ -12,6 +12,7 @@
 
 #include "core/beat.h"
 #include "core/keys.h"
+#include "core/link_int.h"
 #include "link_world.h"
 
 #define KEYID	5 /* places in the clear header */
@@ -191,6 +192,97 @@ ATF_TC_BODY(new_key_only, tc)
 	world_free(w);
 }
 
+/* It has this in its file, and was told nothing yet. */
+static void
+start_with(struct world *w, unsigned i, uint64_t inc, struct keyring r)
+{
+	struct datagram *d;
+
+	world_start(w, i, inc, world_key);
+	tell(w, i, r, false);
+	w->l[i]->told = false;
+	while ((d = STAILQ_FIRST(&w->path)) != NULL) {
+		STAILQ_REMOVE_HEAD(&w->path, entry);
+		free(d);
+	}
+}
+
+/* Each went on alone with a key of its own; the old one is what both have. */
+ATF_TC_WITHOUT_HEAD(two_histories);
+ATF_TC_BODY(two_histories, tc)
+{
+	static const uint8_t other[KEYRING_KEY_LEN] = { 9 };
+	struct keyring r = ring(true, true, 1);
+	uint8_t gen;
+
+	memcpy(r.k[1].key, other, sizeof(other));
+	for (gen = 1; gen <= 2; gen++) {
+		struct world *w = world_new();
+
+		r.k[1].gen = r.use = r.last = gen;
+		start_with(w, 0, 100, ring(true, true, 1));
+		start_with(w, 1, 200, r);
+		world_run(w, 3000000);
+		ATF_CHECK_EQ(1, w->told[0].up);
+		ATF_CHECK_EQ(1, w->told[1].up);
+		ATF_CHECK_EQ(0, w->told[0].down + w->told[1].down);
+		world_free(w);
+	}
+}
+
+/* They met by the new key, and are in a view in which the old one is used. */
+ATF_TC_WITHOUT_HEAD(met_by_the_new);
+ATF_TC_BODY(met_by_the_new, tc)
+{
+	struct world *w = world_new();
+	unsigned from;
+
+	start_with(w, 0, 100, ring(true, true, 1));
+	start_with(w, 1, 200, ring(true, true, 1));
+	world_run(w, 300000);
+	ATF_CHECK_EQ(1, w->told[0].up);
+	tell(w, 0, ring(true, true, 0), true);
+	tell(w, 1, ring(true, true, 0), true);
+	link_vouch(w->l[0], 5, false, w->now);
+	link_vouch(w->l[1], 5, false, w->now);
+	from = w->nkept;
+	world_run(w, 300000);
+	ATF_CHECK_EQ(0, sent(w, 0, from, 1) + sent(w, 1, from, 1));
+	ATF_CHECK(sent(w, 0, from, 0) > 0);
+	/* One sees a later view, in which the new one is used. */
+	link_vouch(w->l[1], 6, false, w->now);
+	tell(w, 1, ring(true, true, 1), true);
+	world_run(w, 300000);
+	from = w->nkept;
+	world_run(w, 300000);
+	ATF_CHECK_EQ(0, sent(w, 1, from, 0));
+	ATF_CHECK(sent(w, 1, from, 1) > 0);
+	nothing_refused(w);
+	world_free(w);
+}
+
+/* A generation gets another key: what was heard with the old one is over. */
+ATF_TC_WITHOUT_HEAD(other_key);
+ATF_TC_BODY(other_key, tc)
+{
+	static const uint8_t other[KEYRING_KEY_LEN] = { 9 };
+	struct world *w = world_connected();
+	struct keyring r = ring(true, true, 0);
+	unsigned from;
+
+	tell(w, 0, ring(true, true, 1), true);
+	tell(w, 1, ring(true, true, 1), true);
+	world_run(w, 300000);
+	memcpy(r.k[1].key, other, sizeof(other));
+	w->asleep[1] = true;
+	tell(w, 0, r, false);
+	from = w->nkept;
+	world_run(w, 100000);
+	ATF_CHECK_EQ(0, sent(w, 1, from, 1));
+	ATF_CHECK(sent(w, 1, from, 0) > 0);
+	world_free(w);
+}
+
 ATF_TC_WITHOUT_HEAD(no_key_in_common);
 ATF_TC_BODY(no_key_in_common, tc)
 {
@@ -338,6 +430,9 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, was_away);
 	ATF_TP_ADD_TC(tp, missed_the_change);
 	ATF_TP_ADD_TC(tp, new_key_only);
+	ATF_TP_ADD_TC(tp, two_histories);
+	ATF_TP_ADD_TC(tp, met_by_the_new);
+	ATF_TP_ADD_TC(tp, other_key);
 	ATF_TP_ADD_TC(tp, no_key_in_common);
 	ATF_TP_ADD_TC(tp, dropped_is_dropped);
 	ATF_TP_ADD_TC(tp, beats_of_both);
