@@ -209,7 +209,8 @@ would_lose(const struct member *m)
 		return false;
 	for (i = 0; i < m->view.n; i++)
 		vote_add(&here, m->view.members[i].node);
-	return !electorate_wins(&m->view.elect, &here, &none, &t);
+	return !electorate_wins(&m->view.elect, &here, &none, &t) &&
+	    !electorate_whole(&m->view.elect, &here);
 }
 
 /*

@@ -372,7 +372,7 @@ put_verdict(struct wbuf *w, const struct view *v)
 		v->device << 3));
 }
 
-/* Whoever calls a view primary must have members that win its votes (E4). */
+/* Whoever calls a view primary must have members that win its votes, or all (E4). */
 static void
 get_verdict(struct rbuf *r, struct view *v)
 {
@@ -392,7 +392,12 @@ get_verdict(struct rbuf *r, struct view *v)
 	v->recorded = (flags & 4) != 0;
 	v->device = (flags & 8) != 0;
 	view_voters(v, &here);
+#if MUTANT == 337
 	if (v->primary && !electorate_wins(&v->elect, &here, &none, &t))
+		r->err = true;
+#endif
+	if (v->primary && !electorate_wins(&v->elect, &here, &none, &t) &&
+	    !electorate_whole(&v->elect, &here))
 		r->err = true;
 }
 

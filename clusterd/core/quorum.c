@@ -108,6 +108,12 @@ quorum_why(const struct quorum_info *q, char *text, size_t size)
 		strlcpy(text, "this node is in no view yet", size);
 	else if (!q->quorate)
 		why_not(q, text, size);
+	else if (q->votes < q->needed &&
+	    (q->rule == VOTE_MAJORITY || q->rule == VOTE_DYNAMIC))
+		snprintf(text, size,
+		    "%u of %u votes are here, and every node is, so that "
+		    "nobody else can have the others",
+		    q->votes, q->expected);
 	else
 		snprintf(text, size,
 		    "%u of %u votes are here, %u are needed, decided by %s",
@@ -325,7 +331,8 @@ quorum_check(const struct quorum *q)
 		return;
 	if (qi->quorate && qi->elect.opt.known) /* Q4 */
 		ASSERT(options_rule(&qi->elect));
-	if (qi->quorate) /* Q1 */
+	/* All nodes are enough, see vote.c E4. */
+	if (qi->quorate && qi->missing.n > 0) /* Q1 */
 		ASSERT(qi->votes >= qi->needed ||
 		    (qi->tie != 0 && qi->votes * 2 == qi->expected));
 	if (!qi->two_node && qi->expected > 0)

@@ -22,7 +22,7 @@
  *       newest primary view that a member of S was in (its base).
  *   E3  ... and if, for each attempt P of a member that is newer than B, no
  *       set without a member of S can win E(P): S blocks P.
- *   E4  The members of S win E(S), too.
+ *   E4  The members of S win E(S), too, or S has all nodes of the file.
  *   E5  A node whose memory begins later than a view has no vote on what
  *       comes after that view: its disk may be new.  An operator may have
  *       changed votes since, whatever the file says, and who missed that needs
@@ -60,7 +60,8 @@
  * A view takes effect when all its members have entered it (order.c).  If F
  * took effect and S is later, S cannot have an older base: it would block F,
  * which F wins (E4), so they share a node; and that has entered F.  So all
- * later views descend from F, and two never go on side by side.
+ * later views descend from F, and two never go on side by side.  (If F has all
+ * nodes of the file they share one whatever F wins: S has a node.)
  *
  * With a device the node they share may be the device, and that enters nothing.
  * Then F counted it, so it was READY for F before F was entered, and S comes
@@ -206,6 +207,19 @@ set_rules(struct electorate *e)
 	e->two_node = e->opt.two_node && voters == 2 && !device;
 	e->dynamic = e->opt.last_man;
 	e->downscale = e->opt.downscale || e->opt.last_man;
+}
+
+bool
+electorate_whole(const struct electorate *e, const struct vote_nodes *present)
+{
+	unsigned i;
+
+	for (i = 0; i < e->n; i++) {
+		if (e->v[i].node != VOTER_DEVICE &&
+		    !vote_has(present, e->v[i].node))
+			return false;
+	}
+	return true;
 }
 
 /*

@@ -111,6 +111,8 @@ unsigned electorate_votes(const struct electorate *);	/* that count */
 void	 electorate_missing(const struct electorate *,
 	    const struct vote_nodes *present, struct vote_nodes *);
 
+/* Is every node of it here?  A quorum device need not be. */
+bool	 electorate_whole(const struct electorate *, const struct vote_nodes *);
 /*
  * Do the voters that are present win?  left: nodes that are known to have left
  * cleanly since.  Fills in the tally.

@@ -121,8 +121,8 @@ node_lose_disk(struct sim *s, unsigned i, bool all)
 	n->older = NULL;
 	n->last_epoch = 0;
 	n->forgot = true;
-	/* Of two, nobody may be left who can tell a record from it. */
-	n->behind = all && n->life % 2 == 0 && (s->n > 2 || !s->net.replay);
+	/* A record of an earlier life may keep such a node out for good. */
+	n->behind = all && n->life % 2 == 0 && !s->net.replay;
 }
 
 /* What was on its way is durable. */
