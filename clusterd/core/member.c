@@ -245,7 +245,7 @@ fill_status(const struct member *m, struct status *st)
 	st->leader = m->view.leader;
 	st->primary = m->phase == PH_STEADY && m->view.primary;
 	st->promised = m->promised;
-	st->need = m->phase != PH_STEADY || member_torn(m);
+	st->need = member_unsettled(m);
 	st->leaving = m->stopped;
 	st->left = member_left(m) != 0;
 	st->synced = m->synced;

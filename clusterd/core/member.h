@@ -148,6 +148,8 @@ void	 member_timer(struct member *, struct bus *);
 uint64_t member_deadline(const struct member *);
 const struct view *member_view(const struct member *);	/* NULL: none yet */
 bool	 member_synced(const struct member *);
+/* A change is under way, or our primary view is torn and must be formed anew. */
+bool	 member_unsettled(const struct member *);
 /* The incarnation of a peer we have a session with; 0: none. */
 uint64_t member_session(const struct member *, uint16_t node);
 /*

@@ -326,6 +326,12 @@ member_torn(const struct member *m)
 	return false;
 }
 
+bool
+member_unsettled(const struct member *m)
+{
+	return m->phase != PH_STEADY || member_torn(m);
+}
+
 /* Is the view we are in not the one we should be in? */
 bool
 member_needs(const struct member *m, uint64_t now)
@@ -333,7 +339,7 @@ member_needs(const struct member *m, uint64_t now)
 	struct node_set have;
 	unsigned i;
 
-	if (m->phase != PH_STEADY || member_torn(m))
+	if (member_unsettled(m))
 		return true;
 	if ((m->reelect || m->force != FORCE_NONE) && m->want_coord == m->self)
 		return true;

@@ -886,6 +886,7 @@ fill_view(const struct node *n, const struct view *v, struct node_view *nv)
 	nv->elect = v->elect;
 	nv->device = v->device;
 	nv->held = member_nheld(n->member);
+	nv->unsettled = member_unsettled(n->member);
 	for (i = 0; i < v->n; i++) {
 		nv->members[i] = v->members[i].node;
 		nv->incs[i] = v->members[i].inc;
@@ -920,7 +921,8 @@ node_view_is(const struct node *n, const struct node_view *nv)
 	return nv->epoch == v->epoch && nv->leader == v->leader &&
 	    nv->primary == v->primary &&
 	    nv->synced == (v->primary && member_synced(n->member)) &&
-	    nv->held == member_nheld(n->member);
+	    nv->held == member_nheld(n->member) &&
+	    nv->unsettled == member_unsettled(n->member);
 }
 
 void

@@ -67,6 +67,7 @@ struct node_view {
 	struct electorate elect;	/* of a primary view */
 	bool		 device;	/* it has the votes of the quorum device */
 	unsigned	 held;		/* nodes that are held back now */
+	bool		 unsettled;	/* there will be another view */
 	uint64_t	 left;		/* it has stopped, and gave its vote up
 					   in the view of this epoch; 0: no */
 };

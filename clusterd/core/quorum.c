@@ -20,7 +20,8 @@
  *   downscale          who leaves cleanly does not count until it is back.
  *
  * Invariants:
- *   Q1  the members of a primary view win its electorate;
+ *   Q1  the members of a primary view win its electorate, or nobody is missing
+ *       but a quorum device;
  *   Q2  without two_node, what is needed is more than half of all votes;
  *   Q3  each NOTE_VIEW is answered by exactly one NOTE_QUORUM of its epoch;
  *   Q4  the rules of a primary view's electorate are those of its options.
@@ -331,7 +332,6 @@ quorum_check(const struct quorum *q)
 		return;
 	if (qi->quorate && qi->elect.opt.known) /* Q4 */
 		ASSERT(options_rule(&qi->elect));
-	/* All nodes are enough, see vote.c E4. */
 	if (qi->quorate && qi->missing.n > 0) /* Q1 */
 		ASSERT(qi->votes >= qi->needed ||
 		    (qi->tie != 0 && qi->votes * 2 == qi->expected));

@@ -310,10 +310,11 @@ drain(struct sim *s, unsigned i)
 	return on;
 }
 
+/* What is broken stays so for a while: it need not be looked at in each step. */
 bool
 node_look(const struct sim *s)
 {
-	return s->n <= 16 || s->steps % s->n == 0;
+	return s->n <= 4 || s->steps % (s->n <= 16 ? s->n / 2 : s->n) == 0;
 }
 
 static bool

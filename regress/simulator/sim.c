@@ -478,17 +478,18 @@ enter_phase(struct sim *s, enum phase phase)
 static bool
 settled(struct sim *s, uint64_t len)
 {
-	bool paused = false;
+	bool restless = false;
 	unsigned i;
 
 	for (i = 0; i < s->n; i++) {
-		paused |= s->nodes[i].paused;
+		restless |= s->nodes[i].paused || s->nodes[i].view.unsettled;
 		if (!node_on(s, i) || s->nodes[i].paused || s->fences > 0 ||
 		    s->nodes[i].view.held > 0)
 			s->well_since = s->now;
 	}
-	/* Who sleeps still is lost, or not, when it wakes. */
-	if (!chk_view_settled(s) || s->fences > 0 || paused)
+	/* Who sleeps still is lost, or not, when it wakes; and a session that
+	   broke for a moment is followed by a view. */
+	if (!chk_view_settled(s) || s->fences > 0 || restless)
 		s->settled_since = s->now;
 	return s->now - s->settled_since > len;
 }

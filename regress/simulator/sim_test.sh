@@ -34,6 +34,16 @@ any_configuration_body() {
 	atf_check -o match:'40 seeds passed, 0 failed' $SIM -g -w -s 1 -c 40 -j 2
 }
 
+# Two nodes and a quorum disk, for longer: here a single vote, disk or lease that
+# goes wrong decides, so this is where most of what is rare shows.
+atf_test_case pairs
+pairs_body() {
+	for p in swarm disk pause; do
+		atf_check -o match:'40 seeds passed, 0 failed' \
+		    $SIM -n 2 -T 20 -p $p -s 3000 -c 40 -j 2
+	done
+}
+
 # Nodes whose quorum disks are not one and the same.
 atf_test_case two_disks
 two_disks_body() {
@@ -96,6 +106,7 @@ atf_init_test_cases() {
 	atf_add_test_case random_seeds
 	atf_add_test_case each_profile
 	atf_add_test_case any_configuration
+	atf_add_test_case pairs
 	atf_add_test_case two_disks
 	atf_add_test_case failed_once
 	atf_add_test_case replay
