@@ -78,7 +78,7 @@ MUTANT_LIBS := $(O)/clusterd/libcore.a -lsodium -lbsd
 # mutants: all of MUTANTS, or those named in ONLY.
 mutants: $(O)/regress/sim $(addprefix $(O)/regress/unit/,vote_model_test device_test member_test order_test \
 	    lease_test link_mtu_test link_policy_test link_relay_test ballot_test \
-	    keys_test link_keys_test beat_test dlm_recover_test)
+	    keys_test link_keys_test beat_test dlm_recover_test install_test)
 	@JOBS='$(JOBS)' CC_CORE='$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS)' \
 	    LD_SIM='$(CC) $(ALL_CFLAGS) -pie $(ALL_LDFLAGS)' \
 	    SIM_OBJS='$(SIM_OBJS) $(NEXT_LIB) $(MUTANT_LIBS)' \
@@ -92,6 +92,7 @@ mutants: $(O)/regress/sim $(addprefix $(O)/regress/unit/,vote_model_test device_
 	    ballot_OBJS='$(O)/regress/unit/ballot_test.o $(FIXTURE_OBJS) $(MUTANT_LIBS) -latf-c' \
 	    order_OBJS='$(O)/regress/unit/order_test.o $(FIXTURE_OBJS) $(MUTANT_LIBS) -latf-c' \
 	    lease_OBJS='$(O)/regress/unit/lease_test.o $(O)/clusterd/log.o $(MUTANT_LIBS) -latf-c' \
+	    install_OBJS='$(O)/regress/unit/install_test.o $(O)/clusterd/log.o $(MUTANT_LIBS) -latf-c' \
 	    dlm_OBJS='$(O)/regress/unit/dlm_recover_test.o $(O)/regress/unit/dlm_fixture.o $(O)/clusterd/log.o $(MUTANT_LIBS) -latf-c' \
 	    device_OBJS='$(DEVICE_MODEL_OBJS) $(MUTANT_LIBS) -latf-c' \
 	    vote_OBJS='$(VOTE_MODEL_OBJS) $(MUTANT_LIBS) -latf-c' \

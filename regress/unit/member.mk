@@ -12,5 +12,6 @@ $(call test,regress/unit/names_test,regress/unit/names_test.c clusterd/log.c,$(O
 $(call test,regress/unit/vote_test,regress/unit/vote_test.c clusterd/log.c,$(O)/clusterd/libcore.a -lsodium)
 $(call test,regress/unit/ballot_test,regress/unit/ballot_test.c $(FIXTURE) clusterd/log.c,$(O)/clusterd/libcore.a -lsodium)
 $(call test,regress/unit/vote_model_test,regress/unit/vote_model_test.c clusterd/log.c,$(O)/clusterd/libcore.a -lsodium)
+$(call test,regress/unit/install_test,regress/unit/install_test.c clusterd/log.c,$(O)/clusterd/libcore.a -lsodium)
 $(call test,regress/unit/lease_test,regress/unit/lease_test.c clusterd/log.c,$(O)/clusterd/libcore.a -lsodium)
 $(call test,regress/unit/device_test,regress/unit/device_test.c clusterd/log.c,$(O)/clusterd/libcore.a -lsodium)
