@@ -503,7 +503,8 @@ last_death(struct sim *s)
 	/* Of three the third one holds the others together. */
 	if (s->n == 3 && fault_keeps(s, who))
 		who = (who + 1) % s->n;
-	if (!chk_quorum_spares(s, who))
+	/* How soon it is noticed can be seen without quorum, too. */
+	if (s->measure == ME_NONE && !chk_quorum_spares(s, who))
 		return false;
 	/* A new one may have been told nothing yet. */
 	if (s->two_disks && s->conf->qdevice.votes > 0)

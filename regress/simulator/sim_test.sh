@@ -86,6 +86,8 @@ large_clusters_body() {
 	for what in kill cut; do
 		atf_check -o match:'2 seeds passed, 0 failed' \
 		    $SIM -m $what -s 1 -n 24 -c 2
+		atf_check -o match:'2 seeds passed, 0 failed' \
+		    $SIM -m $what -s 1 -n 2 -c 2
 	done
 }
 
