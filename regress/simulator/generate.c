@@ -86,6 +86,7 @@ static void
 quorum(struct sim *s, struct conf *c)
 {
 	unsigned i, j, total = 0;
+	bool listed = false;
 
 	c->wait_for_all = chance(s, 20) && !s->off[ST_WAIT_FOR_ALL];
 	c->last_man_standing = chance(s, 25);
@@ -106,6 +107,11 @@ quorum(struct sim *s, struct conf *c)
 	}
 	if (total == 0)
 		total = c->nodes[0].votes = 1;
+	/* A list of nodes without a vote breaks no tie, and is no option. */
+	for (i = 0; i < c->ntie; i++)
+		listed |= conf_node(c, c->tie_nodes[i])->votes > 0;
+	if (c->tie == TIE_LIST && !listed)
+		c->tie = TIE_NONE;
 	/* All nodes go on without the device, which may be made anew. */
 	c->qdevice.votes = (uint8_t)MIN(c->qdevice.votes, total - 1);
 }
