@@ -57,9 +57,9 @@ struct lock {
 	struct user	*user;
 	uint64_t	 id;		/* by the holder's node, never reused */
 	uint64_t	 since;
+	uint64_t	 epoch;		/* of the lockspace when op was sent */
 	uint8_t		*lvb;		/* NULL: value blocks were never used */
 	uint32_t	 lvbseq;	/* age of lvb */
-	uint64_t	 epoch;		/* of the lockspace when op was sent */
 	uint32_t	 lkid;		/* the client's */
 	uint32_t	 seq;		/* of the last operation begun */
 	uint32_t	 flags;		/* of that operation */

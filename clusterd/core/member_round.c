@@ -56,6 +56,8 @@ round_abort(struct member *m, uint64_t retry_after, struct bus *bus)
 	if (m->round.state == ROUND_NONE)
 		return;
 	clear_round(&m->round);
+	/* What follows may be urgent. */
+	m->device_due = false;
 	m->round.attempt++;
 	m->retry_at = bus->now + retry_after;
 	if (retry_after > 0)

@@ -372,13 +372,26 @@ put_verdict(struct wbuf *w, const struct view *v)
 		v->device << 3));
 }
 
-/* Whoever calls a view primary must have members that win its votes, or all (E4). */
-static void
-get_verdict(struct rbuf *r, struct view *v)
+/* E4: a primary view's members win its votes, or are all nodes there are. */
+static bool
+may_stand(const struct view *v)
 {
 	static const struct vote_nodes none;
 	struct vote_nodes here;
 	struct tally t;
+
+	view_voters(v, &here);
+	if (electorate_wins(&v->elect, &here, &none, &t))
+		return true;
+#if MUTANT == 337
+	return false;
+#endif
+	return electorate_whole(&v->elect, &here);
+}
+
+static void
+get_verdict(struct rbuf *r, struct view *v)
+{
 	unsigned flags;
 
 	electorate_get(r, &v->elect);
@@ -391,13 +404,7 @@ get_verdict(struct rbuf *r, struct view *v)
 	v->contested = (flags & 2) != 0;
 	v->recorded = (flags & 4) != 0;
 	v->device = (flags & 8) != 0;
-	view_voters(v, &here);
-#if MUTANT == 337
-	if (v->primary && !electorate_wins(&v->elect, &here, &none, &t))
-		r->err = true;
-#endif
-	if (v->primary && !electorate_wins(&v->elect, &here, &none, &t) &&
-	    !electorate_whole(&v->elect, &here))
+	if (v->primary && !may_stand(v))
 		r->err = true;
 }
 

@@ -102,6 +102,14 @@ why_not(const struct quorum_info *q, char *text, size_t size)
 		    q->expected, q->needed, names);
 }
 
+/* By votes, be it half of them with the tie breaker. */
+static bool
+enough(const struct quorum_info *q)
+{
+	return q->votes >= q->needed ||
+	    (q->tie != 0 && q->votes * 2 == q->expected);
+}
+
 void
 quorum_why(const struct quorum_info *q, char *text, size_t size)
 {
@@ -109,8 +117,7 @@ quorum_why(const struct quorum_info *q, char *text, size_t size)
 		strlcpy(text, "this node is in no view yet", size);
 	else if (!q->quorate)
 		why_not(q, text, size);
-	else if (q->votes < q->needed &&
-	    (q->rule == VOTE_MAJORITY || q->rule == VOTE_DYNAMIC))
+	else if (q->whole && !enough(q))
 		snprintf(text, size,
 		    "%u of %u votes are here, and every node is, so that "
 		    "nobody else can have the others",
@@ -244,6 +251,7 @@ fill(struct quorum_info *qi, const struct view *v)
 	qi->expected = t.expected;
 	qi->needed = t.needed;
 	qi->quorate = v->primary;
+	qi->whole = electorate_whole(&v->elect, &here);
 	qi->two_node = v->elect.two_node;
 	/* While votes are missing that is what people must be told. */
 	qi->waits_for_all = v->waits && v->tally.rule != VOTE_NONE;
@@ -332,9 +340,8 @@ quorum_check(const struct quorum *q)
 		return;
 	if (qi->quorate && qi->elect.opt.known) /* Q4 */
 		ASSERT(options_rule(&qi->elect));
-	if (qi->quorate && qi->missing.n > 0) /* Q1 */
-		ASSERT(qi->votes >= qi->needed ||
-		    (qi->tie != 0 && qi->votes * 2 == qi->expected));
+	if (qi->quorate) /* Q1 */
+		ASSERT(enough(qi) || qi->whole);
 	if (!qi->two_node && qi->expected > 0)
 		ASSERT(qi->needed * 2 > qi->expected); /* Q2 */
 }

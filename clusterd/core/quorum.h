@@ -19,6 +19,7 @@ struct quorum_info {
 	unsigned	 expected;	/* that count */
 	unsigned	 needed;	/* to be quorate, without a tie breaker */
 	bool		 quorate;
+	bool		 whole;		/* no node is missing, voter or not */
 	bool		 two_node;
 	bool		 waits_for_all;	/* some voter was never seen yet */
 	bool		 contested;	/* a later primary view may exist */

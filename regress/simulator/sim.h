@@ -617,7 +617,6 @@ void	 chk_options_draw(struct sim *);
 void	 chk_options_free(struct sim *);
 /* The operator may give such an order now: has it? */
 bool	 chk_options_order(struct sim *, unsigned node);
-/* Has it changed votes? */
 /* A primary view is entered for the first time; it takes effect. */
 void	 chk_options_entered(struct sim *, const struct node_view *);
 void	 chk_options_effect(struct sim *, const struct node_view *);

@@ -162,6 +162,13 @@ ATF_TC_BODY(reasons, tc)
 	ATF_CHECK_STREQ("2 of 4 votes are here, 3 are needed, decided by tie "
 			"breaker",
 	    text);
+	q.rule = VOTE_MAJORITY;
+	q.votes = 1;
+	q.whole = true;
+	quorum_why(&q, text, sizeof(text));
+	ATF_CHECK_STREQ("1 of 4 votes are here, and every node is, so that "
+			"nobody else can have the others",
+	    text);
 }
 
 /* What is in force, next to what the file says. */
