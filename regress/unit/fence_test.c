@@ -23,6 +23,7 @@
 #include "clusterd.h"
 #include "log.h"
 #include "proto.h"
+#include "regress/gfs/sh.h"
 
 #define SECOND UINT64_C(1000000)
 
@@ -266,7 +267,7 @@ ATF_TC_BODY(results, tc)
 	ATF_CHECK_EQ(11, a.req);
 	ATF_CHECK(a.ok);
 	ATF_CHECK(a.verified);
-	ATF_CHECK_EQ(0, system("printf 'off\\nstatus\\n' | cmp - calls"));
+	sh("printf 'off\\nstatus\\n' | cmp - calls");
 
 	ask(12, 2, 1, 0);
 	a = answer();
@@ -283,7 +284,7 @@ ATF_TC_BODY(results, tc)
 	ATF_CHECK(!a.ok);
 	ATF_CHECK_STREQ("oops", a.text);
 	/* What failed is not asked for its status. */
-	ATF_CHECK_EQ(0, system("echo off | cmp - calls2"));
+	sh("echo off | cmp - calls2");
 
 	ask(15, 2, 4, 0);
 	a = answer();

@@ -10,6 +10,7 @@
 #include <atf-c.h>
 #include <stdio.h>
 
+#include "regress/gfs/sh.h"
 #include "shell/shell.h"
 
 /* out_json.c asks for the cluster of the connection. */
@@ -304,12 +305,13 @@ ATF_TC_BODY(json_strings, tc)
 static bool
 jq_says(const char *program, const char *file)
 {
-	char command[1024];
+	char out[1024];
 
-	snprintf(command, sizeof(command),
-	    "jq -e -s '%s' <%s >jq.out 2>&1 || { cat jq.out; false; }", program,
-	    file);
-	return system(command) == 0;
+	if (sh_status(out, sizeof(out), "jq -e -s '%s' <%s", program, file) ==
+	    0)
+		return true;
+	fprintf(stderr, "%s: %s\n", program, out);
+	return false;
 }
 
 /* Every two-byte string: one line of printable UTF-8 that parses. */
