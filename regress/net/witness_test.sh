@@ -25,9 +25,7 @@ both() {
 # begin [no]: both are started, with the witness or without.
 begin() {
 	[ "${1:-}" = no ] || $L witness start
-	# Each has a key file of its own, which it may change.
 	for n in alpha beta; do
-		cp -p $D/key $D/$n/key
 		$L boot $n
 	done
 	for n in alpha beta; do
