@@ -61,7 +61,11 @@ device_awaited(struct member *m, struct bus *bus)
 	/* A first view waits for all nodes anyway. */
 	vote_count(m, rd, true, &b);
 	rd->device_until = m->device.deadline;
+#if MUTANT == 338
+	if (b.primary)
+#else
 	if (b.primary && !m->device_due)
+#endif
 		rd->device_until =
 		    MIN(rd->device_until, bus->now + m->conf->heartbeat_us);
 	rd->deadline = MAX(rd->deadline, m->device.deadline + 1);

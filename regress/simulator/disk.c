@@ -5,10 +5,10 @@
  * The quorum disk that all nodes share: one block of each.  Requests of a node
  * are done one after another, each in two moments, the write and the read
  * behind it, so that those of other nodes come in between.  What goes wrong:
- * requests are slow, fail with or without having written, and some nodes do
- * not reach the disk for a while; the write of a node that dies may never have
- * happened, may have happened, or has torn its block; and the whole disk is
- * made anew.  What it says to have written it has.
+ * requests are slow, of some disks all of them, fail with or without having
+ * written, and some nodes do not reach the disk for a while; the write of a
+ * node that dies may never have happened, may have happened, or has torn its
+ * block; and the whole disk is made anew.  What it says to have written it has.
  *
  * With -d some nodes have a disk of their own under that name, until the faults
  * are over: then the mistake is found, and all have a new one.
@@ -48,6 +48,7 @@ struct sim_disk {
 	struct sim_request request[SIM_NODES_MAX];
 	uint64_t away[SIM_NODES_MAX]; /* not reached until then */
 	bool slow;
+	uint64_t seek; /* what each access takes, also when all is well */
 };
 
 static bool
@@ -75,20 +76,40 @@ medium_of(const struct sim *s, unsigned i)
 	return &s->disk->medium[s->disk->second[i]];
 }
 
-/* Each side has a node; that leaves what others draw as it is. */
+/* A generator of its own, so that others draw what they always did. */
+static void
+seed_apart(const struct sim *s, struct rng *rng, unsigned purpose)
+{
+	uint64_t seed[4] = { s->seed, 4, 0, purpose };
+	unsigned i;
+
+	rng_seed(rng, seed);
+	for (i = 0; i < 64; i++)
+		rng_u64(rng);
+}
+
+/* An array far away: slower than a heartbeat, and in time for its timeout. */
+static void
+draw_seek(struct sim *s, const struct conf *c)
+{
+	struct rng rng;
+
+	seed_apart(s, &rng, 20);
+	if (rng_below(&rng, 4) == 0)
+		s->disk->seek = rng_below(&rng, c->qdevice.timeout_us / 4);
+}
+
+/* Each side has a node. */
 static void
 draw_second(struct sim *s, const struct conf *c)
 {
-	uint64_t seed[4] = { s->seed, 4, 0, 19 };
 	struct sim_disk *d = s->disk;
 	struct rng rng;
 	unsigned i;
 
 	if (!s->two_disks || c->nnodes < 2)
 		return;
-	rng_seed(&rng, seed);
-	for (i = 0; i < 64; i++)
-		rng_u64(&rng);
+	seed_apart(s, &rng, 19);
 	for (i = 0; i < c->nnodes; i++)
 		d->second[i] = rng_below(&rng, 2) == 0;
 	i = (unsigned)rng_below(&rng, c->nnodes);
@@ -102,14 +123,11 @@ draw_second(struct sim *s, const struct conf *c)
 void
 disk_draw(struct sim *s, struct conf *c)
 {
-	uint64_t seed[4] = { s->seed, 4, 0, 9 };
 	unsigned i, total = 0;
 
 	s->disk = calloc(1, sizeof(*s->disk));
 	ASSERT(s->disk != NULL);
-	rng_seed(&s->disk->rng, seed);
-	for (i = 0; i < 64; i++)
-		rng_u64(&s->disk->rng);
+	seed_apart(s, &s->disk->rng, 9);
 	make(s->disk, &s->disk->medium[0]);
 	/* Of two nodes one could not go on without it. */
 	if ((!dice(s, 400) && c->nnodes > 2) || s->off[ST_DEVICE])
@@ -120,6 +138,7 @@ disk_draw(struct sim *s, struct conf *c)
 	    (uint8_t)(dice(s, 500) ? total - 1 : between(s, 1, total - 1));
 	c->qdevice.timeout_us = c->failure_timeout_us;
 	s->disk->slow = dice(s, 300);
+	draw_seek(s, c);
 	draw_second(s, c);
 }
 
@@ -142,7 +161,7 @@ disk_free(struct sim *s)
 static void
 plan(struct sim *s, unsigned i, int step)
 {
-	uint64_t len = between(s, 100, 3 * MS);
+	uint64_t len = s->disk->seek + between(s, 100, 3 * MS);
 	struct sim_event *e;
 
 	if (!s->calm && dice(s, s->disk->slow ? 200 : 20))
