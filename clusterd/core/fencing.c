@@ -5,7 +5,7 @@
  * Fencing: the replicated table of lost incarnations.
  *
  * A primary view that loses an incarnation without a goodbye puts it into the
- * table.  If it held nothing shared, or a newer incarnation of its node is
+ * table.  If it held nothing shared, and can take nothing now, or a newer incarnation of its node is
  * there already (which only starts once the old one's mounts are gone), it is
  * done at once.  Else an executor, a function of the view and the number of
  * the attempt, runs the devices (fencing_run.c) and orders the result; what
@@ -224,16 +224,20 @@ newer_in_view(const struct view *view, uint16_t node, uint64_t inc)
 	return vm != NULL && vm->inc > inc;
 }
 
-/* A new entry: settle it now if it can be, else find who fences. */
+/*
+ * A new entry: settle it now if it can be, else find who fences.  why is NULL
+ * if nothing but an operator's wish asks for a fence.
+ */
 static void
-open_entry(struct fencing *f, struct victim *v, bool used, struct bus *bus)
+open_entry(struct fencing *f, struct victim *v, const char *why,
+    struct bus *bus)
 {
 	if (!v->requested && newer_in_view(&f->view, v->node, v->inc)) {
 		fencing_finish(f, v, EVID_REJOIN, "a newer incarnation is back",
 		    bus);
 		return;
 	}
-	if (!v->requested && !used) {
+	if (!v->requested && why == NULL) {
 		fencing_finish(f, v, EVID_HARMLESS, "it held nothing shared",
 		    bus);
 		return;
@@ -245,18 +249,32 @@ open_entry(struct fencing *f, struct victim *v, bool used, struct bus *bus)
 	}
 	bus_event(bus, EVK_FENCE, EVL_WARN,
 	    "fence: node %u must be fenced, because %s", v->node,
-	    v->requested   ? "the operator wants it" :
-		v->startup ? "it was in the last view before everything "
-			     "stopped, and has not come back" :
-			     "it was lost while it used a lockspace");
+	    v->requested ? "the operator wants it" : why);
 	fencing_assign(f, v, bus);
+}
+
+/* Asked before lspace forgets; after a start nobody knows.  NULL: no reason. */
+static const char *
+must_be_fenced(const struct fencing *f, const struct view *view, uint16_t node,
+    uint64_t inc)
+{
+	if (view->scratch)
+		return "it was in the last view before everything stopped, and "
+		       "has not come back";
+#if MUTANT == 401
+	return NULL;
+#endif
+	if (f->used(f->used_arg, node, inc))
+		return "it was lost while it used a lockspace";
+	if (view_forks(view))
+		return "it was lost, and if it lives it goes on alone";
+	return NULL;
 }
 
 static void
 view_lost(struct fencing *f, const struct view *view, struct bus *bus)
 {
 	struct victim *v;
-	bool used;
 	unsigned i;
 
 	for (i = 0; i < view->nlost; i++) {
@@ -265,15 +283,9 @@ view_lost(struct fencing *f, const struct view *view, struct bus *bus)
 		v = fencing_find(f, view->lost[i].node, view->lost[i].inc);
 		if (v != NULL)
 			continue;
-		/* Asked before lspace forgets; after a start nobody knows. */
-		used = view->scratch ||
-		    f->used(f->used_arg, view->lost[i].node, view->lost[i].inc);
-#if MUTANT == 401
-		used = false;
-#endif
 		v = fencing_add(f, view->lost[i].node, view->lost[i].inc, bus);
 		v->startup = view->scratch;
-		open_entry(f, v, used, bus);
+		open_entry(f, v, must_be_fenced(f, view, v->node, v->inc), bus);
 	}
 }
 
@@ -401,7 +413,7 @@ got_request(struct fencing *f, uint16_t node, struct bus *bus)
 		}
 		v = fencing_add(f, node, inc, bus);
 		v->requested = true;
-		open_entry(f, v, true, bus);
+		open_entry(f, v, NULL, bus);
 	}
 	/* A live victim ends itself first, so that its loss is agreed. */
 	if (node == f->self && vm != NULL && vm->inc == f->inc)

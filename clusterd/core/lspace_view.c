@@ -91,11 +91,15 @@ view_space(struct lspace *l, struct space *sp, const struct view *v,
 
 	lost = take_losses(l, sp, v, who, sizeof(who));
 	/* Alone, it has no session that may have broken. */
-	if (!lost && alone)
+	if (!lost && alone && l->nsuspects == 0)
 		return;
 	if (lost)
 		snprintf(cause, sizeof(cause), "view %llu lost %s",
 		    (unsigned long long)v->epoch, who);
+	else if (l->nsuspects > 0)
+		snprintf(cause, sizeof(cause),
+		    "view %llu lost a node that may use it now",
+		    (unsigned long long)v->epoch);
 	else
 		snprintf(cause, sizeof(cause), "view %llu is a new one",
 		    (unsigned long long)v->epoch);
@@ -103,12 +107,21 @@ view_space(struct lspace *l, struct space *sp, const struct view *v,
 	space_advance(l, sp, b);
 }
 
-/* Everything stopped once: what was lost then may have used anything. */
+/*
+ * Everything stopped once: what was lost then may have used anything.  And who
+ * goes on as we do may use anything from now on.
+ */
 static void
 take_suspects(struct lspace *l, const struct view *v)
 {
 	unsigned i;
 
+#if MUTANT == 703
+	if (!v->scratch)
+		return;
+#endif
+	if (!v->scratch && !view_forks(v))
+		return;
 	for (i = 0; i < v->nlost; i++) {
 		if (v->lost[i].clean || l->nsuspects == CONF_NODES_MAX ||
 		    v->lost[i].inc <= fenced_inc(l, v->lost[i].node))
@@ -147,8 +160,7 @@ lspace_view(struct lspace *l, const struct view *v, struct bus *b)
 	/* A fresh one waits for the snapshot, which has all of this. */
 	if (me == NULL || me->fresh)
 		return;
-	if (v->scratch)
-		take_suspects(l, v);
+	take_suspects(l, v);
 	TAILQ_FOREACH_SAFE(sp, &l->spaces, entry, next)
 		view_space(l, sp, v, b);
 }

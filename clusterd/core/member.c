@@ -80,6 +80,17 @@ view_has(const struct view *v, uint16_t node, uint64_t inc)
 	return vm != NULL && vm->inc == inc;
 }
 
+bool
+view_forks(const struct view *v)
+{
+#if MUTANT == 404
+	return false;
+#endif
+	/* With nobody else there is nobody who might judge otherwise. */
+	return v->primary && (v->n == 1 || (v->features & FEATURE_FORK) != 0) &&
+	    (v->tally.rule == VOTE_TWO_NODE || v->tally.rule == VOTE_OVERRIDE);
+}
+
 struct member *
 member_new(const struct conf *conf, uint16_t self, uint64_t inc,
     const struct member_stored *stored)

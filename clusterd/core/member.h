@@ -61,6 +61,11 @@ struct view {
 void	 view_voters(const struct view *, struct vote_nodes *);
 const struct view_member *view_find(const struct view *, uint16_t node);
 bool	 view_has(const struct view *, uint16_t node, uint64_t inc);
+/*
+ * Votes do not keep apart who is here and who was lost: each may go on, and take
+ * what it had not used so far, until one is fenced.  All members say the same.
+ */
+bool	 view_forks(const struct view *);
 
 /* Names a primary view. */
 struct prim_id {

@@ -36,8 +36,11 @@
 #define FEATURE_YOURS	UINT64_C(4)
 /* A new key is given up only with every node there, each with both keys. */
 #define FEATURE_ABORT	UINT64_C(8)
+/* Who was lost and may go on is fenced, whatever it used: view_forks(). */
+#define FEATURE_FORK	UINT64_C(16)
 /* Feature bits we have, in views, too. */
-#define FEATURES	(FEATURE_OPTIONS | FEATURE_YOURS | FEATURE_ABORT)
+#define FEATURES \
+	(FEATURE_OPTIONS | FEATURE_YOURS | FEATURE_ABORT | FEATURE_FORK)
 #ifdef WIRE_NEXT
 #define WIRE_VERSION	2
 #define FEATURE_PAD	UINT64_C(2)

@@ -90,12 +90,14 @@ chk_quorum_spares(const struct sim *s, unsigned node)
 	const struct electorate *e = &s->nodes[node].view.elect;
 	unsigned i, total = 0;
 
+	if (e->two_node)
+		return true;
 	for (i = 0; i < e->n; i++)
 		if (e->v[i].counts && e->v[i].node != s->nodes[node].id)
 			total += e->v[i].votes;
 	if (2 * total == e->expected)
 		return !e->every && e->tie != 0 && e->tie != s->nodes[node].id;
-	return e->two_node || (!e->every && 2 * total > e->expected);
+	return !e->every && 2 * total > e->expected;
 }
 
 void

@@ -125,6 +125,8 @@ new_primary(struct sim *s, size_t index)
 	unsigned i;
 	int at;
 
+	if (s->race)
+		return;
 	if (cv->nprimary > 0 && cv->seen[cv->newest_primary].epoch >= v->epoch)
 		sim_fail(s, INV_PRIMARY_ONE,
 		    "primary view %llu.%u comes after %llu.%u",
@@ -206,7 +208,7 @@ installed(struct sim *s, unsigned i, const struct node_view *v)
 		cv->seen = reallocarray(cv->seen, cv->cap, sizeof(*cv->seen));
 		ASSERT(cv->seen != NULL);
 	}
-	if (v->primary) {
+	if (v->primary && !s->race) {
 		chk_quorum_entered(s, v);
 		chk_options_entered(s, v);
 	}
@@ -287,7 +289,7 @@ check_stale(struct sim *s, unsigned i)
 	const struct seen *newest;
 	uint64_t limit = 3 * s->conf->failure_timeout_us + 2 * SEC;
 
-	if (!n->view.primary || cv->nprimary == 0) {
+	if (!n->view.primary || cv->nprimary == 0 || s->race) {
 		n->stale_since = 0;
 		return;
 	}
@@ -349,7 +351,7 @@ check_lease(struct sim *s, unsigned i)
 	const struct node_view *a = &s->nodes[i].view, *b;
 	unsigned k;
 
-	if (!believes(s, i))
+	if (!believes(s, i) || s->race)
 		return;
 	for (k = 0; k < s->n; k++) {
 		b = &s->nodes[k].view;

@@ -235,8 +235,9 @@ act(struct sim *s, unsigned node, struct sim_client *c)
 		service_drain(s, node, c);
 		return;
 	}
-	if (!c->ls_asked || !c->group_asked) {
-		if (!drain)
+	if (!c->ls_asked || (!c->group_asked && !s->race)) {
+		/* Who is idle when links break has nothing to be fenced for. */
+		if (!drain && (!s->race || chance(s, 5)))
 			join(s, node, c);
 		return;
 	}
@@ -246,7 +247,7 @@ act(struct sim *s, unsigned node, struct sim_client *c)
 		locks_act(s, node, c);
 	else if (!drain && chance(s, 70))
 		talk(s, node, c);
-	else if (!drain && c->joined && chance(s, 1))
+	else if (!drain && c->joined && chance(s, s->race ? 10 : 1))
 		leave(s, node, c);
 }
 

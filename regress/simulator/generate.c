@@ -5,8 +5,9 @@
  * A configuration drawn from all that the core reads of one, for -g: 2 to 16
  * nodes, 1 to 8 links, every detection profile, votes, options of quorum,
  * levels of fence devices; and how much is done for how long.  Without -g a
- * seed keeps what it always had.  two_node is not drawn: it permits two primary
- * views until one node has fenced the other, which most oracles forbid.
+ * seed keeps what it always had.  two_node has runs of its own (-r): it permits
+ * two primary views until one node has fenced the other, which most oracles
+ * forbid.
  */
 
 #include <stdio.h>

@@ -90,6 +90,7 @@ one() {
 	next/*)		mixed=1 options=-w ;;
 	disks/*)	options='-d -n 2 -T 20' ;;
 	pair/*)		options='-n 2 -T 20' ;;
+	race/*)		options='-r -T 20' ;;
 	esac
 	compile
 	case $seeds in

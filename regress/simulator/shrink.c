@@ -156,9 +156,9 @@ print_command(const struct sim *p)
 	const char *sep = " -x ";
 	unsigned i, k;
 
-	printf("sim%s%s%s -s %llu -n %u -T %llu", p->two_disks ? " -d" : "",
-	    p->generated ? " -g" : "", p->mixed ? " -w" : "",
-	    (unsigned long long)p->seed, p->n,
+	printf("sim%s%s%s%s -s %llu -n %u -T %llu", p->two_disks ? " -d" : "",
+	    p->race ? " -r" : "", p->generated ? " -g" : "",
+	    p->mixed ? " -w" : "", (unsigned long long)p->seed, p->n,
 	    (unsigned long long)(p->until / SEC));
 	if (p->want_profile != NULL)
 		printf(" -p %s", p->want_profile);

@@ -183,6 +183,27 @@ draw_links(struct sim *s, struct conf *c)
 		c->links[i].priority = (uint8_t)rng_below(&rng, 2);
 }
 
+/*
+ * -r: of two nodes each goes on alone, until one has fenced the other.  What is
+ * agreed in views is forked meanwhile, so clients ask for locks alone, and the
+ * oracles that forbid a second primary view are silent.
+ */
+static void
+make_race(struct conf *c)
+{
+	unsigned i;
+
+	c->two_node = true;
+	c->last_man_standing = c->downscale = false;
+	c->tie = TIE_NONE;
+	c->qdevice.votes = 0;
+	for (i = 0; i < c->nnodes; i++) {
+		c->nodes[i].votes = 1;
+		if (c->nodes[i].nlevels == 0)
+			make_device(c, i, c->nodes[i].id);
+	}
+}
+
 static struct conf *
 make_conf(struct sim *s)
 {
@@ -223,6 +244,8 @@ make_conf(struct sim *s)
 		generate_conf(s, c);
 		chk_quorum_generated(s, c);
 	}
+	if (s->race)
+		make_race(c);
 	conf_hash(c);
 	return c;
 }
@@ -805,7 +828,7 @@ static void NORETURN
 usage(void)
 {
 	fprintf(stderr,
-	    "usage: sim [-dgkLSvw] [-c count] [-j jobs] [-m kill|cut] "
+	    "usage: sim [-dgkLrSvw] [-c count] [-j jobs] [-m kill|cut] "
 	    "[-n nodes] [-p profile] "
 	    "[-s seed] [-T seconds] [-x numbers]\n");
 	exit(2);
@@ -835,7 +858,7 @@ main(int argc, char **argv)
 		errx(1, "cannot start");
 	proto->seed = 1;
 	proto->until = 8 * SEC;
-	while ((ch = getopt(argc, argv, "c:dgj:kLm:n:p:Ss:T:vwx:")) != -1) {
+	while ((ch = getopt(argc, argv, "c:dgj:kLm:n:p:rSs:T:vwx:")) != -1) {
 		switch (ch) {
 		case 'c':
 			count = number(optarg, 1, 100000000);
@@ -864,6 +887,10 @@ main(int argc, char **argv)
 			break;
 		case 'p':
 			proto->want_profile = optarg;
+			break;
+		case 'r':
+			proto->race = proto->off[ST_OPTIONS] = true;
+			proto->n = 2;
 			break;
 		case 'S':
 			smaller = true;

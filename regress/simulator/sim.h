@@ -373,6 +373,7 @@ struct sim {
 	uint64_t	 upgraded;	/* steps in a view with its features */
 	bool		 mixed;		/* -w: nodes of two builds */
 	bool		 two_disks;	/* -d: not all have the same quorum disk */
+	bool		 race;		/* -r: two_node, see make_race() */
 	bool		 generated;	/* -g: the configuration, see generate.c */
 	unsigned	 nfaults;	/* so far */
 	bool		 off[FAULT_MAX]; /* left out, by number */

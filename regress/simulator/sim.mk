@@ -46,12 +46,15 @@ sim-soak: $(O)/regress/sim
 sim-soak-any: $(O)/regress/sim
 	$(O)/regress/sim -g -w -s $(FIRST) -j $(JOBS) -k -c $(SEEDS)
 
-# sim-soak-pairs: two nodes and a quorum disk, for longer than others.
+# sim-soak-pairs: two nodes and a quorum disk, or two_node, for longer than
+# others.
 sim-soak-pairs: $(O)/regress/sim
 	@status=0; for p in swarm disk pause; do \
 		$(O)/regress/sim -n 2 -T 20 -p $$p -s $(FIRST) -j $(JOBS) -k \
 		    -c $(SEEDS) || status=1; \
-	done; exit $$status
+	done; \
+	$(O)/regress/sim -r -T 20 -s $(FIRST) -j $(JOBS) -k -c $(SEEDS) || \
+		status=1; exit $$status
 
 # sim-soak-64: large clusters, 17 to 64 nodes, from seed FIRST on: NODES:SEEDS.
 LARGE	?= 17:16 24:12 32:8 40:6 48:4 64:4

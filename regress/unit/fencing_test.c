@@ -460,6 +460,30 @@ ATF_TC_BODY(two_nodes_fence_each_other_once, tc)
 	fixture_free(fx);
 }
 
+/* Each goes on alone, and could take what the other one has not seen it take. */
+ATF_TC_WITHOUT_HEAD(two_idle_nodes_fence_each_other);
+ATF_TC_BODY(two_idle_nodes_fence_each_other, tc)
+{
+	struct fix *fx = fixture_new(2);
+	struct fencing_info fi;
+	uint16_t i;
+
+	fixture_conf(fx)->two_node = true;
+	fixture_begin(fx);
+	fixture_device(fx, FIX_FAIL);
+	fixture_split(fx, BIT(1));
+	fixture_run(fx, 3 * SECOND);
+	for (i = 1; i <= 2; i++) {
+		ATF_REQUIRE(entry(fx, i, 3 - i, &fi));
+		ATF_CHECK_EQ(FS_PENDING, fi.state);
+	}
+	fixture_device(fx, FIX_OFF);
+	fixture_run(fx, 60 * SECOND);
+	ATF_CHECK(
+	    fixture_node(fx, 1)->fenced + fixture_node(fx, 2)->fenced > 0);
+	fixture_free(fx);
+}
+
 /*
  * The executor falls asleep at each possible moment around the start of the
  * fence; meanwhile the victim comes back to the others.  The sleeper wakes up
@@ -647,5 +671,6 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, sleeper_fences_nobody_who_is_back);
 	ATF_TP_ADD_TC(tp, synced_too_late);
 	ATF_TP_ADD_TC(tp, two_nodes_fence_each_other_once);
+	ATF_TP_ADD_TC(tp, two_idle_nodes_fence_each_other);
 	return atf_no_error();
 }
