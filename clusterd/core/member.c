@@ -489,6 +489,21 @@ see_exclusion(struct member *m, const struct peer *p, struct bus *bus)
 	bus_note(bus, NOTE_DIE, why, strlen(why) + 1);
 }
 
+/* A status may have come before the view that it shows to be over. */
+static void
+see_exclusions(struct member *m, struct bus *bus)
+{
+	const struct peer *p;
+
+#if MUTANT == 808
+	return;
+#endif
+	for (p = m->peers; p < m->peers + m->npeers; p++) {
+		if (p->up && p->known)
+			see_exclusion(m, p, bus);
+	}
+}
+
 static void
 got_status(struct member *m, const struct note *note, struct rbuf *r,
     struct bus *bus)
@@ -624,6 +639,8 @@ take_note(struct member *m, const struct note *note, struct bus *bus)
 		break;
 	case NOTE_QUORUM:
 		part_quorum(m, note, bus);
+		if (m->phase == PH_STEADY)
+			see_exclusions(m, bus);
 		break;
 	case NOTE_SYNCED:
 		m->synced = true;

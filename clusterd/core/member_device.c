@@ -168,6 +168,8 @@ device_entered(struct member *m)
 	m->device_due = false;
 	if (!v->primary || !v->device)
 		return;
+	/* It answers: whatever made this node wait is over. */
+	m->device_pause = PAUSE_MIN_US;
 	/* It is on the disk with the view (enter_primary()). */
 	m->stored.told = v->epoch;
 	/* Who has recorded it knows all that was forgotten, if it is. */

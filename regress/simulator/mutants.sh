@@ -91,6 +91,7 @@ one() {
 	disks/*)	options='-d -n 2 -T 20' ;;
 	pair/*)		options='-n 2 -T 20' ;;
 	race/*)		options='-r -T 20' ;;
+	any/*)		options=-gw ;;
 	esac
 	compile
 	case $seeds in

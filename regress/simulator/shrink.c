@@ -187,7 +187,7 @@ shrink(const struct sim *proto)
 	ASSERT(p != NULL);
 	*p = *proto;
 	if (p->n == 0)
-		p->n = sim_nodes(p->seed);
+		p->n = sim_nodes(p);
 	inv = attempt(p, &faults);
 	if (inv == INV_MAX) {
 		printf("seed %llu does not fail\n",

@@ -184,9 +184,10 @@ draw_links(struct sim *s, struct conf *c)
 }
 
 /*
- * -r: of two nodes each goes on alone, until one has fenced the other.  What is
- * agreed in views is forked meanwhile, so clients ask for locks alone, and the
- * oracles that forbid a second primary view are silent.
+ * -r: of two nodes each goes on alone, or with a third one that has no vote,
+ * until one has fenced the other.  What is agreed in views is forked meanwhile,
+ * so clients ask for locks alone, and the oracles that forbid a second primary
+ * view are silent.
  */
 static void
 make_race(struct conf *c)
@@ -198,7 +199,7 @@ make_race(struct conf *c)
 	c->tie = TIE_NONE;
 	c->qdevice.votes = 0;
 	for (i = 0; i < c->nnodes; i++) {
-		c->nodes[i].votes = 1;
+		c->nodes[i].votes = i < 2;
 		if (c->nodes[i].nlevels == 0)
 			make_device(c, i, c->nodes[i].id);
 	}
@@ -266,16 +267,23 @@ seed_generators(struct sim *s)
 	}
 }
 
-unsigned
-sim_nodes(uint64_t seed)
+/* How many, if nobody says. */
+static unsigned
+nodes(struct sim *s)
 {
-	struct sim *s = calloc(1, sizeof(*s));
+	unsigned n = (unsigned)sim_between(s, 3, 7);
+
+	return s->race ? 2 + (unsigned)(s->seed % 2) : n;
+}
+
+unsigned
+sim_nodes(const struct sim *proto)
+{
+	struct sim *s = sim_new(proto, proto->seed);
 	unsigned n;
 
-	ASSERT(s != NULL);
-	s->seed = seed;
 	seed_generators(s);
-	n = (unsigned)sim_between(s, 3, 7);
+	n = nodes(s);
 	free(s);
 	return n;
 }
@@ -306,7 +314,7 @@ sim_init(struct sim *s)
 	unsigned i, drawn;
 
 	seed_generators(s);
-	drawn = (unsigned)sim_between(s, 3, 7);
+	drawn = nodes(s);
 	/* Drawn in any case: a number that is given changes nothing else. */
 	generate_start(s);
 	if (s->generated)
@@ -890,7 +898,6 @@ main(int argc, char **argv)
 			break;
 		case 'r':
 			proto->race = proto->off[ST_OPTIONS] = true;
-			proto->n = 2;
 			break;
 		case 'S':
 			smaller = true;

@@ -423,7 +423,7 @@ struct sim {
 
 /* sim.c */
 /* How many nodes a seed draws, unless it is told. */
-unsigned sim_nodes(uint64_t seed);
+unsigned sim_nodes(const struct sim *proto);
 /* One run, which is on this process alone; a failure ends the process. */
 void	 sim_run(struct sim *);
 struct sim *sim_new(const struct sim *proto, uint64_t seed);
