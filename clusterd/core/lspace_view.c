@@ -84,19 +84,19 @@ take_losses(const struct lspace *l, struct space *sp, const struct view *v,
  */
 static void
 view_space(struct lspace *l, struct space *sp, const struct view *v,
-    struct bus *b)
+    bool suspected, struct bus *b)
 {
 	bool lost, alone = sp->nparts < 2;
 	char who[128], cause[192];
 
 	lost = take_losses(l, sp, v, who, sizeof(who));
 	/* Alone, it has no session that may have broken. */
-	if (!lost && alone && l->nsuspects == 0)
+	if (!lost && !suspected && alone)
 		return;
 	if (lost)
 		snprintf(cause, sizeof(cause), "view %llu lost %s",
 		    (unsigned long long)v->epoch, who);
-	else if (l->nsuspects > 0)
+	else if (suspected)
 		snprintf(cause, sizeof(cause),
 		    "view %llu lost a node that may use it now",
 		    (unsigned long long)v->epoch);
@@ -109,19 +109,19 @@ view_space(struct lspace *l, struct space *sp, const struct view *v,
 
 /*
  * Everything stopped once: what was lost then may have used anything.  And who
- * goes on as we do may use anything from now on.
+ * goes on as we do may use anything from now on.  True if there is somebody.
  */
-static void
+static bool
 take_suspects(struct lspace *l, const struct view *v)
 {
-	unsigned i;
+	unsigned i, n = l->nsuspects;
 
 #if MUTANT == 703
 	if (!v->scratch)
-		return;
+		return false;
 #endif
 	if (!v->scratch && !view_forks(v))
-		return;
+		return false;
 	for (i = 0; i < v->nlost; i++) {
 		if (v->lost[i].clean || l->nsuspects == CONF_NODES_MAX ||
 		    v->lost[i].inc <= fenced_inc(l, v->lost[i].node))
@@ -130,6 +130,7 @@ take_suspects(struct lspace *l, const struct view *v)
 		l->suspects[l->nsuspects].inc = v->lost[i].inc;
 		l->nsuspects++;
 	}
+	return l->nsuspects > n;
 }
 
 /* Without quorum nobody knows what the others grant. */
@@ -152,6 +153,7 @@ lspace_view(struct lspace *l, const struct view *v, struct bus *b)
 {
 	const struct view_member *me = view_find(v, l->self);
 	struct space *sp, *next;
+	bool suspected;
 
 	if (!v->primary) {
 		lspace_freeze(l, true, b);
@@ -160,9 +162,9 @@ lspace_view(struct lspace *l, const struct view *v, struct bus *b)
 	/* A fresh one waits for the snapshot, which has all of this. */
 	if (me == NULL || me->fresh)
 		return;
-	take_suspects(l, v);
+	suspected = take_suspects(l, v);
 	TAILQ_FOREACH_SAFE(sp, &l->spaces, entry, next)
-		view_space(l, sp, v, b);
+		view_space(l, sp, v, suspected, b);
 }
 
 /* Older incarnations of a node had ended before this one began. */
