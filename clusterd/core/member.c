@@ -433,6 +433,7 @@ peer_down(struct member *m, struct peer *p, const struct note *note, bool clean,
 	p->torn = false;
 #endif
 	m->cause[0] = '\0';
+	m->device_due = false; /* what follows is urgent */
 	member_set_cause(m, "node %u was lost (%s)", p->node, why);
 	bus_event(bus, EVK_NODE, EVL_WARN, "node %u: lost, because %s", p->node,
 	    why);

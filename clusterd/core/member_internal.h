@@ -245,7 +245,8 @@ struct member {
 	struct device		 device;
 	uint64_t		 device_epoch;	/* of the last view that it knows */
 	uint64_t		 device_view;	/* it is missed in this one, and so */
-	bool			 device_due;	/* the next view is for its sake */
+	bool			 device_due;	/* the next view is for its sake,
+						   unless somebody is lost */
 	uint64_t		 device_at;	/* asked again then */
 	uint64_t		 device_pause;
 	bool			 reelect;	/* the electorate should change */

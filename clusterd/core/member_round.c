@@ -56,8 +56,9 @@ round_abort(struct member *m, uint64_t retry_after, struct bus *bus)
 	if (m->round.state == ROUND_NONE)
 		return;
 	clear_round(&m->round);
-	/* What follows may be urgent. */
+#if MUTANT == 339
 	m->device_due = false;
+#endif
 	m->round.attempt++;
 	m->retry_at = bus->now + retry_after;
 	if (retry_after > 0)
@@ -565,6 +566,7 @@ round_timer(struct member *m, struct bus *bus)
 		if (p == NULL)
 			continue;
 		p->avoid_until = bus->now + 2 * step_limit(m);
+		m->device_due = false;
 		bus_event(bus, EVK_VIEW, EVL_WARN,
 		    "node %u: left out of the next view, because it did not "
 		    "answer the proposal of view %llu within %llu ms",
