@@ -44,6 +44,13 @@ pairs_body() {
 	done
 }
 
+# With two_node each side goes on, and only fences keep their locks apart.
+atf_test_case race
+race_body() {
+	atf_check -o match:'80 seeds passed, 0 failed' \
+	    $SIM -r -s 3000 -c 80 -j 2
+}
+
 # Nodes whose quorum disks are not one and the same.
 atf_test_case two_disks
 two_disks_body() {
@@ -109,6 +116,7 @@ atf_init_test_cases() {
 	atf_add_test_case each_profile
 	atf_add_test_case any_configuration
 	atf_add_test_case pairs
+	atf_add_test_case race
 	atf_add_test_case two_disks
 	atf_add_test_case failed_once
 	atf_add_test_case replay
