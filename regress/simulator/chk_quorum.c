@@ -100,6 +100,27 @@ chk_quorum_spares(const struct sim *s, unsigned node)
 	return !e->every && 2 * total > e->expected;
 }
 
+/* Can it go on without any other? */
+bool
+chk_quorum_alone(const struct sim *s, unsigned node)
+{
+	const struct electorate *e = &s->nodes[node].view.elect;
+	const struct conf *c = s->conf;
+	unsigned i, all = c->qdevice.votes, own = 0;
+
+	for (i = 0; i < e->n; i++)
+		if (e->v[i].counts && e->v[i].node == s->nodes[node].id)
+			own = e->v[i].votes;
+	if (2 * own > e->expected ||
+	    (2 * own == e->expected && e->tie == s->nodes[node].id))
+		return true;
+	/* It begins with the votes of the file. */
+	for (i = 0; i < c->nnodes; i++)
+		all += c->nodes[i].votes;
+	own = c->nodes[node].votes;
+	return 2 * own > all || (2 * own == all && c->tie != TIE_NONE);
+}
+
 void
 chk_quorum_free(struct sim *s)
 {

@@ -237,7 +237,7 @@ act(struct sim *s, unsigned node, struct sim_client *c)
 	}
 	if (!c->ls_asked || (!c->group_asked && !s->race)) {
 		/* Who is idle when links break has nothing to be fenced for. */
-		if (!drain && (!s->race || chance(s, 5)))
+		if (!drain && (!s->idle || chance(s, 5)))
 			join(s, node, c);
 		return;
 	}
@@ -247,7 +247,7 @@ act(struct sim *s, unsigned node, struct sim_client *c)
 		locks_act(s, node, c);
 	else if (!drain && chance(s, 70))
 		talk(s, node, c);
-	else if (!drain && c->joined && chance(s, s->race ? 10 : 1))
+	else if (!drain && c->joined && chance(s, s->idle ? 10 : 1))
 		leave(s, node, c);
 }
 

@@ -197,12 +197,13 @@ node_faults(struct sim *s, enum fault what, unsigned a)
 	case F_DISK:
 		/*
 		 * Whoever forgets must not be the only one who knows: no
-		 * protocol survives that.  So all others know what it knew.  A
-		 * quorum device does not: it may have a vote with a node that
-		 * was set back, while who lost all has none.
+		 * protocol survives that.  So all others know what it knew, and
+		 * without them it has no quorum.  A quorum device does not: it
+		 * may have a vote with a node that was set back, while who lost
+		 * all has none.
 		 */
 		all = draw(s, 0, 1) == 0;
-		if (!chk_view_settled(s) ||
+		if (!chk_view_settled(s) || chk_quorum_alone(s, a) ||
 		    (!all && s->conf->qdevice.votes > 0))
 			break;
 		node_crash(s, a,

@@ -162,6 +162,15 @@ generate_load(struct sim *s)
 {
 	static const uint64_t lengths[] = { 1, 2, 4 };
 	unsigned busy = draw(s, 0, 3), len = draw(s, 0, 3);
+	uint64_t seed[4] = { s->seed, 4, 0, 21 };
+	struct rng rng;
+	unsigned i;
+
+	/* A generator of its own, so that others draw what they always did. */
+	rng_seed(&rng, seed);
+	for (i = 0; i < 64; i++)
+		rng_u64(&rng);
+	s->idle |= rng_below(&rng, 4) == 0;
 
 	if (busy > 1)
 		s->profile.op_every *= draw(s, 2, 8);

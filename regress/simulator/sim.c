@@ -326,6 +326,7 @@ sim_init(struct sim *s)
 	s->conf = make_conf(s);
 	keys_init(s);
 	profile_draw(s);
+	s->idle = s->race;
 	if (s->generated)
 		generate_load(s);
 	if (s->measure != ME_NONE)

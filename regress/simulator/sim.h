@@ -374,6 +374,7 @@ struct sim {
 	bool		 mixed;		/* -w: nodes of two builds */
 	bool		 two_disks;	/* -d: not all have the same quorum disk */
 	bool		 race;		/* -r: two_node, see make_race() */
+	bool		 idle;		/* clients come late and go */
 	bool		 generated;	/* -g: the configuration, see generate.c */
 	unsigned	 nfaults;	/* so far */
 	bool		 off[FAULT_MAX]; /* left out, by number */
@@ -607,6 +608,7 @@ void	 chk_nap(struct sim *);
 /* Some seeds have options of quorum. */
 void	 chk_quorum_draw(struct sim *, struct conf *);
 void	 chk_quorum_generated(struct sim *, const struct conf *);
+bool	 chk_quorum_alone(const struct sim *, unsigned node);
 bool	 chk_quorum_spares(const struct sim *, unsigned node);
 void	 chk_quorum_free(struct sim *);
 /* A primary view is entered for the first time, on whatever node. */
