@@ -5,11 +5,12 @@
  * Fencing: the replicated table of lost incarnations.
  *
  * A primary view that loses an incarnation without a goodbye puts it into the
- * table.  If it held nothing shared, and can take nothing now, or a newer incarnation of its node is
- * there already (which only starts once the old one's mounts are gone), it is
- * done at once.  Else an executor, a function of the view and the number of
- * the attempt, runs the devices (fencing_run.c) and orders the result; what
- * follows from a result is decided by every member alike.
+ * table.  If it held nothing shared, and can take nothing now (view_forks()),
+ * or a newer incarnation of its node is there already (which only starts once
+ * the old one's mounts are gone), it is done at once.  Else an executor, a
+ * function of the view and the number of the attempt, runs the devices
+ * (fencing_run.c) and orders the result; what follows from a result is decided
+ * by every member alike.
  *
  *   lost, unclean -> PENDING, or MANUAL if it has no device, or DONE
  *   PENDING -FM_RESULT ok->    DONE(POWER, AGENT)

@@ -23,7 +23,6 @@
 void
 keys_init(struct sim *s)
 {
-	uint64_t seed[4] = { s->seed, 4, 8, 16 };
 	uint8_t key[KEYRING_KEY_LEN];
 	unsigned i;
 
@@ -31,9 +30,7 @@ keys_init(struct sim *s)
 		key[i] = (uint8_t)rng_u64(&s->rng);
 	for (i = 0; i < s->n; i++)
 		keyring_plain(&s->nodes[i].file, key);
-	rng_seed(&s->krng, seed);
-	for (i = 0; i < 64; i++)
-		rng_u64(&s->krng);
+	sim_generator(s, 4, 8, 16, &s->krng);
 	s->rotate = rng_below(&s->krng, 100) < 40 && !s->off[ST_ROTATE] &&
 	    s->measure == ME_NONE;
 	if (s->rotate)

@@ -39,15 +39,11 @@ draw(struct chk_options *co, unsigned n)
 void
 chk_options_draw(struct sim *s)
 {
-	uint64_t seed[4] = { s->seed, 3, 3, 1 };
 	struct chk_options *co = calloc(1, sizeof(*co));
-	unsigned i;
 
 	ASSERT(co != NULL);
 	s->chk_options = co;
-	rng_seed(&co->rng, seed);
-	for (i = 0; i < 64; i++)
-		rng_u64(&co->rng);
+	sim_generator(s, 3, 3, 1, &co->rng);
 	if (draw(co, 2) == 0 || s->off[ST_OPTIONS])
 		return;
 	co->often = 200 + draw(co, 600);

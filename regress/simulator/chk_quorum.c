@@ -41,17 +41,13 @@ before(const struct node_view *a, const struct node_view *b)
 				      a->leader > b->leader;
 }
 
-/* A generator of its own, so that seeds without options stay as they were. */
 void
 chk_quorum_draw(struct sim *s, struct conf *c)
 {
-	uint64_t seed[4] = { s->seed, 9, 9, 9 };
 	unsigned i, total = 0, most = 0;
 	struct rng rng;
 
-	rng_seed(&rng, seed);
-	for (i = 0; i < 64; i++)
-		rng_u64(&rng);
+	sim_generator(s, 9, 9, 9, &rng);
 	s->chk_quorum = calloc(1, sizeof(*s->chk_quorum));
 	ASSERT(s->chk_quorum != NULL);
 	if (rng_below(&rng, 100) < 50)

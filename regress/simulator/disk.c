@@ -76,25 +76,13 @@ medium_of(const struct sim *s, unsigned i)
 	return &s->disk->medium[s->disk->second[i]];
 }
 
-/* A generator of its own, so that others draw what they always did. */
-static void
-seed_apart(const struct sim *s, struct rng *rng, unsigned purpose)
-{
-	uint64_t seed[4] = { s->seed, 4, 0, purpose };
-	unsigned i;
-
-	rng_seed(rng, seed);
-	for (i = 0; i < 64; i++)
-		rng_u64(rng);
-}
-
 /* An array far away: slower than a heartbeat, and in time for its timeout. */
 static void
 draw_seek(struct sim *s, const struct conf *c)
 {
 	struct rng rng;
 
-	seed_apart(s, &rng, 20);
+	sim_generator(s, 4, 0, 20, &rng);
 	if (rng_below(&rng, 4) == 0)
 		s->disk->seek = rng_below(&rng, c->qdevice.timeout_us / 4);
 }
@@ -109,7 +97,7 @@ draw_second(struct sim *s, const struct conf *c)
 
 	if (!s->two_disks || c->nnodes < 2)
 		return;
-	seed_apart(s, &rng, 19);
+	sim_generator(s, 4, 0, 19, &rng);
 	for (i = 0; i < c->nnodes; i++)
 		d->second[i] = rng_below(&rng, 2) == 0;
 	i = (unsigned)rng_below(&rng, c->nnodes);
@@ -119,7 +107,7 @@ draw_second(struct sim *s, const struct conf *c)
 	make(d, &d->medium[1]);
 }
 
-/* Some seeds have one; a generator of its own leaves the others alone. */
+/* Some seeds have one. */
 void
 disk_draw(struct sim *s, struct conf *c)
 {
@@ -127,7 +115,7 @@ disk_draw(struct sim *s, struct conf *c)
 
 	s->disk = calloc(1, sizeof(*s->disk));
 	ASSERT(s->disk != NULL);
-	seed_apart(s, &s->disk->rng, 9);
+	sim_generator(s, 4, 0, 9, &s->disk->rng);
 	make(s->disk, &s->disk->medium[0]);
 	/* Of two nodes one could not go on without it. */
 	if ((!dice(s, 400) && c->nnodes > 2) || s->off[ST_DEVICE])

@@ -30,12 +30,7 @@ chance(struct sim *s, unsigned percent)
 void
 generate_start(struct sim *s)
 {
-	uint64_t seed[4] = { s->seed, 4, 4, 4 };
-	unsigned i;
-
-	rng_seed(&s->grng, seed);
-	for (i = 0; i < 64; i++)
-		rng_u64(&s->grng);
+	sim_generator(s, 4, 4, 4, &s->grng);
 }
 
 /* A run of sixteen costs what a hundred of three do. */
@@ -162,14 +157,9 @@ generate_load(struct sim *s)
 {
 	static const uint64_t lengths[] = { 1, 2, 4 };
 	unsigned busy = draw(s, 0, 3), len = draw(s, 0, 3);
-	uint64_t seed[4] = { s->seed, 4, 0, 21 };
 	struct rng rng;
-	unsigned i;
 
-	/* A generator of its own, so that others draw what they always did. */
-	rng_seed(&rng, seed);
-	for (i = 0; i < 64; i++)
-		rng_u64(&rng);
+	sim_generator(s, 4, 0, 21, &rng);
 	s->idle |= rng_below(&rng, 4) == 0;
 
 	if (busy > 1)

@@ -74,13 +74,10 @@ void
 net_draw_lengths(struct sim *s)
 {
 	static const uint16_t common[] = { 0, 0, 1200, 1472, 4000, 8972 };
-	uint64_t seed[4] = { s->seed, 6, 1, 3 };
 	struct rng rng;
 	unsigned i, l;
 
-	rng_seed(&rng, seed);
-	for (i = 0; i < 64; i++)
-		rng_u64(&rng);
+	sim_generator(s, 6, 1, 3, &rng);
 	for (i = 0; i < 2; i++)
 		for (l = 0; l < SIM_LINKS; l++)
 			s->net.carries[i][l] = s->off[ST_LENGTH] ?

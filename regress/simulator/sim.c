@@ -149,6 +149,19 @@ sim_between(struct sim *s, uint64_t lo, uint64_t hi)
 	return lo + rng_below(&s->rng, hi - lo + 1);
 }
 
+void
+sim_generator(const struct sim *s, uint64_t a, uint64_t b, uint64_t c,
+    struct rng *rng)
+{
+	uint64_t seed[4] = { s->seed, a, b, c };
+	unsigned i;
+
+	rng_seed(rng, seed);
+	/* The first numbers of near seeds are alike. */
+	for (i = 0; i < 64; i++)
+		rng_u64(rng);
+}
+
 /* ---- set-up ------------------------------------------------------------- */
 
 static void
@@ -166,17 +179,14 @@ make_device(struct conf *c, unsigned i, uint16_t node)
 	    (uint16_t)c->ndevices++;
 }
 
-/* Which links data goes over; it has a generator of its own. */
+/* Which links data goes over. */
 static void
 draw_links(struct sim *s, struct conf *c)
 {
-	uint64_t seed[4] = { s->seed, 6, 2, 3 };
 	struct rng rng;
 	unsigned i;
 
-	rng_seed(&rng, seed);
-	for (i = 0; i < 64; i++)
-		rng_u64(&rng);
+	sim_generator(s, 6, 2, 3, &rng);
 	c->mode = (enum conf_mode)rng_below(&rng, MODE_ACTIVE + 1);
 	c->nlinkinfo = c->nlinks;
 	for (i = 0; i < c->nlinks; i++)
@@ -254,17 +264,8 @@ make_conf(struct sim *s)
 static void
 seed_generators(struct sim *s)
 {
-	uint64_t seed[4] = { s->seed, 1, 2, 3 };
-	unsigned i;
-
-	rng_seed(&s->rng, seed);
-	seed[1] = 77;
-	rng_seed(&s->crng, seed);
-	/* The first numbers of near seeds are alike. */
-	for (i = 0; i < 64; i++) {
-		rng_u64(&s->rng);
-		rng_u64(&s->crng);
-	}
+	sim_generator(s, 1, 2, 3, &s->rng);
+	sim_generator(s, 77, 2, 3, &s->crng);
 }
 
 /* How many, if nobody says. */

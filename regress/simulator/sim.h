@@ -435,6 +435,12 @@ void	 sim_trace(struct sim *, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void	 sim_hash(struct sim *, const void *, size_t);
 bool	 sim_chance(struct sim *, unsigned permille);
 uint64_t sim_between(struct sim *, uint64_t lo, uint64_t hi);
+/*
+ * A generator for one purpose, that these three numbers name: what it draws
+ * changes nothing that others draw.
+ */
+void	 sim_generator(const struct sim *, uint64_t a, uint64_t b, uint64_t c,
+	    struct rng *);
 
 /* node.c */
 void	 node_boot(struct sim *, unsigned);
