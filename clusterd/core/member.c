@@ -385,7 +385,7 @@ peer_up(struct member *m, struct peer *p, const struct note *note,
 {
 	if (p->inc != note->inc) {
 		p->refusals = 0;
-		p->avoid_until = 0;
+		p->avoid_until = p->refused_until = 0;
 	}
 	/* What the operator vouched for is not so. */
 	m->force = FORCE_NONE;
@@ -515,8 +515,12 @@ got_status(struct member *m, const struct note *note, struct rbuf *r,
 	if (p == NULL || !p->up || p->inc != note->inc || !get_status(r, &st))
 		return;
 	/* It refused us for what it did not know: now it may know more. */
-	if (p->refusals > 0 && !set_eq(&p->st.hears, &st.hears)) {
+	if ((p->refusals > 0 || p->refused_until > bus->now) &&
+	    !set_eq(&p->st.hears, &st.hears)) {
 		p->refusals = 0;
+#if MUTANT != 809
+		p->refused_until = 0;
+#endif
 		m->retry_at = bus->now;
 	}
 	member_learn(m, p, &st);
@@ -586,6 +590,8 @@ next_look(const struct member *m)
 		p = &m->peers[i];
 		if (p->avoid_until > m->now)
 			d = MIN(d, p->avoid_until);
+		if (p->refused_until > m->now)
+			d = MIN(d, p->refused_until);
 		if (p->up && p->held_until > m->now)
 			d = MIN(d, p->held_until);
 	}

@@ -55,7 +55,7 @@ static bool
 eligible(const struct member *m, const struct peer *p, uint64_t now)
 {
 	return p->up && p->known && !p->st.leaving && now >= p->avoid_until &&
-	    !member_held(m, p, now) && p->hears_us;
+	    now >= p->refused_until && !member_held(m, p, now) && p->hears_us;
 }
 
 static uint64_t

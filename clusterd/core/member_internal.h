@@ -91,6 +91,7 @@ struct peer {
 	uint64_t	 up_at;		/* its last session */
 	uint64_t	 held_until;
 	unsigned	 refusals;	/* in a row */
+	uint64_t	 refused_until;	/* after too many: it is left out */
 	struct status	 st;
 };
 

@@ -514,8 +514,8 @@ static void
 enter(struct member *m, struct bus *bus)
 {
 	const struct install *in = STAILQ_FIRST(&m->todo);
+	struct peer *p;
 	struct note *n;
-	unsigned i;
 	bool same;
 
 	if (m->phase != PH_APPLY)
@@ -542,9 +542,11 @@ enter(struct member *m, struct bus *bus)
 	 */
 	if (!same)
 		m->need_since = UINT64_MAX;
-	for (i = 0; i < m->npeers; i++) {
-		if (view_has(&m->view, m->peers[i].node, m->peers[i].inc))
-			m->peers[i].avoid_until = m->peers[i].refusals = 0;
+	for (p = m->peers; p < m->peers + m->npeers; p++) {
+		if (!view_has(&m->view, p->node, p->inc))
+			continue;
+		p->avoid_until = p->refused_until = 0;
+		p->refusals = 0;
 	}
 	m->settled_at = bus->now + m->conf->failure_timeout_us;
 	if (m->view.primary)
@@ -560,7 +562,7 @@ enter(struct member *m, struct bus *bus)
 	n->ref = n->data;
 	n->seq = m->view.epoch;
 #if MUTANT == 861
-	for (i = 0; i < m->view.n; i++)
+	for (unsigned i = 0; i < m->view.n; i++)
 		if (m->view.members[i].node == m->self)
 			m->view.members[i].inc--;
 #endif

@@ -484,7 +484,7 @@ round_nack(struct member *m, const struct note *note, struct rbuf *r,
 	 */
 	if (p != NULL && why != NACK_PROMISED && ++p->refusals >= REFUSALS) {
 		p->refusals = 0;
-		p->avoid_until = bus->now + step_limit(m);
+		p->refused_until = bus->now + step_limit(m);
 	}
 	round_abort(m, m->conf->heartbeat_us / 2, bus);
 }

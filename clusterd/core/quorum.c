@@ -216,9 +216,9 @@ say_electorate(const struct quorum *q, const struct electorate *old,
 	}
 	names_list(all.v, all.n, ", ", names, sizeof(names));
 	bus_event(bus, EVK_QUORUM, EVL_INFO,
-	    "quorum: expected votes go from %u to %u, because those that count "
-	    "in view %llu are of %s",
-	    old->expected, e->expected, (unsigned long long)q->info.epoch,
+	    "quorum: %u votes are expected (%u before), because those that "
+	    "count in view %llu are of %s",
+	    e->expected, old->expected, (unsigned long long)q->info.epoch,
 	    names);
 }
 
