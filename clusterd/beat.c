@@ -5,6 +5,11 @@
  * The beat process: looks at the engine's count of rounds every heartbeat and
  * says what core/beat.c has to say.  It reads nothing from the network, holds
  * keys for this purpose alone, and lives in the engine's sandbox.
+ *
+ * BP1	That the engine has ended is said when it has, and not before: the others
+ *	do not wait for its lease then.  The parent says so once it has reaped
+ *	it; when the parent ends, the kernel kills the engine (proc_die_with_parent()),
+ *	and the engine's own descriptor tells when that is done.
  */
 
 #include <sys/mman.h>
@@ -27,6 +32,7 @@ static struct {
 	struct net *net;
 	struct beat *beat; /* NULL until M_BEAT_START */
 	const struct beat_page *page;
+	int engine; /* pidfd of the engine; -1: not told */
 	struct actions out;
 } self;
 
@@ -126,7 +132,8 @@ take_ended(struct rbuf *r)
 static void
 message(void *arg, const struct msg *m)
 {
-	bool takes_fd = m->type == M_LINK_FD || m->type == M_PAGE_FD;
+	bool takes_fd = m->type == M_LINK_FD || m->type == M_PAGE_FD ||
+	    m->type == M_ENGINE_FD;
 	struct rbuf r;
 
 	if ((m->fd != -1) != takes_fd)
@@ -142,6 +149,9 @@ message(void *arg, const struct msg *m)
 	case M_PAGE_FD:
 		take_page(m->fd);
 		break;
+	case M_ENGINE_FD:
+		self.engine = m->fd;
+		break;
 	case M_BEAT_START:
 		take_start(&r);
 		break;
@@ -156,11 +166,24 @@ message(void *arg, const struct msg *m)
 	}
 }
 
-/* The engine exits when this happens; if it cannot, it is of no use either. */
+static void
+engine_gone(void *arg, unsigned what)
+{
+	last_word(WE_PARENT, 0);
+}
+
+/*
+ * The engine ends with the parent.  As long as it has not, nothing is said
+ * (BP1), and a stall neither: nobody is left who could end it.
+ */
 static void
 parent_lost(void *arg, int error)
 {
-	last_word(WE_PARENT, 0);
+	loop_timer_stop(self.timer);
+	if (self.engine == -1)
+		_exit(0);
+	ipc_free(self.parent);
+	(void)loop_io_new(self.loop, self.engine, LOOP_READ, engine_gone, NULL);
 }
 
 static const struct ipc_ops parent_ops = { .message = message,
@@ -171,8 +194,9 @@ beat_main(const struct proc_opts *o)
 {
 	self.loop = child_begin(ROLE_BEAT, o);
 	proc_prompt();
-	child_confine(o);
+	child_confine(ROLE_BEAT, o);
 	actions_init(&self.out);
+	self.engine = -1;
 	wbuf_init(&self.conf_bytes, CONF_BYTES_MAX);
 	self.timer = loop_timer_new(self.loop, tick, NULL);
 	self.parent =

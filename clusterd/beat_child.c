@@ -10,6 +10,7 @@
  */
 
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include <errno.h>
@@ -145,6 +146,16 @@ tell_start(struct beat_child *b, const struct parent_setup *set)
 	return rc;
 }
 
+/* Without it the end of the parent looks like silence. */
+static void
+tell_engine(struct beat_child *b, pid_t engine)
+{
+	int fd = (int)syscall(SYS_pidfd_open, engine, 0);
+
+	if (fd == -1 || tell(b, M_ENGINE_FD, NULL, 0, fd) == -1)
+		log_warn("beat: the process cannot watch the engine");
+}
+
 static int
 tell_keys(struct beat_child *b, const struct parent_setup *set)
 {
@@ -194,7 +205,7 @@ make_page(int fds[2])
 
 int
 beat_child_start(struct beat_child *b, const struct parent_setup *set,
-    uint64_t incarnation)
+    uint64_t incarnation, pid_t engine)
 {
 	int page[2], fd;
 
@@ -217,6 +228,7 @@ beat_child_start(struct beat_child *b, const struct parent_setup *set,
 	    tell(b, M_PAGE_FD, NULL, 0, page[0]) == -1 ||
 	    tell_start(b, set) == -1 || tell_keys(b, set) == -1)
 		log_warn("beat: the process cannot be told what to do");
+	tell_engine(b, engine);
 	return page[1];
 }
 

@@ -20,12 +20,12 @@ struct beat_child *beat_child_new(struct loop *, const struct proc_opts *);
 /* Ends the process, if there is one. */
 void	 beat_child_free(struct beat_child *);
 /*
- * Starts the process for an incarnation of the engine.  Returns a descriptor
- * of struct beat_page for that engine, the caller's, or -1 when there will be
- * no beat process, which is logged.
+ * Starts the process for an incarnation of the engine, which has this process
+ * id.  Returns a descriptor of struct beat_page for that engine, the caller's,
+ * or -1 when there will be no beat process, which is logged.
  */
 int	 beat_child_start(struct beat_child *, const struct parent_setup *,
-	    uint64_t incarnation);
+	    uint64_t incarnation, pid_t engine);
 /* The keys that the set holds now, derived for the present process. */
 void	 beat_child_keys(struct beat_child *, const struct parent_setup *);
 /* A link of the engine is open: fd is copied. */

@@ -28,9 +28,11 @@ child_begin(enum proc_role role, const struct proc_opts *o)
 }
 
 void
-child_confine(const struct proc_opts *o)
+child_confine(enum proc_role role, const struct proc_opts *o)
 {
 	proc_drop(o->user, o->empty);
+	if (role == ROLE_ENGINE)
+		proc_die_with_parent();
 	if (sandbox_engine() == -1)
 		fatal("seccomp");
 }

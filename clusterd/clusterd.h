@@ -35,8 +35,11 @@ struct net;
 
 /* What most of these begin with; returns their loop.  Fatal on failure. */
 struct loop *child_begin(enum proc_role, const struct proc_opts *);
-/* From now on the caller has its descriptors, and little else; the same. */
-void	 child_confine(const struct proc_opts *);
+/*
+ * From now on the caller has its descriptors, and little else; the same.  An
+ * engine does not outlive its parent.
+ */
+void	 child_confine(enum proc_role, const struct proc_opts *);
 
 /* Shared memory: the engine writes it, the beat process looks at it. */
 struct beat_page {

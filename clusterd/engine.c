@@ -31,6 +31,7 @@
 
 #include "clusterd.h"
 #include "control.h"
+#include "core/member.h"
 #include "core/node.h"
 #include "ipc.h"
 #include "log.h"
@@ -76,9 +77,10 @@ static struct engine {
 	struct beat_page *page; /* NULL: nobody looks */
 
 	struct actions out;
-	bool storing;  /* actions wait for M_STORED */
-	bool busy;     /* inside a step */
-	bool settling; /* telling the core what its actions led to */
+	bool storing;	/* actions wait for M_STORED */
+	uint64_t asked; /* us; since then */
+	bool busy;	/* inside a step */
+	bool settling;	/* telling the core what its actions led to */
 	bool draining;
 	bool put_off; /* EV_FLUSH is owed */
 	bool slow;    /* as the core was told with the last one */
@@ -297,6 +299,7 @@ store(const struct action *act)
 	to_parent(M_STORE, w.data, w.len);
 	wbuf_free(&w);
 	engine.storing = true;
+	engine.asked = clock_boot_us();
 }
 
 /* The next NUL-terminated string inside data; "" when there is none. */
@@ -531,7 +534,8 @@ drain(void)
 	struct event ev = { .type = EV_TIMER };
 
 	engine.draining = true;
-	if (engine.page != NULL)
+	/* With its mouth shut it is as good as stopped: the others are told. */
+	if (engine.page != NULL && !engine.storing)
 		engine.page->rounds++;
 	read_links(clock_boot_us());
 	flush();
@@ -631,6 +635,20 @@ take_key(struct rbuf *r)
 	engine.have_key = true;
 }
 
+/* A slow disk is somebody's to mend, before the others lose patience. */
+static void
+say_slow_disk(void)
+{
+	uint64_t took = clock_boot_us() - engine.asked;
+
+	if (took > engine.conf->failure_timeout_us / 2)
+		log_warnx("the state took %llu ms to be on the disk, and this "
+			  "node says nothing meanwhile: after %llu ms others "
+			  "go on without it",
+		    (unsigned long long)took / 1000,
+		    (unsigned long long)member_step_limit(engine.conf) / 1000);
+}
+
 static void
 take_stored(void)
 {
@@ -639,6 +657,7 @@ take_stored(void)
 	if (!engine.storing)
 		fatalx("parent: M_STORED, but nothing was to be stored");
 	engine.storing = false;
+	say_slow_disk();
 	input(&ev);
 }
 
@@ -784,7 +803,7 @@ engine_main(const struct proc_opts *o)
 	mallopt(M_MMAP_THRESHOLD, SPARE_BYTES);
 	engine.loop = child_begin(ROLE_ENGINE, o);
 	proc_prompt();
-	child_confine(o);
+	child_confine(ROLE_ENGINE, o);
 	actions_init(&engine.out);
 	wbuf_init(&engine.conf_bytes, CONF_BYTES_MAX);
 	engine.timer = loop_timer_new(engine.loop, timer_due, NULL);

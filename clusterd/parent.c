@@ -569,7 +569,7 @@ engine_start(void *arg)
 	if (conf_deliver(e->ipc, parent.set->conf, false) == -1)
 		log_warn("engine: the configuration cannot be sent");
 	tell_keys(e);
-	page = beat_child_start(parent.beat, parent.set, incarnation);
+	page = beat_child_start(parent.beat, parent.set, incarnation, e->pid);
 	if (page != -1)
 		tell(e, M_PAGE_FD, NULL, 0, page);
 	links_retry(NULL);

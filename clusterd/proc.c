@@ -258,6 +258,13 @@ proc_no_new_privs(void)
 		fatal("prctl(PR_SET_NO_NEW_PRIVS)");
 }
 
+void
+proc_die_with_parent(void)
+{
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == -1)
+		fatal("prctl(PR_SET_PDEATHSIG)");
+}
+
 int
 proc_user(const char *user, uid_t *uid, gid_t *gid)
 {

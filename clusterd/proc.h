@@ -56,6 +56,11 @@ void	 proc_drop(const char *user, const char *dir);
 void	 proc_prompt(void);
 /* No program this process executes may gain privileges; fatal on failure. */
 void	 proc_no_new_privs(void);
+/*
+ * The kernel kills this process when its parent ends, however that is.  After
+ * proc_drop(), which undoes it; fatal on failure.
+ */
+void	 proc_die_with_parent(void);
 /* 0, or -1: no such user. */
 int	 proc_user(const char *user, uid_t *, gid_t *);
 /*

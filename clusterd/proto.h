@@ -42,6 +42,7 @@ enum msg_type {
 	M_ENGINE_ENDED,		/* u8 enum wire_end; u32 number: say so, exit */
 	M_BEAT_KEYS,		/* u8 n; n x { u8 generation; 32 bytes: key }: its
 				   own, in place of those before */
+	M_ENGINE_FD,		/* fd: pidfd of the engine */
 
 	/* parent -> qdevice; M_CONF, M_PEER_FD (to the engine) as above, and
 	   M_KEY where the device is a witness */

@@ -543,7 +543,7 @@ void
 witness_server_main(const struct proc_opts *o)
 {
 	self.loop = child_begin(ROLE_WITNESS, o);
-	child_confine(o);
+	child_confine(ROLE_WITNESS, o);
 	TAILQ_INIT(&self.conns);
 	wbuf_init(&self.plain, WITNESS_ASK_MAX);
 	wbuf_init(&self.conf_bytes, CONF_BYTES_MAX);

@@ -163,6 +163,8 @@ uint64_t member_session(const struct member *, uint16_t node);
  */
 bool	 member_whole(const struct member *, uint16_t node);
 void	 member_device(const struct member *, struct device_info *);
+/* How long the proposal of a view waits for an answer, us. */
+uint64_t member_step_limit(const struct conf *);
 /* The primary view whose successor it will not vote for; 0: it may. */
 uint64_t member_left(const struct member *);
 /* For NOTE_STORE: what must be made durable now. */

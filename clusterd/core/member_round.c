@@ -29,10 +29,16 @@
 
 #define REFUSALS 12 /* in a row, until we go on without that node */
 
+uint64_t
+member_step_limit(const struct conf *conf)
+{
+	return 2 * conf->failure_timeout_us;
+}
+
 static uint64_t
 step_limit(const struct member *m)
 {
-	return 2 * m->conf->failure_timeout_us;
+	return member_step_limit(m->conf);
 }
 
 static void

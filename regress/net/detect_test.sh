@@ -4,7 +4,8 @@
 #
 # Proves how the end of a node is told from its silence: a daemon or an engine
 # that ends is known to have ended, without waiting for any timeout; an engine
-# that hangs while its machine lives is given the stall timeout; and without
+# that hangs while its machine lives, or waits for its disk, is given the stall
+# timeout; and without
 # the beat process silence decides, as ever.
 
 SRC=@SRC@
@@ -44,6 +45,46 @@ daemon_ends_body() {
 	gone $b
 }
 daemon_ends_cleanup() { stop_all; }
+
+# An engine that does not even notice is killed first: it might believe in its
+# quorum for a while yet, and nobody would wait for that.
+atf_test_case daemon_ends_before_engine cleanup
+daemon_ends_before_engine_head() { head; }
+daemon_ends_before_engine_body() {
+	setup 3
+	e=$(engine 2)
+	kill -STOP $e
+	kill -9 $(cat pid2)
+	seen 1 "because n2 was lost (its daemon has ended)"
+	# Not "soon": by the time that the others say so.
+	atf_check -s not-exit:0 grep -s '^State:.*[RSDTt] (' /proc/$e/status
+	atf_check -s exit:1 grep "n2.*silent" log1
+}
+daemon_ends_before_engine_cleanup() { stop_all; }
+
+# The disk that holds the state takes longer than the failure timeout, in the
+# middle of a change of views: the node cannot speak, and is not dead.
+atf_test_case slow_disk cleanup
+slow_disk_head() { head; }
+slow_disk_body() {
+	MEMBERSHIP="failure_timeout: 5s, stall_timeout: 60s"
+	setup 3
+	life=$(incarnation 1)
+	kill -STOP $(cat pid2)
+	kill -9 $(engine 3)
+	seen 1 "n2: its engine has not run for"
+	# More than the failure timeout, less than what a proposal is given.
+	sleep 6
+	kill -CONT $(cat pid2)
+	seen 1 "n2: its engine runs again"
+	seen 2 "state.*took .* ms to be on the disk"
+	for i in 1 2 3; do
+		members $i 3
+	done
+	atf_check_equal "$life" "$(incarnation 1)"
+	atf_check -s exit:1 grep "n2 was lost" log1
+}
+slow_disk_cleanup() { stop_all; }
 
 atf_test_case engine_hangs cleanup
 engine_hangs_head() { head; }
@@ -91,6 +132,8 @@ beat_ends_cleanup() { stop_all; }
 atf_init_test_cases() {
 	atf_add_test_case engine_ends
 	atf_add_test_case daemon_ends
+	atf_add_test_case daemon_ends_before_engine
+	atf_add_test_case slow_disk
 	atf_add_test_case engine_hangs
 	atf_add_test_case beat_ends
 }
