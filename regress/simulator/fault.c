@@ -292,7 +292,7 @@ network_faults(struct sim *s, enum fault what, unsigned a, unsigned b)
 	case F_PAIR:
 		sim_trace(s, "n%u and n%u no longer reach each other",
 		    s->nodes[a].id, s->nodes[b].id);
-		for (l = 0; l < SIM_LINKS; l++) {
+		for (l = 0; l < s->conf->nlinks; l++) {
 			cut(s, a, b, l, true);
 			cut(s, b, a, l, true);
 			until(s, F_ONE_WAY, a, b, l, len);

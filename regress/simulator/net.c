@@ -75,14 +75,17 @@ net_draw_lengths(struct sim *s)
 {
 	static const uint16_t common[] = { 0, 0, 1200, 1472, 4000, 8972 };
 	struct rng rng;
-	unsigned i, l;
+	unsigned i, k, l;
 
 	sim_generator(s, 6, 1, 3, &rng);
-	for (i = 0; i < 2; i++)
-		for (l = 0; l < SIM_LINKS; l++)
-			s->net.carries[i][l] = s->off[ST_LENGTH] ?
-			    0 :
-			    common[rng_below(&rng, NITEMS(common))];
+	/* More than the usual links last: other seeds stay as they were. */
+	for (k = 0; k < 2 * CONF_LINKS_MAX; k++) {
+		i = k < 2 * SIM_LINKS ? k / SIM_LINKS : k % 2;
+		l = k < 2 * SIM_LINKS ? k % SIM_LINKS : k / 2;
+		s->net.carries[i][l] = s->off[ST_LENGTH] ?
+		    0 :
+		    common[rng_below(&rng, NITEMS(common))];
+	}
 }
 
 static bool
