@@ -21,6 +21,7 @@
 
 static const struct token t_status[] = { END(V_STATUS, "status"), LAST };
 static const struct token t_links[] = { END(V_SHOW, "links"), LAST };
+static const struct token t_timers[] = { END(V_SHOW, "timers"), LAST };
 static const struct token t_expected_end[] = { END(V_EXPECTED, NULL), LAST };
 static const struct token t_expected[] = {
 	{ T_NUMBER, "VOTES", "so many in all, from now on", t_expected_end,
@@ -198,6 +199,8 @@ static const struct token t_main[] = { { T_WORD, "status",
 	{ T_WORD, "node", "one node; make it leave", t_node, V_NONE, NULL },
 	{ T_WORD, "links", "the paths to every peer: state, delay, loss",
 	    t_links, V_SHOW, "links" },
+	{ T_WORD, "timers", "what is waited for, how long, and what then",
+	    t_timers, V_SHOW, "timers" },
 	{ T_WORD, "quorum", "votes, and why (not) quorate; change them",
 	    t_quorum, V_SHOW, "quorum" },
 	{ T_WORD, "key", "the key of the cluster, and its change; change it",

@@ -213,6 +213,8 @@ enter(struct link_layer *l, struct bus *bus)
 	}
 	l->late = MAX(l->late, d);
 	for (i = 0; i < l->npeers; i++) {
+		if (d > l->conf->heartbeat_us)
+			l->peers[i].runs_since = bus->now;
 		l->peers[i].fail_at += d;
 		l->peers[i].two_way_at += d;
 		l->peers[i].paths[LINK_RELAY].down_at += d;
@@ -225,6 +227,8 @@ enter(struct link_layer *l, struct bus *bus)
 void
 link_heard(struct link_layer *l, struct peer *p, unsigned link, struct bus *bus)
 {
+	if (p->stalled)
+		p->runs_since = bus->now;
 	if (p->stalled && p->up)
 		bus_event(bus, EVK_NODE, EVL_INFO,
 		    "node %u: its engine runs again, after %llu ms", p->id,
@@ -267,6 +271,32 @@ peer_silent(struct link_layer *l, struct peer *p, struct bus *bus)
 	session_drop(l, p, why, bus);
 }
 
+/*
+ * It is heard, and acknowledges nothing: whatever the reason, everybody would
+ * wait for it for ever.  As long as an engine that does not run has, it has.
+ */
+static void
+peer_stuck(struct link_layer *l, struct peer *p, struct bus *bus)
+{
+	uint64_t since = stream_waits_since(p->stream);
+	uint64_t patience =
+	    MAX(l->conf->stall_timeout_us, l->conf->failure_timeout_us);
+	char why[160];
+
+#if MUTANT == 108
+	return;
+#endif
+	if (since == UINT64_MAX || p->stalled ||
+	    MAX(since, p->runs_since) + patience > bus->now)
+		return;
+	snprintf(why, sizeof(why),
+	    "too slow: %zu bytes wait for it, and it took none for %llu ms, "
+	    "although its heartbeats come",
+	    stream_queued(p->stream),
+	    (unsigned long long)(bus->now - since) / 1000);
+	session_drop(l, p, why, bus);
+}
+
 static void
 peer_timer(struct link_layer *l, struct peer *p, struct bus *bus)
 {
@@ -276,6 +306,8 @@ peer_timer(struct link_layer *l, struct peer *p, struct bus *bus)
 	relay_watch(l, p, bus);
 	if (p->up && p->fail_at <= bus->now)
 		peer_silent(l, p, bus);
+	if (p->up)
+		peer_stuck(l, p, bus);
 	/* On a busy machine an answer may be late, and nothing be lost. */
 	if (p->up && stream_timer(p->stream, bus->now) &&
 	    path_doubtful(l, p, bus->now, LINK_QUIET_US))
@@ -670,6 +702,7 @@ link_get(const struct link_layer *l, uint16_t node, unsigned link,
 		return;
 	path = &p->paths[link];
 	info->up = path->up;
+	info->narrow = path->up && path->mtu.narrow;
 	info->rtt_us = path->rtt;
 	info->loss_permille = path->loss * 1000 / 65536;
 	info->last_heard = path->last_heard;
@@ -769,6 +802,12 @@ link_promised(const struct link_layer *l, uint16_t node, uint64_t *inc)
 		return 0;
 	*inc = p->cur.inc;
 	return p->promised;
+}
+
+uint64_t
+link_patience(const struct link_layer *l)
+{
+	return path_patience(l);
 }
 
 size_t

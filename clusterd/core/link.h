@@ -52,6 +52,7 @@ uint64_t link_promised(const struct link_layer *, uint16_t node, uint64_t *inc);
 /* For SHOW rows: the path to a peer over a link. */
 struct link_info {
 	bool		 up;
+	bool		 narrow;	/* heartbeats pass, data does not */
 	uint64_t	 rtt_us;	/* smoothed; 0: unknown */
 	unsigned	 loss_permille;	/* of heartbeats, recent */
 	uint64_t	 last_heard;	/* us; 0: never */
@@ -64,15 +65,17 @@ void	 link_get(const struct link_layer *, uint16_t node, unsigned link,
 bool	 link_session(const struct link_layer *, uint16_t node, uint64_t *inc);
 /* The node that relays for us and this one; 0: a link of our own carries. */
 uint16_t link_relay(const struct link_layer *, uint16_t node);
-/* What both ends speak in that session; false: there is none. */
 /* Features that it does not say it has, for tests. */
 void	 link_lack(struct link_layer *, uint64_t features);
+/* What both ends speak in that session; false: there is none. */
 bool	 link_speaks(const struct link_layer *, uint16_t node,
 	    unsigned *version, uint64_t *features);
 /* Frames that were passed over because a later version has sent them. */
 uint64_t link_skipped(const struct link_layer *);
 /* Its engine does not run, says its beat process. */
 bool	 link_stalled(const struct link_layer *, uint16_t node);
+/* Silence after which a link counts as down, us. */
+uint64_t link_patience(const struct link_layer *);
 /* The longest queue towards a peer, bytes. */
 size_t	 link_queued(const struct link_layer *);
 /* When an engine that holds all our keys was heard last with another one than
@@ -85,6 +88,7 @@ enum link_reject {
 	LR_RELAY, LR_MAX
 };
 const char *link_reject_name(enum link_reject);
+/* 0: of all, known or not. */
 uint64_t link_rejects(const struct link_layer *, uint16_t node_or_0,
 	    enum link_reject);
 

@@ -28,6 +28,7 @@ struct path_mtu {
 	uint64_t	 next_at;	/* next search; 0: at once */
 	uint64_t	 wait;		/* between the last two */
 	bool		 told;		/* that it shrank */
+	bool		 narrow;	/* not even the safe size passes */
 };
 
 /* One link to one peer. */
@@ -82,6 +83,7 @@ struct peer {
 	uint64_t	 beat_at;
 	uint64_t	 fail_at;	/* silence until then ends the session */
 	bool		 stalled;	/* only its beat process is heard */
+	uint64_t	 runs_since;	/* us; it stalled before, or we did */
 	uint64_t	 last_heard;	/* us, when it came */
 	uint64_t	 reply_at;	/* earliest next answer to a HELLO */
 	uint64_t	 answer_at;	/* ... to a beat that asks for one */
@@ -139,7 +141,7 @@ struct link_layer {
 	uint64_t	 at;		/* the datagram at hand came then */
 	size_t		 len;		/* and has so many bytes */
 	bool		 old;		/* and was held back (L10) */
-	uint64_t	 rejects[LR_MAX];	/* of unknown senders */
+	uint64_t	 rejects[LR_MAX];	/* of anybody */
 	uint64_t	 told_at[LR_MAX];
 	uint64_t	 skipped;	/* frames of types that we do not know */
 	struct wbuf	 plain, out;	/* the datagram being written */

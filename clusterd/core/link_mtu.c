@@ -12,18 +12,23 @@
  *	larger -loss->	doubt	only the safe size is used; is it still so?
  *	doubt -answer->	larger	no: something else was the reason
  *	doubt -silence-> safe	the path has shrunk; said
+ *	safe -loss, silence-> narrow	beats pass, and data does not; said
+ *	narrow -answer-> safe	the safe size passes again
  *
  * What the network lost is sent again in datagrams of the safe size (L8), so
- * a path that shrinks costs one retransmission, and never a session.
+ * a path that shrinks costs one retransmission, and never a session.  A narrow
+ * path is used where there is no other (link_path.c), and asked every heartbeat
+ * whether it still is one.
  *
  * clusterd-protocol(7), section 4.6.
  */
 
 #include "link_int.h"
 
-#define TRIES	 4		    /* beats without an answer */
-#define WAIT_MIN UINT64_C(10000000) /* us between two searches */
-#define WAIT_MAX UINT64_C(60000000)
+#define TRIES	   4		      /* beats without an answer */
+#define TRIES_SAFE 8		      /* a wrong answer costs more */
+#define WAIT_MIN   UINT64_C(10000000) /* us between two searches */
+#define WAIT_MAX   UINT64_C(60000000)
 
 #define HEADERS 48 /* of IPv6 and UDP */
 
@@ -53,11 +58,12 @@ mtu_forget(struct peer *p, unsigned link)
 {
 	struct path_mtu *m = &p->paths[link].mtu;
 	uint32_t number = m->number;
-	bool told = m->told;
+	bool told = m->told, narrow = m->narrow;
 
 	memset(m, 0, sizeof(*m));
 	m->number = number;
 	m->told = told;
+	m->narrow = narrow;
 }
 
 /* The next larger size that the configuration allows; 0: none. */
@@ -131,16 +137,40 @@ shrunk(struct peer *p, unsigned link, struct bus *bus)
 	m->told = true;
 }
 
+static void
+narrowed(struct peer *p, unsigned link, struct bus *bus)
+{
+	struct path_mtu *m = &p->paths[link].mtu;
+
+	m->narrow = true;
+	bus_event(bus, EVK_LINK, EVL_WARN,
+	    "node %u: link %u passes heartbeats, but no datagrams of %d bytes, "
+	    "because %u in a row got no answer: it carries data only where no "
+	    "other path does; look for a smaller MTU on the way",
+	    p->id, link, WIRE_DATAGRAM_SAFE, m->tries);
+}
+
 /* No answer came to the last try of the probe. */
 static void
-silence(struct peer *p, unsigned link, struct bus *bus)
+silence(struct link_layer *l, struct peer *p, unsigned link, struct bus *bus)
 {
 	struct path_mtu *m = &p->paths[link].mtu;
 	bool known = m->probe <= proven(m);
 
-	if (known)
+	if (m->probe == WIRE_DATAGRAM_SAFE)
+		narrowed(p, link, bus);
+	else if (known)
 		shrunk(p, link, bus);
 	rest(m, known, bus);
+	/* Does the safe size still pass?  It is all that is left. */
+	if (known && !m->narrow)
+		ask(l, p, link, WIRE_DATAGRAM_SAFE, bus);
+}
+
+static unsigned
+tries_of(size_t probe)
+{
+	return probe == WIRE_DATAGRAM_SAFE ? TRIES_SAFE : TRIES;
 }
 
 void
@@ -150,10 +180,14 @@ mtu_beat(struct link_layer *l, struct peer *p, unsigned link, struct bus *bus)
 	struct path_mtu *m = &path->mtu;
 
 	/* Only where short ones pass does silence say something of length. */
-	if (!path->up || !path->heard_there)
+	if (!path->up || (!path->heard_there && !m->narrow))
 		return;
-	if (m->probe != 0 && m->tries >= TRIES)
-		silence(p, link, bus);
+	if (m->narrow && m->probe != WIRE_DATAGRAM_SAFE)
+		ask(l, p, link, WIRE_DATAGRAM_SAFE, bus);
+	else if (m->narrow)
+		send_probe(l, p, link, bus);
+	else if (m->probe != 0 && m->tries >= tries_of(m->probe))
+		silence(l, p, link, bus);
 	else if (m->probe != 0)
 		send_probe(l, p, link, bus);
 	else if (m->next_at <= bus->now) {
@@ -173,12 +207,12 @@ mtu_doubt(struct link_layer *l, struct peer *p, unsigned link, struct bus *bus)
 #if MUTANT == 122
 	return;
 #endif
-	if (m->size == 0 || m->doubt)
+	if (m->narrow || m->doubt)
 		return;
-	m->doubt = true;
+	m->doubt = m->size != 0;
 	/* At once: most often nothing has changed. */
-	if (m->probe != m->size)
-		ask(l, p, link, m->size, bus);
+	if (m->probe != proven(m))
+		ask(l, p, link, proven(m), bus);
 }
 
 static void
@@ -197,7 +231,12 @@ answered(struct link_layer *l, struct peer *p, unsigned link,
 		    "one was answered",
 		    p->id, link, m->size, m->told ? " again" : "");
 	}
-	m->doubt = false;
+	if (m->narrow)
+		bus_event(bus, EVK_LINK, EVL_INFO,
+		    "node %u: link %u passes datagrams of %d bytes again, "
+		    "because one was answered",
+		    p->id, link, WIRE_DATAGRAM_SAFE);
+	m->doubt = m->narrow = false;
 	/* A search goes on until it fails or is at its end. */
 	ask(l, p, link, search ? larger(l, m->size) : 0, bus);
 	if (search && m->probe == 0)

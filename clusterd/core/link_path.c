@@ -198,22 +198,42 @@ path_put_beat(struct link_layer *l, struct peer *p, unsigned link, uint64_t now)
 	wire_put_beat(&l->plain, &b);
 }
 
+/* The best link that works both ways, narrow or not; -1: none. */
+static int
+best_of(const struct link_layer *l, const struct peer *p, bool narrow)
+{
+	const struct path *path;
+	unsigned i;
+
+	for (i = 0; i < l->conf->nlinks; i++) {
+		path = &p->paths[l->order[i]];
+#if MUTANT == 124
+		if (i == 0)
+			return l->order[i];
+#endif
+#if MUTANT == 131
+		if (path->up && path->heard_there)
+			return l->order[i];
+#endif
+		if (path->up && path->heard_there && path->mtu.narrow == narrow)
+			return l->order[i];
+	}
+	return -1;
+}
+
 unsigned
 path_best(const struct link_layer *l, const struct peer *p)
 {
-	unsigned i, link;
+	int link = best_of(l, p, false);
+	unsigned i;
 
-	for (i = 0; i < l->conf->nlinks; i++) {
-		link = l->order[i];
-#if MUTANT == 124
-		if (i == 0)
-			return link;
-#endif
-		if (p->paths[link].up && p->paths[link].heard_there)
-			return link;
-	}
+	if (link >= 0)
+		return (unsigned)link;
 	if (p->paths[LINK_RELAY].up && p->relay != 0)
 		return LINK_RELAY;
+	link = best_of(l, p, true);
+	if (link >= 0)
+		return (unsigned)link;
 	/* No path works both ways: the one we hear is the better guess. */
 	for (i = 0; i < l->conf->nlinks; i++)
 		if (p->paths[l->order[i]].up)

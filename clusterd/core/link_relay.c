@@ -44,16 +44,19 @@ recent(const struct link_layer *l, const struct path *path, uint64_t now)
 /*
  * A direct link that loses every other beat is no link, if there is a relay,
  * and none on which only what was long under way comes: of what is no beat
- * nobody knows how long it was.
+ * nobody knows how long it was.  Nor is one that is too narrow for data.
  */
 static bool
 carries(const struct link_layer *l, const struct path *path, uint64_t now)
 {
 	bool bad = path->loss > 65536 / 2 || path->late > 0 ||
+	    path->mtu.narrow ||
 	    link_counts(l, path->beat_at) + path_patience(l) <= now;
 
 #if MUTANT == 128
 	bad = path->loss > 65536 / 2;
+#elif MUTANT == 132
+	bad = bad && !path->mtu.narrow;
 #endif
 	return recent(l, path, now) &&
 	    !(bad && l->conf->relay && l->npeers > 1);

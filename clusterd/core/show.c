@@ -46,6 +46,18 @@ count_links(const struct node *nd, uint16_t peer, unsigned *up, unsigned *total)
 	}
 }
 
+/* Of this node, or, with 0, of nobody that the configuration knows. */
+static uint64_t
+rejects(const struct node *nd, uint16_t peer, enum link_reject why)
+{
+	uint64_t count = link_rejects(nd->link, peer, why);
+	unsigned i;
+
+	for (i = 0; peer == 0 && i < nd->conf->nnodes; i++)
+		count -= link_rejects(nd->link, nd->conf->nodes[i].id, why);
+	return count;
+}
+
 static void
 rejects_text(const struct node *nd, uint16_t peer, char *text, size_t size)
 {
@@ -55,7 +67,7 @@ rejects_text(const struct node *nd, uint16_t peer, char *text, size_t size)
 
 	text[0] = '\0';
 	for (r = 0; r < LR_MAX; r++) {
-		count = link_rejects(nd->link, peer, (enum link_reject)r);
+		count = rejects(nd, peer, (enum link_reject)r);
 		if (count == 0)
 			continue;
 		snprintf(one, sizeof(one), "%s%s %llu",
@@ -74,7 +86,10 @@ show_link(struct show *s, const struct conf_node *peer, unsigned l)
 	char rejects[LONG];
 
 	link_get(nd->link, peer->id, l, &info);
-	rejects_text(nd, peer->id, rejects, sizeof(rejects));
+	/* They are those of the node: told once. */
+	rejects[0] = '\0';
+	if (l == 0)
+		rejects_text(nd, peer->id, rejects, sizeof(rejects));
 	row_begin(s);
 	row_str(s, "peer", peer->name);
 	row_u64(s, "link", l);
@@ -83,7 +98,7 @@ show_link(struct show *s, const struct conf_node *peer, unsigned l)
 	else
 		row_str(s, "name", nd->conf->links[l].name);
 	row_str(s, "address", peer->links[l]);
-	row_str(s, "state", info.up ? "up" : "down");
+	row_str(s, "state", info.narrow ? "narrow" : info.up ? "up" : "down");
 	if (info.rtt_us == 0)
 		row_null(s, "rtt_us");
 	else
@@ -111,6 +126,7 @@ show_relay(struct show *s, const struct conf_node *peer)
 	row_begin(s);
 	row_str(s, "peer", peer->name);
 	row_null(s, "link");
+	row_null(s, "name");
 	row_str(s, "address", text);
 	row_str(s, "state", "up");
 	row_null(s, "rtt_us");
@@ -118,6 +134,8 @@ show_relay(struct show *s, const struct conf_node *peer)
 	row_null(s, "heard_us");
 	row_null(s, "flaps");
 	row_bool(s, "carries", true);
+	row_null(s, "mode");
+	row_null(s, "datagram_max");
 	row_str(s, "rejected", "");
 	row_end(s);
 }
@@ -883,6 +901,7 @@ static const struct {
 	{ "status", show_status, false },
 	{ "nodes", show_nodes, true },
 	{ "links", show_links, false },
+	{ "timers", show_timers, false },
 	{ "quorum", show_quorum, false },
 	{ "quorum-options", show_options, false },
 	{ "fence", show_fence, false },

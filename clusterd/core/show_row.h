@@ -38,4 +38,7 @@ void	 row_ago(struct show *, const char *name, uint64_t then);
 /* False: the answer has as many rows as it may, and this one is left out. */
 bool	 row_end(struct show *);
 
+/* show_timers.c */
+void	 show_timers(struct show *);
+
 #endif /* CORE_SHOW_ROW_H */

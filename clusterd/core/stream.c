@@ -606,6 +606,12 @@ stream_queued(const struct stream *s)
 	return s->queued;
 }
 
+uint64_t
+stream_waits_since(const struct stream *s)
+{
+	return s->queued == 0 ? UINT64_MAX : s->progress_at;
+}
+
 void
 stream_check(const struct stream *s)
 {

@@ -64,6 +64,8 @@ bool	 stream_timer(struct stream *, uint64_t now);
 uint64_t stream_deadline(const struct stream *);
 
 size_t	 stream_queued(const struct stream *);	/* bytes not acknowledged */
+/* When the oldest of them came to be that; UINT64_MAX: there are none. */
+uint64_t stream_waits_since(const struct stream *);
 void	 stream_check(const struct stream *);
 
 #endif /* CORE_STREAM_H */

@@ -21,7 +21,7 @@ answers_body() {
 	eventually 10 all_links_up alpha || atf_fail "not all links are up"
 	atf_check -o match:'nodes  *3/3 up' -o match:'quorum  *yes' \
 	    -o match:'links  *4/4 up' $L sh alpha -- $CS -c status
-	for what in status nodes links quorum lockspaces locks fence fs events groups channels levels barriers kv ports key; do
+	for what in status nodes links timers quorum lockspaces locks fence fs events groups channels levels barriers kv ports key; do
 		atf_check -o not-empty $L sh alpha -- $CS -c $what
 		cs alpha $what --json >out || atf_fail "$what fails"
 		[ $(wc -l <out) -eq 1 ] || atf_fail "$what: more than one line of JSON"

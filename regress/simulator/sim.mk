@@ -81,11 +81,12 @@ MUTANT_LIBS := $(O)/clusterd/libcore.a -lsodium -lbsd
 # mutants: all of MUTANTS, or those named in ONLY.
 mutants: $(O)/regress/sim $(addprefix $(O)/regress/unit/,vote_model_test device_test member_test order_test \
 	    lease_test link_mtu_test link_policy_test link_relay_test ballot_test \
-	    keys_test link_keys_test beat_test dlm_recover_test install_test)
+	    keys_test link_keys_test link_test beat_test dlm_recover_test install_test)
 	@JOBS='$(JOBS)' CC_CORE='$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS)' \
 	    LD_SIM='$(CC) $(ALL_CFLAGS) -pie $(ALL_LDFLAGS)' \
 	    SIM_OBJS='$(SIM_OBJS) $(NEXT_LIB) $(MUTANT_LIBS)' \
 	    beat_OBJS='$(O)/regress/unit/beat_test.o $(LINK_OBJS) $(MUTANT_LIBS) -latf-c' \
+	    link_OBJS='$(O)/regress/unit/link_test.o $(LINK_OBJS) $(MUTANT_LIBS) -latf-c' \
 	    link_mtu_OBJS='$(O)/regress/unit/link_mtu_test.o $(LINK_OBJS) $(MUTANT_LIBS) -latf-c' \
 	    link_policy_OBJS='$(O)/regress/unit/link_policy_test.o $(LINK_OBJS) $(MUTANT_LIBS) -latf-c' \
 	    link_relay_OBJS='$(O)/regress/unit/link_relay_test.o $(LINK_OBJS) $(MUTANT_LIBS) -latf-c' \

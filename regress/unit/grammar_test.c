@@ -38,6 +38,7 @@ ATF_TC_BODY(commands, tc)
 		{ "node alpha", V_SHOW, "nodes", "alpha", 0, false },
 		{ "node alpha leave", V_LEAVE, NULL, "alpha", 0, false },
 		{ "links", V_SHOW, "links", "", 0, false },
+		{ "timers", V_SHOW, "timers", "", 0, false },
 		{ "quorum", V_SHOW, "quorum", "", 0, false },
 		{ "quorum expected 3", V_EXPECTED, NULL, "", 3, false },
 		{ "quorum votes beta 0", V_VOTES, NULL, "beta", 0, false },

@@ -209,6 +209,76 @@ ATF_TC_BODY(begins_anew, tc)
 	world_free(w);
 }
 
+static bool
+carries(const struct world *w, unsigned link)
+{
+	struct link_info li;
+
+	link_get(w->l[0], 2, link, &li);
+	return li.carries;
+}
+
+/* Below the safe size: heartbeats pass, and data has to go another way. */
+ATF_TC_WITHOUT_HEAD(narrow);
+ATF_TC_BODY(narrow, tc)
+{
+	struct world *w = world_of(0, 0);
+	struct link_info li;
+	uint32_t number = 0;
+	unsigned i;
+
+	ATF_REQUIRE(carries(w, 0));
+	w->mtu_of[0] = 700;
+	messages(w, &number, 10);
+	world_run(w, 2500000);
+	ATF_CHECK_EQ(10, w->told[1].messages);
+	ATF_CHECK_MSG(strstr(w->told[0].link,
+			  "link 0 passes heartbeats, but no datagrams of 1200 "
+			  "bytes, because 8 in a row") != NULL,
+	    "%s", w->told[0].link);
+	link_get(w->l[0], 2, 0, &li);
+	ATF_CHECK(li.up && li.narrow && !li.carries);
+	ATF_CHECK(carries(w, 1));
+	/* From now on nothing waits. */
+	for (i = 0; i < 20; i++) {
+		messages(w, &number, 1);
+		world_run(w, 5000);
+		ATF_CHECK_EQ(11 + i, w->told[1].messages);
+	}
+	w->mtu_of[0] = 0;
+	world_run(w, 500000);
+	ATF_CHECK(carries(w, 0));
+	ATF_CHECK_MSG(strstr(w->told[0].link,
+			  "link 0 passes datagrams of 1200 bytes again, "
+			  "because one was answered") != NULL,
+	    "%s", w->told[0].link);
+	ATF_CHECK_EQ(0, w->told[0].down + w->told[1].down);
+	world_free(w);
+}
+
+/* Loss of one in five does not make a path narrow. */
+ATF_TC_WITHOUT_HEAD(loss_is_not_narrow);
+ATF_TC_BODY(loss_is_not_narrow, tc)
+{
+	struct world *w = world_of(1200, 0);
+	struct link_info li;
+	uint32_t number = 0;
+	unsigned i;
+
+	w->loss = 200;
+	for (i = 0; i < 300; i++) {
+		messages(w, &number, 1);
+		world_run(w, 20000);
+		link_get(w->l[0], 2, 0, &li);
+		ATF_CHECK(!li.narrow);
+	}
+	w->loss = 0;
+	world_run(w, 1000000);
+	ATF_CHECK_EQ(300, w->told[1].messages);
+	ATF_CHECK_EQ(0, w->told[0].down + w->told[1].down);
+	world_free(w);
+}
+
 ATF_TP_ADD_TCS(tp)
 {
 	ATF_TP_ADD_TC(tp, finds_what_passes);
@@ -217,5 +287,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, again_is_safe);
 	ATF_TP_ADD_TC(tp, loss_is_no_shrinking);
 	ATF_TP_ADD_TC(tp, begins_anew);
+	ATF_TP_ADD_TC(tp, narrow);
+	ATF_TP_ADD_TC(tp, loss_is_not_narrow);
 	return atf_no_error();
 }

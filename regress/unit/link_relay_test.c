@@ -26,6 +26,7 @@ struct three {
 	uint64_t now;
 	bool cut[N][N];
 	unsigned loss; /* of a thousand, between nodes 1 and 3 */
+	size_t mtu;    /* there; 0: no limit */
 	struct rng net;
 	unsigned sent[N][N];
 	struct datagram last[N][N];
@@ -51,6 +52,8 @@ transmit(struct three *t, unsigned from, const struct action *act)
 	if (t->cut[from][to] && !t->keep)
 		return;
 	if (from != 1 && to != 1 && rng_below(&t->net, 1000) < t->loss)
+		return;
+	if (from != 1 && to != 1 && t->mtu != 0 && act->len > t->mtu)
 		return;
 	d = calloc(1, sizeof(*d));
 	ATF_REQUIRE(d != NULL);
@@ -244,6 +247,35 @@ ATF_TC_BODY(delivered, tc)
 {
 	survives(true);
 	survives(false);
+}
+
+/* Heartbeats pass between nodes 1 and 3, and nothing longer does. */
+ATF_TC_WITHOUT_HEAD(around_the_narrow);
+ATF_TC_BODY(around_the_narrow, tc)
+{
+	struct three *t = three_new();
+	unsigned i;
+
+	t->mtu = 700;
+	for (i = 0; i < 10; i++)
+		message(t, 0, 2, 3000);
+	run(t, 2500000);
+	ATF_CHECK_EQ(10, t->messages[2]);
+	ATF_CHECK_EQ(2, link_relay(t->l[0], 3));
+	/* It stays that way as long as the link is like that. */
+	run(t, 20000000);
+	ATF_CHECK_EQ(2, link_relay(t->l[0], 3));
+	for (i = 0; i < 10; i++)
+		message(t, 2, 0, 3000);
+	run(t, 500000);
+	ATF_CHECK_EQ(10, t->messages[0]);
+	t->mtu = 0;
+	run(t, 3000000);
+	ATF_CHECK_EQ(0, link_relay(t->l[0], 3));
+	ATF_CHECK_EQ(0, link_relay(t->l[2], 1));
+	for (i = 0; i < N; i++)
+		ATF_CHECK_EQ(0, t->down[i]);
+	three_free(t);
 }
 
 /*
@@ -611,6 +643,7 @@ ATF_TC_BODY(rate, tc)
 ATF_TP_ADD_TCS(tp)
 {
 	ATF_TP_ADD_TC(tp, delivered);
+	ATF_TP_ADD_TC(tp, around_the_narrow);
 	ATF_TP_ADD_TC(tp, held_back);
 	ATF_TP_ADD_TC(tp, long_under_way);
 	ATF_TP_ADD_TC(tp, found_at_once);

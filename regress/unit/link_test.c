@@ -476,6 +476,43 @@ ATF_TC_BODY(slow_peer_is_dropped, tc)
 	world_free(w);
 }
 
+/*
+ * Heartbeats come, and nothing is acknowledged: it is waited for as long as for
+ * an engine that does not run, and then no more.  Our own absence is not its
+ * fault.
+ */
+ATF_TC_WITHOUT_HEAD(stuck_peer_is_dropped);
+ATF_TC_BODY(stuck_peer_is_dropped, tc)
+{
+	struct world *w = world_connected();
+	uint64_t limit = w->conf[0]->stall_timeout_us;
+
+	world_run(w, 2 * limit);
+	ATF_REQUIRE_EQ(0, w->told[0].down);
+	w->mtu = 300;
+	world_message(w, 0, CHAN_DLM, 0, 500);
+	world_run(w, limit - 200000);
+	ATF_CHECK_EQ(0, w->told[0].down);
+	w->asleep[0] = true;
+	world_run(w, 500000);
+	w->asleep[0] = false;
+	world_run(w, limit - 200000);
+	ATF_CHECK_EQ(0, w->told[0].down);
+	world_run(w, 400000);
+	ATF_CHECK_EQ(1, w->told[0].down);
+	ATF_CHECK_MSG(strstr(w->told[0].why,
+			  "too slow: 505 bytes wait for it, and it took none "
+			  "for ") != NULL,
+	    "%s", w->told[0].why);
+	/* Who has nothing to take is never too slow. */
+	w->mtu = 0;
+	world_run(w, 1000000);
+	ATF_CHECK_EQ(2, w->told[0].up);
+	world_run(w, 3 * limit);
+	ATF_CHECK_EQ(1, w->told[0].down);
+	world_free(w);
+}
+
 /* ---- what is refused --------------------------------------------------------- */
 
 /* Total of everything refused, by node i. */
@@ -722,6 +759,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, outlived_by_oneself);
 	ATF_TP_ADD_TC(tp, goodbye_is_final);
 	ATF_TP_ADD_TC(tp, slow_peer_is_dropped);
+	ATF_TP_ADD_TC(tp, stuck_peer_is_dropped);
 	ATF_TP_ADD_TC(tp, altered_datagrams);
 	ATF_TP_ADD_TC(tp, truncated_and_oversized);
 	ATF_TP_ADD_TC(tp, random_datagrams);

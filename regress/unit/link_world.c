@@ -164,6 +164,8 @@ world_sent(struct world *w, unsigned from, const struct action *act)
 	}
 	if (w->mtu != 0 && act->len > w->mtu)
 		return;
+	if (w->mtu_of[act->link] != 0 && act->len > w->mtu_of[act->link])
+		return;
 	if (w->cut[from][act->link] || rng_below(&w->net, 1000) < w->loss)
 		return;
 	copies = rng_below(&w->net, 1000) < w->dup ? 2 : 1;

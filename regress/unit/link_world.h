@@ -53,6 +53,7 @@ struct world {
 	bool nostamps; /* nobody knows when datagrams came */
 	unsigned loss, dup;
 	size_t mtu;		    /* larger ones are lost; 0: no limit */
+	size_t mtu_of[2];	    /* ... of this link */
 	struct datagram kept[KEPT]; /* everything sent, for replays */
 	unsigned nkept;
 };
