@@ -69,6 +69,30 @@ shrinks_body() {
 }
 shrinks_cleanup() { cleanup; }
 
+# Below what any network must pass: heartbeats still do.
+atf_test_case narrow cleanup
+narrow_head() { head; }
+narrow_body() {
+	three l-narrow
+	epoch=$(epoch)
+	lab sh beta -- ip link set eth0 mtu 700
+	traffic 2
+	for n in alpha beta; do
+		eventually 30 links $n 'any(.[]; .state == "narrow" and .link == 0 and (.carries | not))' ||
+		    { cs $n links; atf_fail "$n does not find that link 0 is narrow"; }
+	done
+	said alpha "beta: link 0 passes heartbeats, but no datagrams of 1200 bytes, because" ||
+	    { cs alpha events; atf_fail "nobody says that it is narrow"; }
+	traffic 1
+	lab sh beta -- ip link set eth0 mtu 1500
+	for n in alpha beta; do
+		eventually 30 links $n 'all(.[]; .state == "up")' ||
+		    { cs $n links; atf_fail "$n does not find that it is wide again"; }
+	done
+	same_view $epoch
+}
+narrow_cleanup() { cleanup; }
+
 # counted NODE COUNTER: how many packets it has counted.
 counted() {
 	lab sh $1 -- nft -j list counters | jq --arg n $2 \
@@ -189,4 +213,5 @@ atf_init_test_cases() {
 	atf_add_test_case vanishes
 	atf_add_test_case families
 	atf_add_test_case shrinks
+	atf_add_test_case narrow
 }

@@ -5,6 +5,7 @@
 # detect.sh SIM [SEEDS [LIMIT]]: how soon the last survivor has a view without
 # a node whose power went, or that was cut off, in virtual time with detection
 # "normal".  Fails when a run does, or one takes more than LIMIT milliseconds.
+# NODES: the sizes.
 set -u
 
 sim=$1
@@ -37,7 +38,7 @@ measure() {
 
 printf '%-6s %5s %5s %9s %9s %9s\n' what nodes runs 'min ms' median max
 for what in kill cut; do
-	for n in 2 3 8 16 32 64; do
+	for n in ${NODES:-2 3 8 16 32 64}; do
 		runs=$seeds
 		[ $n -lt 32 ] || runs=$(((seeds + 3) / 4))
 		measure $what $n $runs || status=1
