@@ -26,8 +26,9 @@
  * ready for W only LENGTH by its own clock after it gave it, and as much more
  * as two clocks may differ (L3).  Later views follow from W, whose members
  * have vouched for V no more.  What P does not remember is taken for
- * promised: to everybody, when it starts (L4).  Who leaves for good and gives
- * up its vote may have promised until it said goodbye (L5).
+ * promised: to everybody, when it starts (L4).  Who has ended, said goodbye or
+ * not, may have promised until then, and have no vote that W would need: it has
+ * given it up, or a quorum device has gone over to W (L5).
  *
  * Where an operator's word makes a view primary (override), and where one of
  * two votes is enough (two_node), the members of two views need not meet;
@@ -40,7 +41,7 @@
  *   L3  no word of readiness within LENGTH * (1 + drift) / (1 - drift) of a
  *       promise to somebody who is left out;
  *   L4  nor of our start, when it leaves out somebody who may be alive;
- *   L5  nor, then, of the goodbye of somebody whose vote it can do without.
+ *   L5  nor, then, of the end of somebody else who is left out.
  *
  * clusterd-protocol(7), section 6.10.
  */
@@ -250,9 +251,15 @@ unknown_promise(const struct lease *l, const struct view *v, uint64_t now)
 	for (i = 0; i < v->nlost; i++) {
 		if (v->lost[i].clean)
 			at = MAX(at, goodbye_at(l, v->lost[i].node, now));
-		else if (view_find(v, v->lost[i].node) == NULL &&
-		    !link_gone(l->link, v->lost[i].node, v->lost[i].inc))
+		/* Its next life waits itself (L4). */
+		else if (view_find(v, v->lost[i].node) != NULL)
+			continue;
+		else if (!link_gone(l->link, v->lost[i].node, v->lost[i].inc))
 			alive = true;
+#if MUTANT != 825
+		else
+			at = MAX(at, goodbye_at(l, v->lost[i].node, now));
+#endif
 	}
 	return alive ? at : 0;
 }
@@ -322,6 +329,10 @@ lease_note(struct lease *l, const struct note *note, struct bus *bus)
 		break;
 	case NOTE_PEER_GONE:
 		if (note->code == 1)
+			goodbye(l, note->node, bus->now);
+		break;
+	case NOTE_PEER_DOWN:
+		if (link_gone(l->link, note->node, note->inc))
 			goodbye(l, note->node, bus->now);
 		break;
 	default:

@@ -219,11 +219,52 @@ ATF_TC_BODY(what_an_earlier_life_said_counts, tc)
 	end();
 }
 
+/*
+ * L5.  Who has ended may have given its word to the other one just before; it
+ * is known, or taken for now, when that was.
+ */
+ATF_TC_WITHOUT_HEAD(what_the_dead_have_said_counts);
+ATF_TC_BODY(what_the_dead_have_said_counts, tc)
+{
+	struct note n = { .type = NOTE_PEER_DOWN, .node = 2, .inc = INC(2) };
+	uint64_t len;
+
+	begin();
+	len = lease_length(w.conf) * 101 / 99;
+	w.v.members[0].node = 1;
+	w.v.n = 1;
+	w.v.epoch++;
+	w.v.nlost = 2;
+	w.v.lost[0].node = 2;
+	w.v.lost[0].inc = INC(2);
+	w.v.lost[1].node = 3;
+	w.v.lost[1].inc = INC(3);
+	w.link.gone[2] = true;
+	give(NOTE_WEDGE);
+	give(NOTE_VOUCH);
+	ATF_CHECK_EQ(0, w.cleared);
+	ATF_CHECK_EQ(w.bus.now + len + 1, lease_deadline(w.l));
+	lease_note(w.l, &n, &w.bus);
+	w.bus.now += 100 * MS;
+	w.v.epoch++;
+	give(NOTE_WEDGE);
+	give(NOTE_VOUCH);
+	ATF_CHECK_EQ(w.bus.now - 100 * MS + len + 1, lease_deadline(w.l));
+	/* Nobody is left whom that could help. */
+	w.link.gone[3] = true;
+	w.v.epoch++;
+	give(NOTE_WEDGE);
+	give(NOTE_VOUCH);
+	ATF_CHECK_EQ(w.v.epoch, w.cleared);
+	end();
+}
+
 ATF_TP_ADD_TCS(tp)
 {
 	ATF_TP_ADD_TC(tp, a_majority_holds_it);
 	ATF_TP_ADD_TC(tp, ready_ends_it);
 	ATF_TP_ADD_TC(tp, who_is_left_out_is_waited_for);
 	ATF_TP_ADD_TC(tp, what_an_earlier_life_said_counts);
+	ATF_TP_ADD_TC(tp, what_the_dead_have_said_counts);
 	return atf_no_error();
 }
