@@ -24,7 +24,8 @@
  *   F2  a device is started only by the executor of the attempt, in a synced
  *       primary view that the victim's incarnation is not in, and right after
  *       every member of that view has acknowledged the claim to start it;
- *   F3  at most one entry of an incarnation; a done one never changes;
+ *   F3  at most one entry of an incarnation; a done one never changes, but an
+ *	 operator's order to fence makes a new one in its place;
  *   F4  NOTE_FENCED is said once per entry, at the same point of the order;
  *   F5  an agent that runs for a settled entry is cancelled.
  *
@@ -34,6 +35,7 @@
 #include <stdio.h>
 
 #include "fencing_internal.h"
+#include "version.h"
 
 struct fencing *
 fencing_new(const struct conf *conf, uint16_t self, uint64_t inc,
@@ -58,11 +60,15 @@ fencing_free(struct fencing *f)
 }
 
 const char *
-fencing_name(const struct fencing *f, uint16_t node)
+fencing_name(const struct fencing *f, uint16_t node, char buf[FENCING_NAME])
 {
 	const struct conf_node *cn = conf_node(f->conf, node);
 
-	return cn == NULL ? "?" : cn->name;
+	if (cn != NULL)
+		strlcpy(buf, cn->name, FENCING_NAME);
+	else
+		snprintf(buf, FENCING_NAME, "%u", node);
+	return buf;
 }
 
 struct victim *
@@ -87,6 +93,16 @@ fencing_order(struct bus *bus, const struct wbuf *w)
 	n->service = SVC_FENCE;
 }
 
+static void
+forget(struct fencing *f, const struct victim *v)
+{
+	size_t i = (size_t)(v - f->v);
+
+	ASSERT(v->state == FS_DONE);
+	memmove(&f->v[i], &f->v[i + 1], (f->n - i - 1) * sizeof(f->v[0]));
+	f->n--;
+}
+
 /* Forgets the oldest done entries; all members do so alike. */
 static void
 make_room(struct fencing *f)
@@ -104,9 +120,7 @@ make_room(struct fencing *f)
 		return;
 	/* At most one entry per node is not done, so there is one. */
 	ASSERT(oldest < f->n);
-	memmove(&f->v[oldest], &f->v[oldest + 1],
-	    (f->n - oldest - 1) * sizeof(f->v[0]));
-	f->n--;
+	forget(f, &f->v[oldest]);
 }
 
 /*
@@ -165,7 +179,7 @@ void
 fencing_finish(struct fencing *f, struct victim *v, enum evidence e,
     const char *text, struct bus *bus)
 {
-	char said[256];
+	char said[256], name[FENCING_NAME];
 
 	ASSERT(v->state != FS_DONE); /* F3 */
 	run_cancel(f, v, bus);	     /* F5 */
@@ -187,7 +201,7 @@ fencing_finish(struct fencing *f, struct victim *v, enum evidence e,
 	    (unsigned long long)((v->done - v->since) / 1000), evidence_name(e),
 	    text);
 	snprintf(said, sizeof(said), "node %s is fenced (%s): %s",
-	    fencing_name(f, v->node), evidence_name(e), text);
+	    fencing_name(f, v->node, name), evidence_name(e), text);
 	cmd_answer(f, v->node, FM_REQUEST, 0, said, bus);
 	cmd_answer(f, v->node, FM_CONFIRM, 0, said, bus);
 }
@@ -381,6 +395,22 @@ got_result(struct fencing *f, struct victim *v, struct rbuf *r, struct bus *bus)
 }
 
 static void
+is_fenced_already(struct fencing *f, const struct victim *v, struct bus *bus)
+{
+	char text[256], name[FENCING_NAME];
+
+	snprintf(text, sizeof(text), "node %s is fenced already (%s): %s",
+	    fencing_name(f, v->node, name), evidence_name(v->evidence),
+	    v->text);
+	cmd_answer(f, v->node, FM_REQUEST, 0, text, bus);
+}
+
+/*
+ * An entry that is done is of the life that we knew last.  There may have been
+ * another one since, which left or was never in a view: nobody knows that the
+ * machine is off.
+ */
+static void
 got_request(struct fencing *f, uint16_t node, struct bus *bus)
 {
 	const struct view_member *vm = view_find(&f->view, node);
@@ -402,16 +432,12 @@ got_request(struct fencing *f, uint16_t node, struct bus *bus)
 			v->start_at = bus->now;
 	} else {
 		v = fencing_find(f, node, inc);
-		if (v != NULL) {
-			char text[256];
-
-			snprintf(text, sizeof(text),
-			    "node %s is fenced already (%s): %s",
-			    fencing_name(f, node), evidence_name(v->evidence),
-			    v->text);
-			cmd_answer(f, node, FM_REQUEST, 0, text, bus);
+		if (v != NULL && (f->view.features & FEATURE_AGAIN) == 0) {
+			is_fenced_already(f, v, bus);
 			return;
 		}
+		if (v != NULL)
+			forget(f, v);
 		v = fencing_add(f, node, inc, bus);
 		v->requested = true;
 		open_entry(f, v, NULL, bus);

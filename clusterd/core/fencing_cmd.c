@@ -60,23 +60,6 @@ cmd_answer(struct fencing *f, uint16_t node, enum fence_msg cmd, int error,
 	}
 }
 
-/* By name, or by number. */
-static const struct conf_node *
-lookup(const struct fencing *f, const char *arg)
-{
-	const struct conf_node *cn = conf_node_byname(f->conf, arg);
-	unsigned id = 0;
-	const char *p;
-
-	if (cn != NULL)
-		return cn;
-	for (p = arg; *p >= '0' && *p <= '9' && id <= UINT16_MAX; p++)
-		id = id * 10 + (unsigned)(*p - '0');
-	if (p == arg || *p != '\0' || id > UINT16_MAX)
-		return NULL;
-	return conf_node(f->conf, (uint16_t)id);
-}
-
 static const struct victim *
 waiting_victim(const struct fencing *f, uint16_t node)
 {
@@ -90,29 +73,55 @@ waiting_victim(const struct fencing *f, uint16_t node)
 }
 
 /*
+ * By name, or by number: that of a node that waits for its fence may not be in
+ * the file any more.  0: neither.
+ */
+static uint16_t
+lookup(const struct fencing *f, const char *arg)
+{
+	const struct conf_node *cn = conf_node_byname(f->conf, arg);
+	unsigned id = 0;
+	const char *p;
+
+	if (cn != NULL)
+		return cn->id;
+	for (p = arg; *p >= '0' && *p <= '9' && id <= UINT16_MAX; p++)
+		id = id * 10 + (unsigned)(*p - '0');
+	if (p == arg || *p != '\0' || id > UINT16_MAX)
+		return 0;
+	if (conf_node(f->conf, (uint16_t)id) == NULL &&
+	    waiting_victim(f, (uint16_t)id) == NULL)
+		return 0;
+	return (uint16_t)id;
+}
+
+/*
  * The incarnation the command is about, or a refusal: 0 and a sentence.
  */
 static int
-check_command(const struct fencing *f, enum fence_msg cmd,
-    const struct conf_node *cn, uint64_t *inc, char *why, size_t whylen)
+check_command(const struct fencing *f, enum fence_msg cmd, uint16_t node,
+    uint64_t *inc, char *why, size_t whylen)
 {
-	const struct view_member *vm = view_find(&f->view, cn->id);
-	const struct victim *v = waiting_victim(f, cn->id);
-	int idx = conf_node_index(f->conf, cn->id);
+	const struct view_member *vm = view_find(&f->view, node);
+	const struct victim *v = waiting_victim(f, node);
+	int idx = conf_node_index(f->conf, node);
+	char name[FENCING_NAME];
+
+	fencing_name(f, node, name);
 
 	*inc = vm == NULL ? 0 : vm->inc;
 	switch (cmd) {
 	case FM_CONFIRM:
 		if (v == NULL) {
 			snprintf(why, whylen, "node %s waits for no fence",
-			    cn->name);
+			    name);
 			return ERR_NOENT;
 		}
-		if (f->session[idx] != 0) {
+		if (idx >= 0 && f->session[idx] != 0) {
 			snprintf(why, whylen,
 			    "node %s is heard (incarnation %llu): it is not "
 			    "off",
-			    cn->name, (unsigned long long)f->session[idx]);
+			    name, (unsigned long long)f->session[idx]);
 			return ERR_BUSY;
 		}
 		*inc = v->inc;
@@ -120,21 +129,27 @@ check_command(const struct fencing *f, enum fence_msg cmd,
 	case FM_LEAVE:
 		if (vm != NULL)
 			return 0;
-		snprintf(why, whylen, "node %s is not in the view", cn->name);
+		snprintf(why, whylen, "node %s is not in the view", name);
 		return ERR_NOENT;
 	default:
+		if (idx < 0) {
+			snprintf(why, whylen,
+			    "node %s is not in the configuration, and has no "
+			    "fence device: confirm that it is off",
+			    name);
+			return ERR_NOENT;
+		}
 		if (f->view.n > 1 || vm == NULL)
 			return 0;
 		snprintf(why, whylen,
-		    "no other node is there that could fence node %s",
-		    cn->name);
+		    "no other node is there that could fence node %s", name);
 		return ERR_BUSY;
 	}
 }
 
 static void
 begin(struct fencing *f, const struct note *note, enum fence_msg cmd,
-    const struct conf_node *cn, struct bus *bus)
+    uint16_t node, struct bus *bus)
 {
 	struct fence_waiter *fw;
 	char why[256];
@@ -148,7 +163,7 @@ begin(struct fencing *f, const struct note *note, enum fence_msg cmd,
 		    "given now");
 		return;
 	}
-	error = check_command(f, cmd, cn, &inc, why, sizeof(why));
+	error = check_command(f, cmd, node, &inc, why, sizeof(why));
 	if (error == 0 && f->nwaiters == FENCING_WAITERS) {
 		error = ERR_AGAIN;
 		strlcpy(why, "too many commands are under way", sizeof(why));
@@ -162,10 +177,10 @@ begin(struct fencing *f, const struct note *note, enum fence_msg cmd,
 	fw->client = note->client;
 	fw->msgid = note->msgid;
 	fw->cmd = cmd;
-	fw->node = cn->id;
+	fw->node = node;
 	wbuf_init(&w, 64);
 	wbuf_u8(&w, (uint8_t)cmd);
-	wbuf_u16(&w, cn->id);
+	wbuf_u16(&w, node);
 	wbuf_u64(&w, inc);
 	fencing_order(bus, &w);
 	wbuf_free(&w);
@@ -174,8 +189,8 @@ begin(struct fencing *f, const struct note *note, enum fence_msg cmd,
 void
 cmd_request(struct fencing *f, const struct note *note, struct bus *bus)
 {
-	const struct conf_node *cn;
 	char cmd[32], arg[64];
+	uint16_t node;
 	struct rbuf r;
 	unsigned i;
 
@@ -196,11 +211,11 @@ cmd_request(struct fencing *f, const struct note *note, struct bus *bus)
 		    "unknown command \"%s\"", cmd);
 		return;
 	}
-	cn = lookup(f, arg);
-	if (cn == NULL) {
+	node = lookup(f, arg);
+	if (node == 0) {
 		bus_client_result(bus, note->client, note->msgid, ERR_NOENT,
 		    "no node \"%s\" is configured", arg);
 		return;
 	}
-	begin(f, note, commands[i].cmd, cn, bus);
+	begin(f, note, commands[i].cmd, node, bus);
 }

@@ -81,8 +81,12 @@ struct fencing {
 	struct fence_waiter	 waiters[FENCING_WAITERS];
 };
 
+#define FENCING_NAME	(CONF_NAME_MAX + 1)
+
 /* fencing.c */
-const char *fencing_name(const struct fencing *, uint16_t node);
+/* In buf; of a node that is not in the file any more, its number. */
+const char *fencing_name(const struct fencing *, uint16_t node,
+	    char buf[FENCING_NAME]);
 struct victim *fencing_find(struct fencing *, uint16_t node, uint64_t inc);
 void	 fencing_finish(struct fencing *, struct victim *, enum evidence,
 	    const char *text, struct bus *);

@@ -168,6 +168,8 @@ run_claimed(struct fencing *f, struct victim *v, unsigned attempt,
 static void
 nag(struct fencing *f, struct victim *v, struct bus *bus)
 {
+	char name[FENCING_NAME];
+
 	if (v->nag_at == 0 || v->nag_at > bus->now || !f->primary)
 		return;
 	v->nag_at = bus->now + FENCING_NAG_US;
@@ -177,7 +179,7 @@ nag(struct fencing *f, struct victim *v, struct bus *bus)
 	    v->node,
 	    v->state == FS_MANUAL ? "it has no fence device" :
 				    "its devices fail",
-	    fencing_name(f, v->node));
+	    fencing_name(f, v->node, name));
 }
 
 void

@@ -38,9 +38,12 @@
 #define FEATURE_ABORT	UINT64_C(8)
 /* Who was lost and may go on is fenced, whatever it used: view_forks(). */
 #define FEATURE_FORK	UINT64_C(16)
+/* An order to fence who is in no view is done, whatever was done before. */
+#define FEATURE_AGAIN	UINT64_C(32)
 /* Feature bits we have, in views, too. */
 #define FEATURES \
-	(FEATURE_OPTIONS | FEATURE_YOURS | FEATURE_ABORT | FEATURE_FORK)
+	(FEATURE_OPTIONS | FEATURE_YOURS | FEATURE_ABORT | FEATURE_FORK | \
+	    FEATURE_AGAIN)
 #ifdef WIRE_NEXT
 #define WIRE_VERSION	2
 #define FEATURE_PAD	UINT64_C(2)

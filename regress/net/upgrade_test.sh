@@ -71,15 +71,15 @@ rolling_body() {
 	upgrade 3 1 2
 	shows 1 '.data[].protocol' '1 1 1'
 	shows 3 '.data[].protocol' '1 1 2'
-	features 3 29
+	features 3 61
 	upgrade 2 1 3
 	shows 2 '.data[].protocol' '1 2 2'
-	shows 2 '.data[].features' '29 31 31'
-	features 2 29
+	shows 2 '.data[].features' '61 63 63'
+	features 2 61
 	upgrade 1 2 3
 	for i in 1 2 3; do
 		shows $i '.data[].protocol' '2 2 2'
-		features $i 31
+		features $i 63
 	done
 	atf_check -s exit:1 grep -E 'malformed|reset|refused' log1 log2 log3
 }

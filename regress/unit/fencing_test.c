@@ -330,6 +330,72 @@ ATF_TC_BODY(operator_fences_a_live_node, tc)
 	fixture_free(fx);
 }
 
+/*
+ * Whatever is known of a node that is in no view, it may run: an order to fence
+ * it reaches a device, each time.
+ */
+ATF_TC_WITHOUT_HEAD(operator_fences_who_is_not_there);
+ATF_TC_BODY(operator_fences_who_is_not_there, tc)
+{
+	struct fix *fx = started(3, false);
+	struct fencing_info fi;
+	unsigned i;
+
+	fixture_crash(fx, 3);
+	fixture_settle(fx, BIT(1) | BIT(2));
+	fixture_run(fx, SECOND);
+	ATF_REQUIRE(entry(fx, 1, 3, &fi));
+	ATF_CHECK(fi.state == FS_DONE && fi.harmless);
+	for (i = 1; i < 4; i++) {
+		fixture_command(fx, 1, "fence", "node3");
+		fixture_run(fx, 5 * SECOND);
+		ATF_CHECK_EQ(i, fixture_node(fx, 3)->fenced);
+		ATF_CHECK_EQ(i, fixture_node(fx, 1)->results);
+		ATF_CHECK_EQ(0, fixture_node(fx, 1)->result);
+		ATF_REQUIRE(entry(fx, 2, 3, &fi));
+		ATF_CHECK(fi.state == FS_DONE && !fi.harmless);
+		ATF_CHECK_EQ(EVID_POWER, fi.evidence);
+		same_tables(fx, 1, 2);
+	}
+	/* One that was never seen. */
+	fixture_command(fx, 2, "fence", "nobody");
+	ATF_CHECK_EQ(ERR_NOENT, fixture_node(fx, 2)->result);
+	fixture_free(fx);
+}
+
+/* It waits for its fence, and is taken out of the file meanwhile. */
+ATF_TC_WITHOUT_HEAD(who_left_the_file_is_confirmed);
+ATF_TC_BODY(who_left_the_file_is_confirmed, tc)
+{
+	struct fix *fx = started(3, true);
+	struct fencing_info fi;
+
+	fixture_device(fx, FIX_FAIL);
+	fixture_crash(fx, 3);
+	fixture_settle(fx, BIT(1) | BIT(2));
+	fixture_crash(fx, 1);
+	fixture_crash(fx, 2);
+	fixture_conf(fx)->nnodes = 2;
+	fixture_start(fx, 1);
+	fixture_start(fx, 2);
+	fixture_settle(fx, BIT(1) | BIT(2));
+	ATF_REQUIRE(entry(fx, 1, 3, &fi));
+	ATF_CHECK_EQ(FS_MANUAL, fi.state);
+	fixture_command(fx, 2, "fence", "3");
+	ATF_CHECK_EQ(ERR_NOENT, fixture_node(fx, 2)->result);
+	fixture_command(fx, 1, "fence-confirm", "3");
+	fixture_run(fx, SECOND);
+	ATF_CHECK_EQ(0, fixture_node(fx, 1)->result);
+	ATF_CHECK_STREQ("node 3 is fenced (manual): the operator confirmed "
+			"that it is off",
+	    fixture_node(fx, 1)->text);
+	ATF_REQUIRE(entry(fx, 2, 3, &fi));
+	ATF_CHECK_EQ(FS_DONE, fi.state);
+	fixture_command(fx, 1, "fence-confirm", "3");
+	ATF_CHECK_EQ(ERR_NOENT, fixture_node(fx, 1)->result);
+	fixture_free(fx);
+}
+
 ATF_TC_WITHOUT_HEAD(operator_without_quorum);
 ATF_TC_BODY(operator_without_quorum, tc)
 {
@@ -662,6 +728,8 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, manual_waits_for_the_operator);
 	ATF_TP_ADD_TC(tp, confirm_is_refused_while_heard);
 	ATF_TP_ADD_TC(tp, operator_fences_a_live_node);
+	ATF_TP_ADD_TC(tp, operator_fences_who_is_not_there);
+	ATF_TP_ADD_TC(tp, who_left_the_file_is_confirmed);
 	ATF_TP_ADD_TC(tp, operator_without_quorum);
 	ATF_TP_ADD_TC(tp, operator_asks_a_node_to_leave);
 	ATF_TP_ADD_TC(tp, startup_fences_who_was_dirty);
