@@ -303,10 +303,16 @@ publish(struct member *m, struct bus *bus)
 	m->said = w;
 }
 
-/* How long to gather before acting: losses hurt, joins can wait a little. */
+/*
+ * How long to gather before acting: losses hurt, joins can wait a little.  Who
+ * is heard and not wanted is no loss: it may only not have heard a newcomer yet,
+ * and be thrown out for a heavier one that it gets on well with in a moment.
+ */
 static uint64_t
-gather_time(const struct member *m)
+gather_time(struct member *m)
 {
+	const struct view_member *vm;
+	const struct peer *p;
 	unsigned i;
 
 	if (m->want.n == m->npeers + 1)
@@ -314,17 +320,34 @@ gather_time(const struct member *m)
 	if (m->phase == PH_WEDGED || m->phase == PH_READY)
 		return LOSS_DELAY_US;
 	for (i = 0; i < m->view.n; i++) {
-		if (!set_has(&m->want, m->view.members[i].node,
-			m->view.members[i].inc))
+		vm = &m->view.members[i];
+		p = member_peer(m, vm->node);
+#if MUTANT == 812
+		if (!set_has(&m->want, vm->node, vm->inc))
+			return LOSS_DELAY_US;
+#endif
+		if (p != NULL && (!p->up || p->inc != vm->inc))
 			return LOSS_DELAY_US;
 	}
-	return JOIN_DELAY_US;
+	return MAX(JOIN_DELAY_US, 2 * m->conf->heartbeat_us);
 }
 
 static bool
 discovering(const struct member *m, uint64_t now)
 {
 	return !m->have_view && now < m->start_at && m->want.n < m->npeers + 1;
+}
+
+/* A coordinator may wait for the quorum device as long as that is given. */
+static uint64_t
+coordinator_limit(const struct member *m)
+{
+	uint64_t t = 8 * m->conf->failure_timeout_us;
+
+#if MUTANT == 340
+	return t;
+#endif
+	return device_exists(&m->device) ? t + m->conf->qdevice.timeout_us : t;
 }
 
 /*
@@ -337,7 +360,7 @@ pass_over(struct member *m, struct bus *bus)
 	struct peer *p = member_peer(m, m->want_coord);
 
 	if (p == NULL || m->need_since == UINT64_MAX ||
-	    bus->now < m->need_since + 8 * m->conf->failure_timeout_us)
+	    bus->now < m->need_since + coordinator_limit(m))
 		return;
 	bus_event(bus, EVK_VIEW, EVL_WARN,
 	    "node %u: passed over as coordinator, because it formed no view "
@@ -583,7 +606,7 @@ next_look(const struct member *m)
 	if (m->device_at > m->now)
 		d = MIN(d, m->device_at);
 	if (m->need_since != UINT64_MAX && m->want_coord != m->self)
-		d = MIN(d, m->need_since + 8 * m->conf->failure_timeout_us);
+		d = MIN(d, m->need_since + coordinator_limit(m));
 	if (m->settled_at > m->now)
 		d = MIN(d, m->settled_at);
 	for (i = 0; i < m->npeers; i++) {

@@ -8,9 +8,9 @@
  * counted like a member (vote.c E2 to E5), with one more rule, E8: on its own it
  * belongs to nobody.
  *
- * Where votes are missing without it, and where the view is formed for its sake,
- * it is waited for as long as the configuration says; else for a heartbeat, so
- * that it is told what happens.
+ * Where votes are missing without it, it is waited for as long as the
+ * configuration says; where the view is formed for its sake, as long as for a
+ * member; else for a heartbeat, so that it is told what happens.
  * It is asked before it is known whether it is needed: nothing stalls for it,
  * and a device that is wanted one day has been written to since long.
  *
@@ -47,6 +47,17 @@ device_able(const struct round *rd, const struct prim_id *id)
 	return rd->told && vote_remembers(&rd->memory.since, id) && bound(rd);
 }
 
+/* With a view that has its votes without the device everybody waits. */
+static uint64_t
+patience(const struct member *m)
+{
+#if MUTANT != 338
+	if (m->device_due)
+		return member_step_limit(m->conf);
+#endif
+	return m->conf->heartbeat_us;
+}
+
 bool
 device_awaited(struct member *m, struct bus *bus)
 {
@@ -61,13 +72,9 @@ device_awaited(struct member *m, struct bus *bus)
 	/* A first view waits for all nodes anyway. */
 	vote_count(m, rd, true, &b);
 	rd->device_until = m->device.deadline;
-#if MUTANT == 338
 	if (b.primary)
-#else
-	if (b.primary && !m->device_due)
-#endif
 		rd->device_until =
-		    MIN(rd->device_until, bus->now + m->conf->heartbeat_us);
+		    MIN(rd->device_until, bus->now + patience(m));
 	rd->deadline = MAX(rd->deadline, m->device.deadline + 1);
 	return true;
 }
@@ -236,6 +243,7 @@ device_missed(struct member *m, struct bus *bus)
 	}
 	if (m->device_view != m->view.epoch) {
 		m->device_view = m->view.epoch;
+		m->device_since = bus->now;
 		m->device_pause = MAX(m->device_pause, PAUSE_MIN_US);
 		m->device_at = bus->now + m->device_pause;
 		m->device_pause = MIN(2 * m->device_pause, PAUSE_MAX_US);
@@ -243,6 +251,11 @@ device_missed(struct member *m, struct bus *bus)
 	}
 	if (bus->now < m->device_at || !m->device.works || would_lose(m))
 		return;
+#if MUTANT != 341
+	/* It worked before, and may hang by now: everybody would wait for it. */
+	if (m->device.answered_at < m->device_since)
+		return;
+#endif
 	m->reelect = m->device_due = true;
 	member_set_cause(m, "the quorum device can be asked");
 }

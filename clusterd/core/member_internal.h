@@ -248,6 +248,7 @@ struct member {
 	uint64_t		 device_view;	/* it is missed in this one, and so */
 	bool			 device_due;	/* the next view is for its sake,
 						   unless somebody is lost */
+	uint64_t		 device_since;	/* since then, us */
 	uint64_t		 device_at;	/* asked again then */
 	uint64_t		 device_pause;
 	bool			 reelect;	/* the electorate should change */

@@ -245,6 +245,34 @@ ATF_TC_BODY(heavier_side_wins, tc)
 	fixture_free(fx);
 }
 
+/*
+ * A newcomer that weighs more than a member is not heard by that member at once:
+ * that is no reason to go on without it.
+ */
+ATF_TC_WITHOUT_HEAD(newcomer_throws_nobody_out);
+ATF_TC_BODY(newcomer_throws_nobody_out, tc)
+{
+	struct fix *fx = fixture_new(3);
+	unsigned i;
+
+	fixture_conf(fx)->nodes[0].votes = 2;
+	fixture_conf(fx)->nodes[2].votes = 2;
+	fixture_start(fx, 1);
+	fixture_start(fx, 2);
+	fixture_settle(fx, BIT(1) | BIT(2));
+	for (i = 0; i < 10; i++) {
+		fixture_cut(fx, 2, 3);
+		fixture_start(fx, 3);
+		fixture_run(fx, 60 * MS);
+		fixture_heal(fx, 2, 3);
+		fixture_settle(fx, BIT(1) | BIT(2) | BIT(3));
+		ATF_REQUIRE_EQ(0, fixture_node(fx, 2)->deaths);
+		fixture_crash(fx, 3);
+		fixture_settle(fx, BIT(1) | BIT(2));
+	}
+	fixture_free(fx);
+}
+
 ATF_TC_WITHOUT_HEAD(clean_leave_is_quick);
 ATF_TC_BODY(clean_leave_is_quick, tc)
 {
@@ -497,6 +525,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, torn_session_needs_a_view);
 	ATF_TP_ADD_TC(tp, asymmetric_cut_costs_one_node);
 	ATF_TP_ADD_TC(tp, heavier_side_wins);
+	ATF_TP_ADD_TC(tp, newcomer_throws_nobody_out);
 	ATF_TP_ADD_TC(tp, clean_leave_is_quick);
 	ATF_TP_ADD_TC(tp, wait_for_all);
 	ATF_TP_ADD_TC(tp, two_nodes_one_dies);
