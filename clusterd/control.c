@@ -68,6 +68,7 @@ struct control {
 	struct listener listeners[2];
 	unsigned nlisteners;
 	struct loop_timer *again; /* accepting goes on */
+	bool held;		  /* nobody is read */
 	uint64_t last_id;
 	uint32_t admin;
 	struct control_stats stats;
@@ -168,17 +169,31 @@ patience_ends(void *arg)
 }
 
 static void
-note_slow(struct client *cl)
+note_slow(struct client *cl, uint32_t type)
 {
 	struct control *c = cl->control;
 
-	if (cl->slow || ipc_queued(cl->ipc) <= CONTROL_SLOW_HIGH)
+	if (cl->slow || ipc_queued(cl->ipc) <= CONTROL_SLOW_HIGH ||
+	    (cl->rights & RIGHT_USE) == 0 || type == M_ROW)
 		return;
 	if (TAILQ_EMPTY(&c->slow))
 		loop_timer_set(c->patience, CONTROL_SLOW_US);
 	cl->slow = true;
 	cl->slow_since = clock_boot_us();
 	TAILQ_INSERT_TAIL(&c->slow, cl, slow_entry);
+}
+
+void
+control_hold(struct control *c, bool hold)
+{
+	struct client *cl;
+
+	if (hold == c->held)
+		return;
+	c->held = hold;
+	RB_FOREACH(cl, client_tree, &c->clients)
+		if (!cl->dead)
+			ipc_pause(cl->ipc, hold);
 }
 
 bool
@@ -309,10 +324,10 @@ has_room(struct control *c, uint32_t uid)
 	struct client *cl;
 	unsigned mine = 0;
 
-	if (c->stats.clients >= CONTROL_CLIENTS_MAX)
-		return false;
 	if (uid == 0)
-		return true;
+		return c->stats.clients < CONTROL_CLIENTS_MAX;
+	if (c->stats.clients >= CONTROL_CLIENTS_MAX - CONTROL_ROOT_KEPT)
+		return false;
 	RB_FOREACH(cl, client_tree, &c->clients)
 		if (cl->uid == uid)
 			mine++;
@@ -349,6 +364,7 @@ client_new(struct listener *l, int fd)
 	cl->ipc = ipc_new(c->loop, fd, CONTROL_QUEUE_MAX, &client_ops, cl);
 	/* Who does not read answers is not asked for more questions. */
 	ipc_throttle(cl->ipc, CONTROL_QUEUE_HIGH);
+	ipc_pause(cl->ipc, c->held);
 	RB_INSERT(client_tree, &c->clients, cl);
 	c->stats.clients++;
 	c->stats.accepted++;
@@ -469,7 +485,7 @@ control_send(struct control *c, uint64_t client, uint32_t type, uint32_t id,
 	if (cl == NULL || cl->dead)
 		return;
 	if (ipc_send(cl->ipc, type, id, data, len, -1) == 0) {
-		note_slow(cl);
+		note_slow(cl, type);
 		return;
 	}
 	if (errno == EOVERFLOW) {

@@ -15,13 +15,15 @@
 #include "loop.h"
 
 #define CONTROL_CLIENTS_MAX	512
+#define CONTROL_ROOT_KEPT	64	/* of them, for root alone */
 #define CONTROL_PER_USER_MAX	64	/* root has no such limit */
 #define CONTROL_QUEUE_MAX	(2 * 1024 * 1024) /* bytes not read by a client */
 #define CONTROL_QUEUE_HIGH	(256 * 1024)	/* above: it is not read either */
 /*
  * Above the first mark a client is slow, until it comes under the second.
  * While one is, the node holds its part in the order back; it is closed when
- * it has not caught up in time.
+ * it has not caught up in time.  Only who may use services counts, and only
+ * when it is told something that was not asked for: rows are an answer.
  */
 #define CONTROL_SLOW_HIGH	(512 * 1024)
 #define CONTROL_SLOW_LOW	(64 * 1024)
@@ -58,6 +60,8 @@ void	 control_drop(struct control *, uint64_t client, const char *why);
  * the core is not busy.
  */
 void	 control_reap(struct control *);
+/* From now on no client is read, or all are again. */
+void	 control_hold(struct control *, bool);
 /* Is some client slow?  As of now: to be asked again after each turn. */
 bool	 control_slow(struct control *);
 const struct control_stats *control_stats(const struct control *);

@@ -49,13 +49,14 @@ enum {
 	/* More than fit into the buffer of a link's socket (sockets.c). */
 	UNDATED_BATCHES = 1024,
 	FENCE_JOBS_MAX = 256,
-	OWED_MAX = 100000,
+	OWED_HIGH = 20000, /* actions that wait: no client adds to them */
+	OWED_MAX = 400000,
 	FLUSH_MS = 1000
 };
 
 struct job {
 	uint32_t req;
-	bool failed; /* cannot run; EV_FENCE_DONE is owed */
+	const char *failed; /* why it cannot run: EV_FENCE_DONE is owed */
 };
 
 static struct engine {
@@ -77,10 +78,11 @@ static struct engine {
 	struct beat_page *page; /* NULL: nobody looks */
 
 	struct actions out;
-	bool storing;	/* actions wait for M_STORED */
-	uint64_t asked; /* us; since then */
-	bool busy;	/* inside a step */
-	bool settling;	/* telling the core what its actions led to */
+	bool storing;	 /* actions wait for M_STORED */
+	uint64_t asked;	 /* us; since then */
+	uint64_t behind; /* us; since then something waits; 0: nothing does */
+	bool busy;	 /* inside a step */
+	bool settling;	 /* telling the core what its actions led to */
 	bool draining;
 	bool put_off; /* EV_FLUSH is owed */
 	bool slow;    /* as the core was told with the last one */
@@ -155,6 +157,15 @@ job_drop(struct job *j)
 	*j = engine.jobs[--engine.njobs];
 }
 
+/* What is done now may have been decided long ago, before a slow store. */
+static bool
+is_late(void)
+{
+	return engine.behind != 0 &&
+	    clock_boot_us() - engine.behind >
+	    engine.conf->failure_timeout_us / 2;
+}
+
 static void
 fence_start(const struct action *act)
 {
@@ -165,17 +176,23 @@ fence_start(const struct action *act)
 	ASSERT(engine.njobs < FENCE_JOBS_MAX);
 	j = &engine.jobs[engine.njobs++];
 	j->req = act->req;
-	j->failed = true;
+	j->failed = "the fence process is not running";
 	if (engine.fence == NULL)
 		return;
+	/* Others have given us up meanwhile, and have done it (F2). */
+	if (is_late()) {
+		j->failed = "the disk with the state was slow: who does it is "
+			    "to be decided anew";
+		return;
+	}
 	wbuf_init(&w, 64);
 	wbuf_u32(&w, act->req);
 	wbuf_u16(&w, act->node);
 	wbuf_u16(&w, act->device);
 	wbuf_u8(&w, FENCE_OFF);
 	wbuf_u64(&w, act->timeout_us);
-	j->failed =
-	    ipc_send(engine.fence, M_FENCE_START, 0, w.data, w.len, -1) == -1;
+	if (ipc_send(engine.fence, M_FENCE_START, 0, w.data, w.len, -1) == 0)
+		j->failed = NULL;
 	wbuf_free(&w);
 }
 
@@ -224,16 +241,17 @@ fence_done(const struct msg *m)
 static bool
 fence_fail_one(void)
 {
-	static const char text[] = "the fence process is not running";
 	struct event ev = { .type = EV_FENCE_DONE };
+	const char *why;
 	unsigned i;
 
 	for (i = 0; i < engine.njobs; i++) {
-		if (!engine.jobs[i].failed)
+		why = engine.jobs[i].failed;
+		if (why == NULL)
 			continue;
 		ev.req = engine.jobs[i].req;
-		ev.data = (const uint8_t *)text;
-		ev.len = sizeof(text) - 1;
+		ev.data = (const uint8_t *)why;
+		ev.len = strlen(why);
 		job_drop(&engine.jobs[i]);
 		input(&ev);
 		return true;
@@ -260,7 +278,7 @@ fence_lost(void *arg, int error)
 	ipc_free(engine.fence);
 	engine.fence = NULL;
 	for (i = 0; i < engine.njobs; i++)
-		engine.jobs[i].failed = true;
+		engine.jobs[i].failed = "the fence process is gone";
 	while (engine.node != NULL && fence_fail_one())
 		;
 }
@@ -300,6 +318,8 @@ store(const struct action *act)
 	wbuf_free(&w);
 	engine.storing = true;
 	engine.asked = clock_boot_us();
+	if (engine.behind == 0)
+		engine.behind = engine.asked;
 }
 
 /* The next NUL-terminated string inside data; "" when there is none. */
@@ -403,6 +423,10 @@ run_actions(void)
 		act_on(act);
 		free(act);
 	}
+	if (!engine.storing)
+		engine.behind = 0;
+	control_hold(engine.control,
+	    engine.storing && engine.out.n > OWED_HIGH);
 	/* The parent's disk hangs, and what we owe piles up: a safe stop. */
 	if (engine.out.n > OWED_MAX)
 		fatalx("the state is not stored, and %u actions wait for it",

@@ -482,6 +482,34 @@ slow_client(void)
 	return fd;
 }
 
+/* Who only looks, and what was asked for, holds nobody up. */
+ATF_TC_WITHOUT_HEAD(answers_are_not_slow);
+ATF_TC_BODY(answers_are_not_slow, tc)
+{
+	static const struct {
+		const char *socket;
+		uint32_t type;
+	} t[] = { { "observe", M_VIEW }, { "observe", M_ROW },
+		{ "control", M_ROW } };
+	static uint8_t much[60000];
+	int fd[NITEMS(t)];
+	unsigned i, k;
+
+	setup();
+	for (i = 0; i < NITEMS(t); i++) {
+		fd[i] = dial(t[i].socket);
+		hello(fd[i]);
+		until(&ndata, i + 1);
+		for (k = 0; k < 20; k++)
+			control_send(control, seen[nseen - 1].client, t[i].type,
+			    0, much, sizeof(much));
+		ATF_CHECK(!control_slow(control));
+	}
+	ATF_CHECK_EQ(0, nclose);
+	for (i = 0; i < NITEMS(t); i++)
+		close(fd[i]);
+}
+
 ATF_TC_WITHOUT_HEAD(slow_catches_up);
 ATF_TC_BODY(slow_catches_up, tc)
 {
@@ -618,6 +646,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, flood_is_fair);
 	ATF_TP_ADD_TC(tp, not_reading_is_throttled);
 	ATF_TP_ADD_TC(tp, overflow_is_closed);
+	ATF_TP_ADD_TC(tp, answers_are_not_slow);
 	ATF_TP_ADD_TC(tp, slow_catches_up);
 	ATF_TP_ADD_TC(tp, slow_is_closed);
 	ATF_TP_ADD_TC(tp, closed_by_core);

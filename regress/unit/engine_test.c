@@ -6,15 +6,18 @@
  * clock of the test's own: the core is told that its time has come only when it
  * has been told every datagram that had come before; however many those are,
  * however long it takes, while others come without end, and while clients keep
- * the engine busy.
+ * the engine busy.  And what waits for the disk: no fence is started by a
+ * decision that is old by then, and clients are not read while too much waits.
  */
 
 #include <atf-c.h>
 
 #define clock_boot_us test_boot_us
+#define control_hold  test_hold
 #define control_reap  test_reap
 #define control_slow  test_slow
 #define net_flush     test_flush
+#define ipc_send      test_send
 #define net_receive   test_receive
 #define node_deadline test_deadline
 #define node_step     test_step
@@ -32,12 +35,35 @@ static struct world {
 	unsigned told, timers;
 	bool flood; /* two come while one is told */
 	bool stamps;
+	unsigned stored, fences, others; /* asked of other processes */
+	bool held;			 /* clients are */
+	unsigned cancels;		 /* that wait behind the store */
+	char failed[128];		 /* EV_FENCE_DONE */
 } w;
 
 uint64_t
 test_boot_us(void)
 {
 	return w.now;
+}
+
+int
+test_send(struct ipc *c, uint32_t type, uint32_t id, const void *data,
+    size_t len, int fd)
+{
+	if (type == M_STORE)
+		w.stored++;
+	else if (type == M_FENCE_START)
+		w.fences++;
+	else
+		w.others++;
+	return 0;
+}
+
+void
+test_hold(struct control *c, bool hold)
+{
+	w.held = hold;
 }
 
 void
@@ -87,7 +113,7 @@ test_receive(struct net *n, unsigned link,
 void
 test_step(struct node *n, const struct event *ev, struct actions *out)
 {
-	unsigned link;
+	unsigned link, i;
 
 	switch (ev->type) {
 	case EV_PACKET:
@@ -102,6 +128,18 @@ test_step(struct node *n, const struct event *ev, struct actions *out)
 		for (link = 0; link < LINKS; link++)
 			ATF_CHECK_EQ_MSG(0, w.early[link],
 			    "link %u: %u datagrams wait", link, w.early[link]);
+		break;
+	case EV_STOP:
+		actions_add(out, ACT_STORE, "x", 1);
+		actions_add(out, ACT_FENCE_START, NULL, 0)->req = 7;
+		for (i = 0; i < w.cancels; i++)
+			actions_add(out, ACT_FENCE_CANCEL, NULL, 0);
+		break;
+	case EV_FENCE_DONE:
+		ATF_CHECK_EQ(7, ev->req);
+		ATF_CHECK(!ev->ok);
+		snprintf(w.failed, sizeof(w.failed), "%.*s", (int)ev->len,
+		    (const char *)ev->data);
 		break;
 	default:
 		break;
@@ -200,11 +238,58 @@ ATF_TC_BODY(clients_are_busy, tc)
 	end(1400);
 }
 
+/* A fence that is decided while the state is on its way to a disk. */
+static void
+fence_behind_store(uint64_t took)
+{
+	static char fence;
+
+	begin(0, 0);
+	w.deadline = UINT64_MAX;
+	engine.conf->failure_timeout_us = 700000;
+	engine.fence = (struct ipc *)(void *)&fence;
+	take_stop();
+	ATF_CHECK_EQ(1, w.stored);
+	ATF_CHECK_EQ(0, w.fences);
+	ATF_CHECK(!w.held);
+	w.now += took;
+	take_stored();
+	conf_free(engine.conf);
+}
+
+ATF_TC_WITHOUT_HEAD(old_decisions_start_no_fence);
+ATF_TC_BODY(old_decisions_start_no_fence, tc)
+{
+	fence_behind_store(100000);
+	ATF_CHECK_EQ(1, w.fences);
+	ATF_CHECK_STREQ("", w.failed);
+	fence_behind_store(400000);
+	ATF_CHECK_EQ(0, w.fences);
+	ATF_CHECK_MATCH("the disk with the state was slow", w.failed);
+}
+
+ATF_TC_WITHOUT_HEAD(clients_wait_for_the_disk);
+ATF_TC_BODY(clients_wait_for_the_disk, tc)
+{
+	begin(0, 0);
+	w.deadline = UINT64_MAX;
+	engine.conf->failure_timeout_us = 700000;
+	w.cancels = OWED_HIGH;
+	take_stop();
+	ATF_CHECK(w.held);
+	take_stored();
+	ATF_CHECK(!w.held);
+	ATF_CHECK_EQ(0, engine.out.n);
+	conf_free(engine.conf);
+}
+
 ATF_TP_ADD_TCS(tp)
 {
 	ATF_TP_ADD_TC(tp, none_waits);
 	ATF_TP_ADD_TC(tp, many_wait);
 	ATF_TP_ADD_TC(tp, others_come);
 	ATF_TP_ADD_TC(tp, clients_are_busy);
+	ATF_TP_ADD_TC(tp, old_decisions_start_no_fence);
+	ATF_TP_ADD_TC(tp, clients_wait_for_the_disk);
 	return atf_no_error();
 }
