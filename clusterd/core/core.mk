@@ -30,4 +30,4 @@ CORE_SRCS += clusterd/core/wire.c clusterd/core/seal.c clusterd/core/stream.c \
 	     clusterd/core/keys.c clusterd/core/keys_cmd.c clusterd/core/beat.c
 CORE_SRCS += clusterd/core/lspace.c clusterd/core/lspace_client.c \
 	     clusterd/core/lspace_snap.c clusterd/core/lspace_view.c
-CORE_SRCS += clusterd/core/show.c clusterd/core/show_row.c clusterd/core/show_timers.c clusterd/core/names.c
+CORE_SRCS += clusterd/core/show.c clusterd/core/show_row.c clusterd/core/show_timers.c clusterd/core/backlog.c clusterd/core/names.c

@@ -344,6 +344,8 @@ handle_request(struct node *n, const struct note *note)
 {
 	struct bus *b = &n->bus;
 
+	if (backlog_refuses(n, note))
+		return;
 	switch (note->msgtype) {
 	case M_SHOW:
 		show_request(n, note, b);

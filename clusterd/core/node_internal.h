@@ -67,6 +67,8 @@ struct node {
 };
 
 /* show.c: answers M_SHOW with rows and a result. */
+/* backlog.c: too much waits; the client has been told so. */
+bool	 backlog_refuses(struct node *, const struct note *);
 void	 show_request(const struct node *, const struct note *, struct bus *);
 
 #endif /* CORE_NODE_INTERNAL_H */

@@ -424,11 +424,17 @@ static void
 show_fence(struct show *s)
 {
 	struct fencing_info f;
+	char number[8];
 	unsigned i;
 
 	for (i = 0; fencing_info(s->nd->fencing, i, &f); i++) {
 		row_begin(s);
-		row_str(s, "node", node_name(s->nd, f.node));
+		/* By which it can be confirmed when the file has it no more. */
+		snprintf(number, sizeof(number), "%u", f.node);
+		row_str(s, "node",
+		    conf_node(s->nd->conf, f.node) == NULL ?
+			number :
+			node_name(s->nd, f.node));
 		row_id(s, "incarnation", f.inc);
 		row_str(s, "state", fencing_state_name(f.state));
 		if (f.state == FS_DONE)

@@ -12,7 +12,7 @@
  * it does turns that into a plain EAGAIN before anything is sent.
  */
 #define ASKED_MAX      (256 * 1024)
-#define ASKED_OVERHEAD 64
+#define ASKED_OVERHEAD 256 /* as a datagram counts there */
 
 static int
 ask(struct cl *cl, uint32_t type, struct wbuf *w, const struct cl_ask *how)

@@ -238,6 +238,47 @@ ATF_TC_BODY(malformed, tc)
 	fixture_free(fx);
 }
 
+/*
+ * The quota of a program ends with it, and what it has said waits for a quorum:
+ * others that come and go cannot pile up without end.
+ */
+ATF_TC_WITHOUT_HEAD(backlog_is_bounded);
+ATF_TC_BODY(backlog_is_bounded, tc)
+{
+	static char much[30000];
+	struct fix *fx = story_start(3, tell);
+	struct node_load load;
+	struct wbuf w;
+	unsigned i, k;
+
+	memset(much, 'x', sizeof(much) - 1);
+	fixture_split(fx, BIT(1));
+	fixture_run(fx, 2 * SECOND);
+	for (i = 0; i < 80; i++) {
+		story_open(fx, 1, 100 + i);
+		for (k = 0; k < 8; k++) {
+			story_put(&w, "bssd", 0, "news", "t", much);
+			fixture_ask(fx, 1, 100 + i, M_EVENT_PUBLISH, k, &w);
+		}
+		fixture_close(fx, 1, 100 + i);
+	}
+	node_get_load(fixture_node(fx, 1)->node, &load);
+	ATF_CHECK_MSG(load.order_own > 8000000 && load.order_own < 8500000,
+	    "%zu", load.order_own);
+	story_forget();
+	story_open(fx, 1, 1000);
+	story_put(&w, "bssd", 0, "news", "t", "more");
+	story_ask(fx, 1, 1000, M_EVENT_PUBLISH, 7, &w);
+	story_expect(1, 1000, "error(7 11) ");
+	/* With a quorum it is told, or forgotten with this life. */
+	fixture_heal_all(fx);
+	fixture_settle(fx, BIT(1) | BIT(2) | BIT(3));
+	fixture_run(fx, 5 * SECOND);
+	node_get_load(fixture_node(fx, 1)->node, &load);
+	ATF_CHECK_EQ(0, load.order_own);
+	fixture_free(fx);
+}
+
 ATF_TP_ADD_TCS(tp)
 {
 	ATF_TP_ADD_TC(tp, told_to_all);
@@ -247,5 +288,6 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, limits);
 	ATF_TP_ADD_TC(tp, flood);
 	ATF_TP_ADD_TC(tp, malformed);
+	ATF_TP_ADD_TC(tp, backlog_is_bounded);
 	return atf_no_error();
 }
