@@ -334,15 +334,23 @@ list_known(const struct round *rd, struct view *v)
 		list_lost(rd, &rd->memory.basemembers, v);
 }
 
-/* Somebody who has the state of prim, or will by the longest log. */
+/*
+ * Somebody who has the state of prim, or will by the longest log; or has that of
+ * a view before it, and was READY for all since.
+ */
 static bool
 has_state(const struct round *rd, const struct prim_id *prim)
 {
+	const struct flush *f;
 	unsigned i;
 
 	for (i = 0; i < rd->members.n; i++) {
-		if (prim_eq(&rd->flush[i].prim, prim) &&
-		    (rd->flush[i].synced || holds_sync(&rd->flush[i])))
+		f = &rd->flush[i];
+#if MUTANT == 813
+		if (!prim_eq(&f->prim, prim))
+			continue;
+#endif
+		if (follows(f, prim) && (f->synced || holds_sync(f)))
 			return true;
 	}
 	i = longest_log(rd, prim);

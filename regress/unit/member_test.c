@@ -376,6 +376,37 @@ ATF_TC_BODY(coordinator_dies_at_each_step, tc)
 	}
 }
 
+/*
+ * The coordinator dies at each step of a join, so that at some the newcomer alone
+ * was told that the view stands: who was in the view before has its state all
+ * the same, and goes on with it.
+ */
+ATF_TC_WITHOUT_HEAD(newcomer_alone_is_told);
+ATF_TC_BODY(newcomer_alone_is_told, tc)
+{
+	const struct view *v;
+	uint64_t base, until;
+	struct fix *fx;
+	unsigned k;
+
+	for (k = 0; k < 60; k++) {
+		fx = fixture_up(3);
+		fixture_crash(fx, 2);
+		fixture_settle(fx, BIT(1) | BIT(3));
+		fixture_start(fx, 2);
+		base = fixture_messages(fx) + k;
+		until = fixture_now(fx) + SECOND;
+		while (fixture_messages(fx) < base && fixture_step(fx, until))
+			;
+		fixture_crash(fx, 1);
+		fixture_settle(fx, BIT(2) | BIT(3));
+		v = member_view(fixture_node(fx, 3)->node->member);
+		ATF_CHECK_MSG(!v->scratch, "from scratch at step %u", k);
+		ATF_CHECK_EQ(0, fixture_node(fx, 3)->deaths);
+		fixture_free(fx);
+	}
+}
+
 /* A node starts while the view change for another is at each step. */
 ATF_TC_WITHOUT_HEAD(join_during_view_change);
 ATF_TC_BODY(join_during_view_change, tc)
@@ -531,6 +562,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, two_nodes_one_dies);
 	ATF_TP_ADD_TC(tp, epochs_grow_across_lives);
 	ATF_TP_ADD_TC(tp, coordinator_dies_at_each_step);
+	ATF_TP_ADD_TC(tp, newcomer_alone_is_told);
 	ATF_TP_ADD_TC(tp, join_during_view_change);
 	ATF_TP_ADD_TC(tp, garbage_from_a_peer);
 	ATF_TP_ADD_TC(tp, stored_state_is_checked);
