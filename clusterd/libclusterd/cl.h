@@ -92,6 +92,7 @@ struct cl_level {
 	uint32_t		 lid;
 	uint64_t		 round;		/* told last */
 	unsigned		 step;		/* 0: done with it */
+	bool			 owed;		/* that it is, when there is room */
 	struct cl_level_ops	 ops;
 	void			*arg;
 };
@@ -122,6 +123,8 @@ struct cl {
 	bool			 woken;		/* ... since the last look */
 	bool			 wants_write;
 	bool			 dead;
+	bool			 told;		/* ... by lost() */
+	char			 why[128];	/* dead */
 	uint32_t		 node;
 	uint64_t		 client;
 	char			 cluster[64];
@@ -171,6 +174,9 @@ uint32_t cl_new_id(struct cl *);
 
 /* One message from the daemon, by part; true if it was theirs. */
 bool	 cl_member_message(struct cl *, const struct msg *);
+/* There may be room again: what could not be sent goes now. */
+void	 cl_group_go_on(struct cl *);
+void	 cl_level_go_on(struct cl *);
 bool	 cl_group_message(struct cl *, const struct msg *);
 bool	 cl_lock_message(struct cl *, const struct msg *);
 void	 cl_group_free_all(struct cl *);

@@ -62,8 +62,18 @@ lost(struct cl *cl, const char *why)
 	if (cl->dead)
 		return;
 	cl->dead = true;
+	strlcpy(cl->why, why, sizeof(cl->why));
+}
+
+/* Only cl_dispatch() tells, and after all that was said before. */
+static void
+tell_lost(struct cl *cl)
+{
+	if (!cl->dead || cl->told)
+		return;
+	cl->told = true;
 	if (cl->lost != NULL)
-		cl->lost(cl->lost_arg, why);
+		cl->lost(cl->lost_arg, cl->why);
 }
 
 int
@@ -263,7 +273,7 @@ handle_deferred(struct cl *cl)
 	if (read(cl->wake, &count, sizeof(count)) == -1 && errno != EAGAIN)
 		lost(cl, "the event counter failed");
 	/* A callback may make a synchronous call, which puts more aside. */
-	while (!cl->dead && (d = STAILQ_FIRST(&cl->deferred)) != NULL) {
+	while ((d = STAILQ_FIRST(&cl->deferred)) != NULL) {
 		STAILQ_REMOVE_HEAD(&cl->deferred, entry);
 		m.type = d->type;
 		m.id = d->id;
@@ -303,10 +313,12 @@ cl_dispatch(struct cl *cl)
 	struct msg m;
 	int n, turn;
 
-	if (cl->dead)
+	if (cl->told)
 		return ENOTCONN;
 	/* An error here is seen below, after the daemon's last words. */
 	(void)msg_flush(&cl->chan);
+	cl_group_go_on(cl);
+	cl_level_go_on(cl);
 	/* Bounded, so that a caller's other descriptors get their turn. */
 	for (turn = 0; turn < CL_TURN_MAX; turn++) {
 		/* What a callback's synchronous call put aside is older. */
@@ -317,6 +329,7 @@ cl_dispatch(struct cl *cl)
 		handle(cl, &m);
 	}
 	update_poll(cl);
+	tell_lost(cl);
 	return cl->dead ? ENOTCONN : 0;
 }
 

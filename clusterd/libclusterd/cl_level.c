@@ -134,6 +134,7 @@ told(struct cl_level *l, struct rbuf *r)
 	if (!rbuf_done(r) || step < LEVEL_STOP || step > LEVEL_FINISH)
 		return;
 	l->round = round;
+	l->owed = false;
 	l->step = step == LEVEL_FINISH ? 0 : step;
 	fn = step == LEVEL_STOP ? l->ops.stop :
 	    step == LEVEL_START ? l->ops.start :
@@ -141,7 +142,17 @@ told(struct cl_level *l, struct rbuf *r)
 	if (fn != NULL)
 		fn(l->arg, round);
 	else if (step != LEVEL_FINISH)
-		(void)cl_level_done(l, round);
+		l->owed = cl_level_done(l, round) == EAGAIN;
+}
+
+void
+cl_level_go_on(struct cl *cl)
+{
+	struct cl_level *l;
+
+	LIST_FOREACH(l, &cl->levels, entry)
+		if (l->owed)
+			l->owed = cl_level_done(l, l->round) == EAGAIN;
 }
 
 static bool

@@ -84,6 +84,15 @@ pump(struct cl_group *g)
 	return 0;
 }
 
+void
+cl_group_go_on(struct cl *cl)
+{
+	struct cl_group *g;
+
+	LIST_FOREACH(g, &cl->groups, entry)
+		(void)pump(g);
+}
+
 int
 cl_group_give(struct cl_group *g, const struct cl_group_request *to,
     const void *data, size_t len)

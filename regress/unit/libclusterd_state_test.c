@@ -408,6 +408,42 @@ ATF_TC_BODY(given_in_pieces, tc)
 	teardown();
 }
 
+/* A state that finds no room goes when there is some, without being asked. */
+ATF_TC_WITHOUT_HEAD(given_when_there_is_room);
+ATF_TC_BODY(given_when_there_is_room, tc)
+{
+	static uint8_t data[CL_MSG_MAX];
+	static const struct cl_group_ops nothing;
+	struct cl_group *others[64];
+	char name[16];
+	struct wbuf w;
+	struct msg m;
+	unsigned i;
+
+	setup();
+	for (i = 0; i < 64; i++) {
+		snprintf(name, sizeof(name), "g%u", i);
+		ATF_REQUIRE_EQ(0,
+		    cl_group_join(cl, name, &nothing, NULL, &others[i]));
+		fake_expect(&chan, M_GROUP_JOIN, &m);
+	}
+	head(&w);
+	wbuf_u16(&w, 4);
+	wbuf_u64(&w, 5);
+	wbuf_u32(&w, 9);
+	say(M_GROUP_WANTED, &w);
+	expect("wanted ");
+	for (i = 0; cl_group_send(others[i % 64], data, 4096) == 0; i++)
+		ATF_REQUIRE(i < 100000);
+	ATF_REQUIRE_EQ(0, cl_group_give(group, &request, data, CL_MSG_MAX));
+	do {
+		while (msg_recv(&chan, &m) != 1)
+			ATF_REQUIRE_EQ(0, cl_dispatch(cl));
+		ATF_REQUIRE(i-- > 0 || m.type == M_GROUP_GIVE);
+	} while (m.type != M_GROUP_GIVE);
+	teardown();
+}
+
 ATF_TP_ADD_TCS(tp)
 {
 	ATF_TP_ADD_TC(tp, view_change);
@@ -415,5 +451,6 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, taken_whole);
 	ATF_TP_ADD_TC(tp, held_is_bounded);
 	ATF_TP_ADD_TC(tp, given_in_pieces);
+	ATF_TP_ADD_TC(tp, given_when_there_is_room);
 	return atf_no_error();
 }

@@ -765,6 +765,7 @@ die_in_answer(struct msgchan *chan, void *arg)
 	struct msg m;
 
 	fake_expect(chan, M_SHOW, &m);
+	send_view(chan, 1);
 	full_row(&w, 1);
 	fake_send(chan, M_ROW, m.id, &w);
 	msgchan_close(chan);
@@ -777,13 +778,24 @@ ATF_TC_BODY(daemon_dies_in_call, tc)
 	struct cl *cl = fake_connect(&chan);
 	struct loss loss = { .n = 0 };
 	struct rows rows = { .n = 0 };
+	struct seen seen = { .cl = cl };
 	struct fake_part *p;
+	struct msg m;
 
 	cl_on_lost(cl, got_lost, &loss);
+	ATF_REQUIRE_EQ(0, cl_watch_views(cl, got_view, &seen));
+	fake_expect(&chan, M_WATCH_VIEWS, &m);
 	p = fake_run(&chan, die_in_answer, NULL);
 	ATF_CHECK_EQ(ENOTCONN, cl_show(cl, "nodes", "", got_row, &rows));
 	fake_join(p);
 	ATF_CHECK_EQ(1, rows.n);
+	/* Nothing is told but by cl_dispatch(), and its end is the last. */
+	ATF_CHECK_EQ(0, loss.n);
+	in_order(&seen, 0);
+	ATF_CHECK(fake_readable(cl_fd(cl)));
+	ATF_CHECK_EQ(ENOTCONN, cl_dispatch(cl));
+	in_order(&seen, 1);
+	ATF_CHECK_EQ(1, loss.n);
 	ATF_CHECK_EQ(ENOTCONN, cl_dispatch(cl));
 	ATF_CHECK_EQ(1, loss.n);
 	cl_close(cl);
