@@ -136,6 +136,7 @@ request(struct device *d, enum device_op op, struct bus *bus)
 	}
 	ASSERT(!w.err);
 	d->op = op;
+	d->op_at = bus->now;
 	d->op_epoch = 0;
 	d->op_records = false;
 	n = bus_note(bus, NOTE_DEVICE, w.data, w.len);
@@ -399,6 +400,7 @@ answer(struct device *d, const struct look *l, bool wrote, uint64_t epoch,
 	}
 	say_works(d, true, "", bus);
 	d->answered_at = bus->now;
+	d->took = bus->now - d->op_at;
 	d->blank = l->newest.accepted <= l->lost;
 	if (wrote && epoch != 0 && epoch == d->epoch) {
 		if (as_written(d, l)) {

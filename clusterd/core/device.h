@@ -66,6 +66,8 @@ struct device {
 	bool		 works;		/* as of the last answer */
 	bool		 answered;	/* ever */
 	uint64_t	 answered_at;	/* when it last could be read; 0: never */
+	uint64_t	 op_at;		/* us; the request under way began */
+	uint64_t	 took;		/* us; the last one that was answered */
 	bool		 blank;		/* it remembers nothing for sure */
 	char		 why[DEVICE_WHY_MAX];
 };

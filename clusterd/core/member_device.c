@@ -10,7 +10,8 @@
  *
  * Where votes are missing without it, it is waited for as long as the
  * configuration says; where the view is formed for its sake, as long as for a
- * member; else for a heartbeat, so that it is told what happens.
+ * member, or as it has been seen to take; else for a heartbeat, so that it is
+ * told what happens.
  * It is asked before it is known whether it is needed: nothing stalls for it,
  * and a device that is wanted one day has been written to since long.
  *
@@ -52,8 +53,9 @@ static uint64_t
 patience(const struct member *m)
 {
 #if MUTANT != 338
+	/* A request writes and reads; what it took last was a read, or both. */
 	if (m->device_due)
-		return member_step_limit(m->conf);
+		return MAX(member_step_limit(m->conf), 4 * m->device.took);
 #endif
 	return m->conf->heartbeat_us;
 }
@@ -251,11 +253,9 @@ device_missed(struct member *m, struct bus *bus)
 	}
 	if (bus->now < m->device_at || !m->device.works || would_lose(m))
 		return;
-#if MUTANT != 341
 	/* It worked before, and may hang by now: everybody would wait for it. */
 	if (m->device.answered_at < m->device_since)
 		return;
-#endif
 	m->reelect = m->device_due = true;
 	member_set_cause(m, "the quorum device can be asked");
 }

@@ -62,9 +62,6 @@ round_abort(struct member *m, uint64_t retry_after, struct bus *bus)
 	if (m->round.state == ROUND_NONE)
 		return;
 	clear_round(&m->round);
-#if MUTANT == 339
-	m->device_due = false;
-#endif
 	m->round.attempt++;
 	m->retry_at = bus->now + retry_after;
 	if (retry_after > 0)
@@ -557,6 +554,19 @@ round_peer_lost(struct member *m, uint16_t node, struct bus *bus)
 	}
 }
 
+/* All are READY; the device has as long as the configuration gives it. */
+static bool
+device_alone_is_late(const struct member *m)
+{
+	const struct round *rd = &m->round;
+
+#if MUTANT == 342
+	return false;
+#endif
+	return rd->state == ROUND_READY && rd->records &&
+	    round_all_answered(rd) && device_pending(&m->device, rd->epoch);
+}
+
 /* Those who did not answer in time are left out of the next attempt. */
 void
 round_timer(struct member *m, struct bus *bus)
@@ -573,6 +583,10 @@ round_timer(struct member *m, struct bus *bus)
 	}
 	if (bus->now < rd->deadline)
 		return;
+	if (device_alone_is_late(m)) {
+		rd->deadline = m->device.deadline + 1;
+		return;
+	}
 	for (i = 0; i < rd->members.n; i++) {
 		if (rd->answered[i])
 			continue;

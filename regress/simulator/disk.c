@@ -76,6 +76,20 @@ medium_of(const struct sim *s, unsigned i)
 	return &s->disk->medium[s->disk->second[i]];
 }
 
+/*
+ * More than the others wait for a coordinator, as by default: whoever waits for a
+ * disk that hangs must be waited for.
+ */
+static void
+draw_patience(const struct sim *s, struct conf *c)
+{
+	struct rng rng;
+
+	sim_generator(s, 4, 0, 21, &rng);
+	if (s->generated && rng_below(&rng, 3) == 0)
+		c->qdevice.timeout_us *= 4 + rng_below(&rng, 9);
+}
+
 /* An array far away: slower than a heartbeat, and in time for its timeout. */
 static void
 draw_seek(struct sim *s, const struct conf *c)
@@ -125,6 +139,7 @@ disk_draw(struct sim *s, struct conf *c)
 	c->qdevice.votes =
 	    (uint8_t)(dice(s, 500) ? total - 1 : between(s, 1, total - 1));
 	c->qdevice.timeout_us = c->failure_timeout_us;
+	draw_patience(s, c);
 	s->disk->slow = dice(s, 300);
 	draw_seek(s, c);
 	draw_second(s, c);

@@ -88,7 +88,7 @@ one() {
 	mixed= options=
 	case $source in
 	next/*)		mixed=1 options=-w ;;
-	disks/*)	options='-d -n 2 -T 20' ;;
+	disks/*)	options='-d -n 2 -T 20 -p disk' ;;
 	pair/*)		options='-n 2 -T 20' ;;
 	race/*)		options='-r -T 20' ;;
 	any/*)		options=-gw ;;

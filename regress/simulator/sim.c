@@ -488,6 +488,18 @@ handle(struct sim *s, struct sim_event *e)
 	}
 }
 
+/* A device that is slow for good, by its own timeout, is waited for as well. */
+static uint64_t
+device_slack(const struct sim *s)
+{
+	const struct conf *c = s->conf;
+
+	return c->qdevice.votes == 0 ||
+		c->qdevice.timeout_us == c->failure_timeout_us ?
+	    0 :
+	    4 * c->qdevice.timeout_us;
+}
+
 static void
 enter_phase(struct sim *s, enum phase phase)
 {
@@ -584,7 +596,8 @@ advance(struct sim *s)
 			    s->settled_since > s->well_since ?
 				s->settled_since - s->well_since :
 				0);
-			if (s->settle_us > 2 * detect + SETTLE_SLACK)
+			if (s->settle_us >
+			    2 * detect + SETTLE_SLACK + device_slack(s))
 				sim_fail(s, INV_LIVE_VIEW,
 				    "one view only %llu ms after all were well",
 				    (unsigned long long)(s->settle_us / MS));
@@ -610,7 +623,8 @@ advance(struct sim *s)
 	case PH_DEATH:
 		if (s->measure != ME_NONE && s->detect_us != 0)
 			return true;
-		if (in <= detect + DETECT_SLACK && !chk_view_settled(s))
+		if (in <= detect + DETECT_SLACK + device_slack(s) &&
+		    !chk_view_settled(s))
 			break;
 		if (!chk_view_settled(s))
 			chk_live_view(s);
