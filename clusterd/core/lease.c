@@ -56,8 +56,8 @@ struct lease {
 	uint64_t started;
 	struct {
 		uint16_t node; /* 0: free */
-		uint64_t at;
-	} left[CONF_NODES_MAX]; /* goodbyes we heard */
+		uint64_t inc, at;
+	} left[CONF_NODES_MAX]; /* ends we heard of, up to this life */
 
 	struct view view; /* epoch 0: none */
 	bool vouching;	  /* steady in it */
@@ -216,19 +216,19 @@ lease_asks(const struct lease *l, uint64_t now)
 /* ---- what we promised to others ----------------------------------------- */
 
 static uint64_t
-goodbye_at(const struct lease *l, uint16_t node, uint64_t now)
+goodbye_at(const struct lease *l, uint16_t node, uint64_t inc, uint64_t now)
 {
 	unsigned i;
 
 	for (i = 0; i < CONF_NODES_MAX && l->left[i].node != 0; i++) {
-		if (l->left[i].node == node)
+		if (l->left[i].node == node && l->left[i].inc >= inc)
 			return l->left[i].at;
 	}
 	return now;
 }
 
 static void
-goodbye(struct lease *l, uint16_t node, uint64_t now)
+goodbye(struct lease *l, uint16_t node, uint64_t inc, uint64_t now)
 {
 	unsigned i;
 
@@ -237,6 +237,7 @@ goodbye(struct lease *l, uint16_t node, uint64_t now)
 			break;
 	}
 	l->left[i].node = node;
+	l->left[i].inc = inc;
 	l->left[i].at = now;
 }
 
@@ -250,7 +251,9 @@ unknown_promise(const struct lease *l, const struct view *v, uint64_t now)
 
 	for (i = 0; i < v->nlost; i++) {
 		if (v->lost[i].clean)
-			at = MAX(at, goodbye_at(l, v->lost[i].node, now));
+			at = MAX(at,
+			    goodbye_at(l, v->lost[i].node, v->lost[i].inc,
+				now));
 		/* Its next life waits itself (L4). */
 		else if (view_find(v, v->lost[i].node) != NULL)
 			continue;
@@ -258,7 +261,9 @@ unknown_promise(const struct lease *l, const struct view *v, uint64_t now)
 			alive = true;
 #if MUTANT != 825
 		else
-			at = MAX(at, goodbye_at(l, v->lost[i].node, now));
+			at = MAX(at,
+			    goodbye_at(l, v->lost[i].node, v->lost[i].inc,
+				now));
 #endif
 	}
 	return alive ? at : 0;
@@ -329,11 +334,11 @@ lease_note(struct lease *l, const struct note *note, struct bus *bus)
 		break;
 	case NOTE_PEER_GONE:
 		if (note->code == 1)
-			goodbye(l, note->node, bus->now);
+			goodbye(l, note->node, note->inc, bus->now);
 		break;
 	case NOTE_PEER_DOWN:
 		if (link_gone(l->link, note->node, note->inc))
-			goodbye(l, note->node, bus->now);
+			goodbye(l, note->node, note->inc, bus->now);
 		break;
 	default:
 		break;

@@ -66,9 +66,9 @@ struct node {
 	void			*trace_arg;
 };
 
-/* show.c: answers M_SHOW with rows and a result. */
 /* backlog.c: too much waits; the client has been told so. */
 bool	 backlog_refuses(struct node *, const struct note *);
+/* show.c: answers M_SHOW with rows and a result. */
 void	 show_request(const struct node *, const struct note *, struct bus *);
 
 #endif /* CORE_NODE_INTERNAL_H */

@@ -250,6 +250,12 @@ ATF_TC_BODY(what_the_dead_have_said_counts, tc)
 	give(NOTE_WEDGE);
 	give(NOTE_VOUCH);
 	ATF_CHECK_EQ(w.bus.now - 100 * MS + len + 1, lease_deadline(w.l));
+	/* The end of an earlier life says nothing of this one. */
+	w.v.lost[0].inc = INC(2) + 1;
+	w.v.epoch++;
+	give(NOTE_WEDGE);
+	give(NOTE_VOUCH);
+	ATF_CHECK_EQ(w.bus.now + len + 1, lease_deadline(w.l));
 	/* Nobody is left whom that could help. */
 	w.link.gone[3] = true;
 	w.v.epoch++;
