@@ -281,6 +281,8 @@ store(struct fix_node *fn, const struct action *act)
 	ATF_REQUIRE(fn->stored != NULL);
 	memcpy(fn->stored, act->data, act->len);
 	fn->storedlen = act->len;
+	if (fn->on_store != NULL)
+		fn->on_store(fn);
 }
 
 static void

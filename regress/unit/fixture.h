@@ -46,6 +46,7 @@ struct fix_node {
 	uint64_t	 paused_until;	/* it is not run before that */
 	uint8_t		*stored;
 	size_t		 storedlen;
+	void		(*on_store)(struct fix_node *);	/* after each */
 	struct keyring	 file;		/* its key file */
 	bool		 full;		/* which cannot be written */
 	bool		 writing;

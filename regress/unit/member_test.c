@@ -12,6 +12,8 @@
 
 #include <atf-c.h>
 
+#include "core/member_internal.h"
+
 #include "fixture.h"
 
 static uint64_t
@@ -431,6 +433,110 @@ ATF_TC_BODY(join_during_view_change, tc)
 	}
 }
 
+/* The first record of a view of nodes 1 and 2 alone. */
+static struct member_stored first_record;
+
+static void
+keep_first_record(struct fix_node *fn)
+{
+	struct member_stored s;
+	unsigned i, members = 0;
+
+	ATF_REQUIRE(member_stored_decode(&s, fn->stored, fn->storedlen));
+	for (i = 0; i < s.n; i++)
+		members += !s.members[i].victim;
+	if (first_record.n == 0 && members == 2)
+		first_record = s;
+}
+
+/*
+ * A node may die between any two records.  The first one of a view without node
+ * 3 says already that its fence may be due.
+ */
+ATF_TC_WITHOUT_HEAD(lost_is_stored_with_the_view);
+ATF_TC_BODY(lost_is_stored_with_the_view, tc)
+{
+	struct fix *fx = fixture_up(3);
+	const struct member_stored *s = &first_record;
+	uint64_t inc = fixture_node(fx, 3)->inc;
+
+	fixture_node(fx, 2)->on_store = keep_first_record;
+	fixture_crash(fx, 3);
+	fixture_settle(fx, BIT(1) | BIT(2));
+	ATF_CHECK_EQ(epoch_of(fx, 2), s->prim_epoch);
+	ATF_REQUIRE_EQ(3, s->n);
+	ATF_CHECK_EQ(3, s->members[2].node);
+	ATF_CHECK_EQ(inc, s->members[2].inc);
+	ATF_CHECK(s->members[2].victim);
+	fixture_free(fx);
+}
+
+/*
+ * Node 4 enters its first view while the others are in a later one already, and
+ * node 2 has said so before: it starts anew.
+ */
+ATF_TC_WITHOUT_HEAD(first_view_is_over);
+ATF_TC_BODY(first_view_is_over, tc)
+{
+	struct fix *fx = fixture_new(4);
+	struct fix_node *fn = fixture_node(fx, 4);
+	uint64_t until;
+	struct peer *p;
+	uint16_t id;
+
+	fixture_begin(fx);
+	fixture_crash(fx, 4);
+	fixture_settle(fx, BIT(1) | BIT(2) | BIT(3));
+	fixture_start(fx, 4);
+	until = fixture_now(fx) + 5 * SECOND;
+	while (fn->node != NULL && !fn->node->member->have_view) {
+		if (!fixture_step(fx, until) || fn->node == NULL)
+			break;
+		p = member_peer(fn->node->member, 2);
+		if (!p->up || !p->known)
+			continue;
+		p->st.base.epoch = epoch_of(fx, 2) + 1000;
+		p->st.base.leader = 2;
+		p->st.members.n = 0;
+		for (id = 1; id <= 3; id++)
+			set_add(&p->st.members, id, fixture_node(fx, id)->inc);
+	}
+	ATF_CHECK_EQ(1, fn->deaths);
+	ATF_CHECK_MATCH("the others formed primary view", fn->why);
+	fixture_settle(fx, BIT(1) | BIT(2) | BIT(3) | BIT(4));
+	fixture_free(fx);
+}
+
+/*
+ * Node 1 goes on without node 3, which refused its views for not hearing node 2;
+ * as soon as node 3 hears more, it is asked again.
+ */
+ATF_TC_WITHOUT_HEAD(refusal_ends_with_its_reason);
+ATF_TC_BODY(refusal_ends_with_its_reason, tc)
+{
+	struct fix *fx = fixture_up(3);
+	uint64_t until;
+	struct peer *p;
+
+	fixture_crash(fx, 3);
+	fixture_settle(fx, BIT(1) | BIT(2));
+	fixture_cut(fx, 2, 3);
+	fixture_start(fx, 3);
+	p = member_peer(fixture_node(fx, 1)->node->member, 3);
+	until = fixture_now(fx) + 5 * SECOND;
+	while (!(p->up && p->known) && fixture_step(fx, until))
+		;
+	ATF_REQUIRE(p->up && p->known);
+	p->refused_until = fixture_now(fx) + 20 * SECOND;
+	fixture_heal(fx, 2, 3);
+	until = fixture_now(fx) + 5 * SECOND;
+	while (!fixture_settled(fx, BIT(1) | BIT(2) | BIT(3)) &&
+	    fixture_step(fx, until))
+		;
+	ATF_CHECK(fixture_settled(fx, BIT(1) | BIT(2) | BIT(3)));
+	fixture_free(fx);
+}
+
 ATF_TC_WITHOUT_HEAD(garbage_from_a_peer);
 ATF_TC_BODY(garbage_from_a_peer, tc)
 {
@@ -564,6 +670,9 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, coordinator_dies_at_each_step);
 	ATF_TP_ADD_TC(tp, newcomer_alone_is_told);
 	ATF_TP_ADD_TC(tp, join_during_view_change);
+	ATF_TP_ADD_TC(tp, lost_is_stored_with_the_view);
+	ATF_TP_ADD_TC(tp, first_view_is_over);
+	ATF_TP_ADD_TC(tp, refusal_ends_with_its_reason);
 	ATF_TP_ADD_TC(tp, garbage_from_a_peer);
 	ATF_TP_ADD_TC(tp, stored_state_is_checked);
 	return atf_no_error();
