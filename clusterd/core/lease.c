@@ -26,7 +26,8 @@
  * ready for W only LENGTH by its own clock after it gave it, and as much more
  * as two clocks may differ (L3).  Later views follow from W, whose members
  * have vouched for V no more.  What P does not remember is taken for
- * promised: to everybody, when it starts (L4).  Who has ended, said goodbye or
+ * promised: to everybody, when it starts (L4); and for as long as its last life
+ * would have, whose configuration may have been another one.  Who has ended, said goodbye or
  * not, may have promised until then, and have no vote that W would need: it has
  * given it up, or a quorum device has gone over to W (L5).
  *
@@ -53,7 +54,8 @@ struct lease {
 	uint16_t self;
 	uint64_t inc;
 	const struct link_layer *link;
-	uint64_t started;
+	uint64_t before;  /* length of words of the life before, us */
+	uint64_t started; /* later by as much as those are longer */
 	struct {
 		uint16_t node; /* 0: free */
 		uint64_t inc, at;
@@ -101,16 +103,20 @@ lease_length(const struct conf *conf)
 	return conf->failure_timeout_us - conf->failure_timeout_us / 8;
 }
 
-/* The same, by the slowest clock against the fastest. */
+/* By the slowest clock against the fastest. */
 static uint64_t
-wait_length(const struct conf *conf)
+with_drift(uint64_t len)
 {
-	uint64_t len = lease_length(conf);
-
 #if MUTANT == 822
 	return len;
 #endif
 	return len * (LEASE_DRIFT + 1) / (LEASE_DRIFT - 1) + 1;
+}
+
+static uint64_t
+wait_length(const struct conf *conf)
+{
+	return with_drift(lease_length(conf));
 }
 
 /* ---- ours --------------------------------------------------------------- */
@@ -345,10 +351,24 @@ lease_note(struct lease *l, const struct note *note, struct bus *bus)
 	}
 }
 
-void
-lease_start(struct lease *l, uint64_t now)
+uint64_t
+lease_start(struct lease *l, uint64_t now, uint64_t before)
 {
+	uint64_t ours = lease_length(l->conf);
+
+	l->before = MAX(before, ours);
 	l->started = now;
+#if MUTANT != 826
+	l->started += with_drift(l->before) - with_drift(ours);
+#endif
+	return l->started;
+}
+
+uint64_t
+lease_words(const struct lease *l, uint64_t now)
+{
+	return now < l->started + wait_length(l->conf) ? l->before :
+							 lease_length(l->conf);
 }
 
 void

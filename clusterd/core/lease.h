@@ -27,7 +27,15 @@ void	 lease_free(struct lease *);
 /* NOTE_WEDGE, NOTE_VIEW, NOTE_PEER_GONE; NOTE_VOUCH, answered with
    NOTE_CLEAR, now or later. */
 void	 lease_note(struct lease *, const struct note *, struct bus *);
-void	 lease_start(struct lease *, uint64_t now);
+/*
+ * before: lease_words() of the life before, as it was stored; 0: there was none
+ * on this disk.  Until the time that is returned this node must have no part in
+ * a view: others would not wait as long as it has to.
+ */
+uint64_t lease_start(struct lease *, uint64_t now, uint64_t before);
+/* What the next life must know of us: how long a word may be good that this one,
+   or the one before it, has given, us. */
+uint64_t lease_words(const struct lease *, uint64_t now);
 void	 lease_timer(struct lease *, struct bus *);
 uint64_t lease_deadline(const struct lease *);
 /* How long an answer of a peer is good for, us. */

@@ -267,7 +267,8 @@ fill_status(const struct member *m, struct status *st)
 	st->coord = m->want_coord;
 	for (i = 0; i < m->npeers; i++) {
 		p = &m->peers[i];
-		if (p->up && !member_held(m, p, m->now))
+		if (p->up && m->now >= m->quiet_until &&
+		    !member_held(m, p, m->now))
 			set_add(&st->hears, p->node, p->inc);
 	}
 	st->base.epoch = m->stored.prim_epoch;
@@ -380,7 +381,7 @@ evaluate(struct member *m, struct bus *bus)
 	if (!m->started || m->stopped || m->phase == PH_APPLY)
 		return;
 	member_survey(m, bus->now);
-	if (discovering(m, bus->now))
+	if (bus->now < m->quiet_until || discovering(m, bus->now))
 		return;
 	if (!member_needs(m, bus->now)) {
 		m->act_at = m->need_since = UINT64_MAX;
@@ -598,6 +599,8 @@ next_look(const struct member *m)
 
 	if (!m->started || m->stopped)
 		return UINT64_MAX;
+	if (m->quiet_until > m->now)
+		d = MIN(d, m->quiet_until);
 	if (m->start_at > m->now)
 		d = MIN(d, m->start_at);
 	if (m->round.state != ROUND_NONE)
@@ -720,11 +723,18 @@ member_note(struct member *m, const struct note *note, struct bus *bus)
 }
 
 void
-member_start(struct member *m, struct bus *bus)
+member_start(struct member *m, uint64_t from, struct bus *bus)
 {
 	m->started = true;
 	m->now = bus->now;
-	m->start_at = bus->now + 3 * m->conf->heartbeat_us;
+	m->quiet_until = from;
+	m->start_at = from + 3 * m->conf->heartbeat_us;
+	if (from > bus->now)
+		bus_event(bus, EVK_VIEW, EVL_WARN,
+		    "this node is in no view for %llu ms yet, because "
+		    "failure_timeout in cluster.yaml was longer when it ran "
+		    "before, and others may rely on it for that long",
+		    (unsigned long long)((from - bus->now) / 1000));
 	member_set_cause(m, "this node started");
 	member_use_epoch(m, m->stored.epoch + 1, bus);
 #if MUTANT != 326

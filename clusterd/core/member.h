@@ -114,6 +114,7 @@ struct member_stored {
 	   that is on record there, and the last one we were READY for that it
 	   had promised another node.  0: none. */
 	uint64_t	 told, asked;
+	uint64_t	 words;	/* lease_words(); 0: not recorded */
 };
 
 void	 member_stored_encode(const struct member_stored *, struct wbuf *);
@@ -144,7 +145,8 @@ unsigned member_nheld(const struct member *);
    NOTE_QUORUM, NOTE_SYNCED, NOTE_VOTE_WISH, NOTE_REQUEST (M_COMMAND
    quorum-unblock, quorum-override). */
 void	 member_note(struct member *, const struct note *, struct bus *);
-void	 member_start(struct member *, struct bus *);
+/* It hears nobody, and forms no view, before from. */
+void	 member_start(struct member *, uint64_t from, struct bus *);
 /* Others are told that we leave; no view with us is formed any more. */
 void	 member_stop(struct member *, struct bus *);
 /* This node was late by so much: others had no chance to answer it. */

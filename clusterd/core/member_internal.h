@@ -203,6 +203,7 @@ struct member {
 	uint8_t			 votes;
 	uint64_t		 features;	/* that we use */
 	bool			 started, stopped;
+	uint64_t		 quiet_until;	/* in no view before */
 	uint64_t		 start_at;	/* discovery ends */
 
 	unsigned		 npeers;

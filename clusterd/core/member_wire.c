@@ -10,16 +10,15 @@
 #include "member_internal.h"
 
 /*
- * Version 1 has no electorate and no attempts, 2 no since, 3 no options.  Where
- * nobody has set any they are those of the file, and version 3 says all: a node
- * can go back to a build that does not know them (version.h).  Version 5 says
- * what a quorum device knows, where there is one.  To a build that does not know
- * it the disk is an empty one, which has no vote until it has joined: that
- * is safe, and one node after another can go back.
+ * Version 1 has no electorate and no attempts, 2 no since, 3 no options; 5 says
+ * whether it has them, and what a quorum device knows; 6 how long words are good.
+ * To a build that does not know the version the disk is an empty one, which
+ * has no vote until it has joined: that is safe, and one node after another can
+ * go back.
  */
-#define STORED_DEVICE	  5
-#define STORED_OPTIONS	  4
-#define STORED_NO_OPTIONS 3
+#define STORED_WORDS   6
+#define STORED_DEVICE  5
+#define STORED_OPTIONS 4
 
 /* A later epoch wins; of two with one epoch (two_node), the lower leader. */
 int
@@ -529,16 +528,12 @@ void
 member_stored_encode(const struct member_stored *s, struct wbuf *w)
 {
 	bool options = s->elect.opt.given != 0;
-	bool device = s->told != 0 || s->asked != 0;
 	unsigned i;
 
 #if MUTANT == 333
 	options = false;
 #endif
-	wbuf_u16(w,
-	    device	? STORED_DEVICE :
-		options ? STORED_OPTIONS :
-			  STORED_NO_OPTIONS);
+	wbuf_u16(w, STORED_WORDS);
 	wbuf_u64(w, s->epoch);
 	wbuf_u64(w, s->prim_epoch);
 	wbuf_u16(w, s->prim_leader);
@@ -554,13 +549,12 @@ member_stored_encode(const struct member_stored *s, struct wbuf *w)
 	electorate_put(w, &s->elect);
 	put_attempts(w, &s->attempts);
 	put_prim(w, &s->since);
-	if (device) {
-		wbuf_u64(w, s->told);
-		wbuf_u64(w, s->asked);
-		wbuf_u8(w, options);
-	}
+	wbuf_u64(w, s->told);
+	wbuf_u64(w, s->asked);
+	wbuf_u8(w, options);
 	if (options)
 		options_put(w, &s->elect.opt);
+	wbuf_u64(w, s->words);
 }
 
 bool
@@ -573,7 +567,7 @@ member_stored_decode(struct member_stored *s, const void *data, size_t len)
 	memset(s, 0, sizeof(*s));
 	rbuf_init(&r, data, len);
 	version = rbuf_u16(&r);
-	if (version == 0 || version > STORED_DEVICE)
+	if (version == 0 || version > STORED_WORDS)
 		return false;
 	s->epoch = get_epoch(&r);
 	s->prim_epoch = get_epoch(&r);
@@ -608,6 +602,9 @@ member_stored_decode(struct member_stored *s, const void *data, size_t len)
 	}
 	if (options)
 		options_get(&r, &s->elect.opt);
+	if (version >= STORED_WORDS)
+		s->words = rbuf_u64(&r);
+	r.err |= s->words > CONF_FAILURE_MAX;
 	if (!rbuf_done(&r)) {
 		memset(s, 0, sizeof(*s));
 		return false;

@@ -160,6 +160,7 @@ store(struct node *n)
 		s.members[k].left = false;
 		s.n++;
 	}
+	s.words = lease_words(n->lease, n->bus.now);
 	wbuf_init(&w, 8192);
 	member_stored_encode(&s, &w);
 	ASSERT(!w.err);
@@ -653,13 +654,16 @@ try_leave(struct node *n)
 static void
 start(struct node *n)
 {
+	uint64_t from;
+
 	if (n->state != NODE_NEW)
 		return;
 	n->state = NODE_RUNNING;
 	n->started = n->bus.now;
-	lease_start(n->lease, n->bus.now);
+	from = lease_start(n->lease, n->bus.now,
+	    member_get_stored(n->member)->words);
 	/* Both reserve what a later life must not use again. */
-	member_start(n->member, &n->bus);
+	member_start(n->member, from, &n->bus);
 	link_timer(n->link, &n->bus);
 }
 

@@ -287,7 +287,7 @@ check_stale(struct sim *s, unsigned i)
 	struct chk_view *cv = s->chk_view;
 	struct sim_node *n = &s->nodes[i];
 	const struct seen *newest;
-	uint64_t limit = 3 * s->conf->failure_timeout_us + 2 * SEC;
+	uint64_t limit = 3 * s->slowest_us + 2 * SEC;
 
 	if (!n->view.primary || cv->nprimary == 0 || s->race) {
 		n->stale_since = 0;
@@ -326,6 +326,7 @@ entered(struct sim *s, unsigned i, const struct node_view *v)
 	/* The quorum device could not be asked before, and now it was. */
 	if (s->conf->qdevice.votes > 0 && v->primary && same(&n->view, v))
 		s->asked_views++;
+	chk_edit(s, i, v);
 	installed(s, i, v);
 }
 

@@ -478,7 +478,7 @@ void
 node_boot(struct sim *s, unsigned i)
 {
 	struct sim_node *n = &s->nodes[i];
-	struct node_config nc = { .conf = s->conf,
+	struct node_config nc = { .conf = edit_boot(s, i),
 		.self = n->id,
 		.stored = n->stored,
 		.storedlen = n->storedlen,

@@ -46,7 +46,8 @@ inv_name(enum invariant inv)
 		"live-view", "live-locks", "live-groups", "view-change",
 		"group-state", "service-order", "levels", "barrier", "kv",
 		"dgram", "live-services", "refused", "group-member", "bound",
-		"keys", "nap", "lease", "wire", "options", "view-along" };
+		"keys", "nap", "lease", "wire", "options", "view-along",
+		"config" };
 
 	return names[inv];
 }
@@ -325,6 +326,8 @@ sim_init(struct sim *s)
 	s->dead = -1;
 	s->hash = UINT64_C(0xcbf29ce484222325);
 	s->conf = make_conf(s);
+	s->slowest_us = s->conf->failure_timeout_us;
+	edit_draw(s);
 	keys_init(s);
 	profile_draw(s);
 	s->idle = s->race;
@@ -374,6 +377,7 @@ sim_free(struct sim *s)
 	chk_lock_free(s);
 	chk_life_free(s);
 	service_free(s);
+	edit_free(s);
 	conf_free(s->conf);
 }
 
@@ -585,6 +589,7 @@ advance(struct sim *s)
 		if (s->now < s->until)
 			return false;
 		net_heal(s);
+		edit_calm(s);
 		fault_apart(s);
 		enter_phase(s, PH_SETTLE);
 		break;

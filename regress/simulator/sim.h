@@ -66,6 +66,7 @@ enum invariant {
 	INV_WIRE,		/* views and sessions speak what all there know */
 	INV_OPTIONS,		/* one set of options in a view; chk_options.c */
 	INV_VIEW_ALONG,		/* who goes on from a view has missed none since */
+	INV_CONFIG,		/* one configuration in a view; edit.c */
 	INV_MAX
 };
 
@@ -250,6 +251,7 @@ struct sim_node {
 	bool		 paused;
 	bool		 leaving;	/* it was asked to stop */
 	bool		 forgot;	/* its disk was lost, ever */
+	bool		 edited;	/* it runs with the edited file */
 	bool		 behind;	/* ... and its clock with it, until it is
 					   told what it was before */
 	uint64_t	 run_since;	/* true time of the last resume or start */
@@ -330,7 +332,7 @@ enum fault {
 enum standing {
 	ST_LOSS = 1, ST_DUP, ST_FLIP, ST_SPIKE, ST_REPLAY, ST_FENCE,
 	ST_COMMANDS, ST_DRIFT, ST_STRANGER, ST_WAIT_FOR_ALL, ST_ROTATE,
-	ST_DEVICE, ST_LENGTH, ST_PAIR, ST_OPTIONS, ST_MAX
+	ST_DEVICE, ST_LENGTH, ST_PAIR, ST_OPTIONS, ST_EDIT, ST_MAX
 };
 
 #define FAULT_FIRST	20
@@ -381,6 +383,11 @@ struct sim {
 	int		 report;	/* where a failure is told, for -S; or 0 */
 	struct heap	 heap;
 	struct conf	*conf;
+	struct conf	*edited;	/* another version of it, or NULL */
+	struct rng	 erng;		/* which one a node reads */
+	uint64_t	 edit_at;	/* all of them change it then; 0: any */
+	bool		 edit_back;	/* ... to the one that is not edited */
+	uint64_t	 slowest_us;	/* longest failure timeout of them */
 	struct rng	 krng;		/* keys */
 	bool		 rotate;	/* they are changed in this run */
 	uint64_t	 rotations;	/* old keys dropped */
@@ -465,6 +472,14 @@ bool	 node_look(const struct sim *);
 /* build.c */
 void	 build_pick(struct sim *, unsigned node);
 void	 chk_wire(struct sim *, unsigned node, const struct node_view *);
+
+/* edit.c */
+void	 edit_draw(struct sim *);
+void	 edit_free(struct sim *);
+/* What the node reads as it starts. */
+const struct conf *edit_boot(struct sim *, unsigned node);
+void	 edit_calm(struct sim *);	/* from now on all read the same */
+void	 chk_edit(struct sim *, unsigned node, const struct node_view *);
 
 /* generate.c */
 void	 generate_start(struct sim *);

@@ -93,7 +93,7 @@ begin(void)
 	bus_init(&w.bus);
 	w.l = lease_new(w.conf, 1, INC(1), &w.link);
 	ATF_REQUIRE(w.l != NULL);
-	lease_start(w.l, 1000 * MS);
+	lease_start(w.l, 1000 * MS, 0);
 	w.bus.now = 100000 * MS;
 	give(NOTE_VIEW);
 }
@@ -211,11 +211,35 @@ ATF_TC_WITHOUT_HEAD(what_an_earlier_life_said_counts);
 ATF_TC_BODY(what_an_earlier_life_said_counts, tc)
 {
 	begin();
-	lease_start(w.l, w.bus.now);
+	lease_start(w.l, w.bus.now, 0);
 	ATF_CHECK(waits() > lease_length(w.conf));
-	lease_start(w.l, w.bus.now);
+	lease_start(w.l, w.bus.now, 0);
 	w.link.gone[3] = true;
 	ATF_CHECK_EQ(0, waits());
+	end();
+}
+
+/*
+ * L4.  The file had a longer failure timeout when the life before gave its word;
+ * the one after this one knows that too, until it is over.
+ */
+ATF_TC_WITHOUT_HEAD(an_earlier_file_counts);
+ATF_TC_BODY(an_earlier_file_counts, tc)
+{
+	uint64_t len, old, start;
+
+	begin();
+	len = lease_length(w.conf);
+	old = 5 * len;
+	start = w.bus.now;
+	lease_start(w.l, start, old);
+	ATF_CHECK_EQ(old, lease_words(w.l, start + old));
+	ATF_CHECK_EQ(len, lease_words(w.l, start + old * 103 / 100));
+	ATF_CHECK(waits() > old * 101 / 99);
+	/* A shorter one changes nothing. */
+	lease_start(w.l, w.bus.now, len / 2);
+	ATF_CHECK_EQ(len, lease_words(w.l, w.bus.now));
+	ATF_CHECK(waits() <= len * 103 / 100);
 	end();
 }
 
@@ -271,6 +295,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, ready_ends_it);
 	ATF_TP_ADD_TC(tp, who_is_left_out_is_waited_for);
 	ATF_TP_ADD_TC(tp, what_an_earlier_life_said_counts);
+	ATF_TP_ADD_TC(tp, an_earlier_file_counts);
 	ATF_TP_ADD_TC(tp, what_the_dead_have_said_counts);
 	return atf_no_error();
 }
