@@ -508,10 +508,14 @@ new_view(struct keys *k, const struct view *v)
 	unsigned i = 0;
 
 	(void)svc_view(&k->svc, v);
-	k->features = v->features;
 	k->primary = v->primary;
+#if MUTANT == 119
+	k->features = v->features;
+#endif
 	if (!v->primary)
 		return;
+	/* What is left of the order of a view is judged by that view. */
+	k->features = v->features;
 	k->n = v->n;
 	for (i = 0; i < v->n; i++) {
 		k->members[i].node = v->members[i].node;

@@ -119,6 +119,7 @@ keys_written(struct sim *s, const struct sim_event *e)
 	if (e->ok) {
 		n->file = n->file_next;
 		in_common(s);
+		voice_keys(s, e->node);
 	} else {
 		ev.data = (const uint8_t *)why;
 		ev.len = sizeof(why) - 1;
@@ -223,7 +224,9 @@ chk_keys_sent(struct sim *s, unsigned from, struct sim_event *e)
 
 	e->other = from;
 	e->gen = f->life;
-	e->ok = f->view.primary && in_view(&f->view, to->id, to->inc);
+	/* A beat process speaks with every key that its node has. */
+	e->ok = !s->net.voice && f->view.primary &&
+	    in_view(&f->view, to->id, to->inc);
 	e->what = f->caught_up;
 }
 

@@ -179,7 +179,10 @@ node_faults(struct sim *s, enum fault what, unsigned a)
 
 	switch (what) {
 	case F_CRASH:
-		node_crash(s, a, "it crashes");
+		if (voice_crash(s))
+			node_kill(s, a);
+		else
+			node_crash(s, a, "it crashes");
 		break;
 	case F_PAUSE:
 		node_pause(s, a, draw(s, 300 * MS, 4 * SEC));

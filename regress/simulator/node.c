@@ -164,6 +164,7 @@ node_shut(struct sim *s, unsigned i)
 	struct held *h;
 	struct waiting *w;
 
+	voice_end(s, i, false);
 	disk_dead(s, i);
 	clients_dead(s, i);
 	n->build->destroy(n->core);
@@ -191,11 +192,13 @@ node_shut(struct sim *s, unsigned i)
 	n->uncounted = false;
 }
 
+/* told: only the engine ends, and its beat process says so. */
 static void
-off(struct sim *s, unsigned i, uint64_t delay)
+off(struct sim *s, unsigned i, bool told, uint64_t delay)
 {
 	struct sim_event *e;
 
+	voice_end(s, i, told);
 	node_shut(s, i);
 	if (s->dead == (int)i)
 		return;
@@ -225,7 +228,16 @@ node_crash(struct sim *s, unsigned i, const char *why)
 	sim_trace(s, "n%u dies: %s", s->nodes[i].id, why);
 	if (s->calm)
 		s->calm_kills++;
-	off(s, i, sim_between(s, 100 * MS, 3 * SEC));
+	off(s, i, false, sim_between(s, 100 * MS, 3 * SEC));
+}
+
+void
+node_kill(struct sim *s, unsigned i)
+{
+	if (!node_on(s, i))
+		return;
+	sim_trace(s, "n%u: its engine dies", s->nodes[i].id);
+	off(s, i, true, sim_between(s, 5 * MS, 3 * SEC));
 }
 
 /* False: the node has ended. */
@@ -266,7 +278,7 @@ act_on(struct sim *s, unsigned i, const struct action *act)
 		chk_quorum_left(s, i);
 		if (s->calm) /* asked for while something was wrong */
 			s->calm_kills++;
-		off(s, i, sim_between(s, 100 * MS, 3 * SEC));
+		off(s, i, true, sim_between(s, 100 * MS, 3 * SEC));
 		return false;
 	case ACT_DIE:
 		if (act->life != 0)
@@ -279,7 +291,7 @@ act_on(struct sim *s, unsigned i, const struct action *act)
 		chk_view_over(s, i);
 		sim_trace(s, "n%u ends itself: %.*s", s->nodes[i].id,
 		    (int)act->len, (const char *)act->data);
-		off(s, i, sim_between(s, 20 * MS, 300 * MS));
+		off(s, i, true, sim_between(s, 20 * MS, 300 * MS));
 		return false;
 	case ACT_DEVICE:
 		disk_request(s, i, act);
@@ -327,6 +339,7 @@ step(struct sim *s, unsigned i, struct event *ev)
 	struct held *h;
 
 	s->steps++;
+	n->rounds += !n->busy;
 	ev->now = node_local(s, i);
 	ev->wall = 1700000000 * SEC + s->now;
 	/* As the engine does; the timer that is due at once is the flush. */
@@ -444,6 +457,7 @@ node_pause(struct sim *s, unsigned i, uint64_t len)
 	sim_trace(s, "n%u pauses for %llu ms", n->id,
 	    (unsigned long long)(len / MS));
 	n->paused = true;
+	voice_pause(s, i);
 	n->timer_at = UINT64_MAX;
 	n->gen++;
 	e = heap_add(&s->heap, s->now + len, SE_RESUME);
@@ -461,6 +475,7 @@ node_resume(struct sim *s, unsigned i)
 	bool on = true;
 
 	n->paused = false;
+	voice_resume(s, i);
 	n->run_since = s->now;
 	sim_trace(s, "n%u resumes", n->id);
 	while (on && !n->paused && (w = STAILQ_FIRST(&n->waiting)) != NULL) {
@@ -513,6 +528,8 @@ node_boot(struct sim *s, unsigned i)
 	ASSERT(n->core != NULL);
 	sim_trace(s, "n%u starts as incarnation %llu", n->id,
 	    (unsigned long long)n->inc);
+	n->conf = nc.conf;
+	voice_boot(s, i);
 	if (!step(s, i, &ev))
 		return;
 	arm(s, i);

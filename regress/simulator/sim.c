@@ -31,6 +31,7 @@
  */
 #define SETTLE_SLACK (10 * SEC)
 #define WORK_LEN     (1 * SEC)
+#define LONG_WORK    (4 * SEC) /* where nodes can stall */
 #define DETECT_SLACK (3 * SEC)
 #define DRAIN_MAX    (90 * SEC) /* fence devices back off for 30 s */
 
@@ -328,6 +329,7 @@ sim_init(struct sim *s)
 	s->conf = make_conf(s);
 	s->slowest_us = s->conf->failure_timeout_us;
 	edit_draw(s);
+	voice_draw(s);
 	keys_init(s);
 	profile_draw(s);
 	s->idle = s->race;
@@ -383,18 +385,40 @@ sim_free(struct sim *s)
 
 /* ---- the run ------------------------------------------------------------ */
 
+static uint64_t
+work_len(const struct sim *s)
+{
+	return s->voices ? LONG_WORK : WORK_LEN;
+}
+
+/* Can all that a beat process says be heard?  Nobody passes it on. */
+static bool
+voices_reach(const struct sim *s)
+{
+	unsigned a, b;
+
+	for (a = 0; a < s->n; a++)
+		for (b = 0; b < s->n; b++)
+			if (s->net.apart[a][b])
+				return false;
+	return s->voices;
+}
+
 /* One at a time is not run for less than others wait for it. */
 static void
 nap(struct sim *s)
 {
-	uint64_t most =
-	    s->conf->failure_timeout_us - 3 * s->conf->heartbeat_us - 10 * MS;
+	uint64_t most = voices_reach(s) ? s->conf->stall_timeout_us :
+					  s->conf->failure_timeout_us;
 	unsigned i;
+
+	most -= 3 * s->conf->heartbeat_us + 10 * MS;
 
 	for (i = 0; i < s->n; i++)
 		if (s->nodes[i].paused)
 			return;
-	if (s->phase != PH_WORK || s->now - s->phase_since + most >= WORK_LEN)
+	if (s->phase != PH_WORK ||
+	    s->now - s->phase_since + most >= work_len(s))
 		return;
 	node_pause(s, (unsigned)sim_between(s, 0, s->n - 1),
 	    sim_between(s, 1 * MS, most));
@@ -485,6 +509,10 @@ handle(struct sim *s, struct sim_event *e)
 		break;
 	case SE_ROTATE:
 		keys_rotate(s);
+		break;
+	case SE_VOICE:
+		if (same)
+			voice_tick(s, e->node);
 		break;
 	case SE_STRANGER:
 		stranger_timer(s, e->gen);
@@ -614,7 +642,7 @@ advance(struct sim *s)
 			chk_live_view(s);
 		break;
 	case PH_WORK:
-		if (in < WORK_LEN)
+		if (in < work_len(s))
 			break;
 		chk_nap(s);
 		enter_phase(s, PH_DRAIN);

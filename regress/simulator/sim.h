@@ -94,7 +94,8 @@ enum sim_event_type {
 	SE_NAP,		/* somebody is not run for a moment */
 	SE_KEYS,	/* node, life: its key file is written, if ok */
 	SE_ROTATE,	/* the operator looks after the keys */
-	SE_STRANGER	/* gen: the foreign cluster's node has a timer due */
+	SE_STRANGER,	/* gen: the foreign cluster's node has a timer due */
+	SE_VOICE	/* node, life: its beat process looks at the engine */
 };
 
 struct sim_event {
@@ -252,6 +253,10 @@ struct sim_node {
 	bool		 leaving;	/* it was asked to stop */
 	bool		 forgot;	/* its disk was lost, ever */
 	bool		 edited;	/* it runs with the edited file */
+	const struct conf *conf;	/* what it has read */
+	struct beat	*voice;		/* or NULL */
+	bool		 mute;		/* it sleeps as well */
+	uint64_t	 rounds;	/* of the engine, as it sees them */
 	bool		 behind;	/* ... and its clock with it, until it is
 					   told what it was before */
 	uint64_t	 run_since;	/* true time of the last resume or start */
@@ -314,6 +319,7 @@ struct net {
 	/* A late datagram, for forgers. */
 	uint8_t		 sample[9000];
 	size_t		 samplelen;
+	bool		 voice;		/* what is sent now is of a beat process */
 };
 
 /* ---- faults: fault.c --------------------------------------------------- */
@@ -332,7 +338,8 @@ enum fault {
 enum standing {
 	ST_LOSS = 1, ST_DUP, ST_FLIP, ST_SPIKE, ST_REPLAY, ST_FENCE,
 	ST_COMMANDS, ST_DRIFT, ST_STRANGER, ST_WAIT_FOR_ALL, ST_ROTATE,
-	ST_DEVICE, ST_LENGTH, ST_PAIR, ST_OPTIONS, ST_EDIT, ST_MAX
+	ST_DEVICE, ST_LENGTH, ST_PAIR, ST_OPTIONS, ST_EDIT,
+	ST_VOICE, ST_MAX
 };
 
 #define FAULT_FIRST	20
@@ -387,6 +394,8 @@ struct sim {
 	struct rng	 erng;		/* which one a node reads */
 	uint64_t	 edit_at;	/* all of them change it then; 0: any */
 	bool		 edit_back;	/* ... to the one that is not edited */
+	bool		 voices;	/* nodes have beat processes */
+	struct rng	 vrng;		/* for them */
 	uint64_t	 slowest_us;	/* longest failure timeout of them */
 	struct rng	 krng;		/* keys */
 	bool		 rotate;	/* they are changed in this run */
@@ -451,7 +460,8 @@ void	 sim_generator(const struct sim *, uint64_t a, uint64_t b, uint64_t c,
 
 /* node.c */
 void	 node_boot(struct sim *, unsigned);
-void	 node_crash(struct sim *, unsigned, const char *why);
+void	 node_crash(struct sim *, unsigned, const char *why); /* power loss */
+void	 node_kill(struct sim *, unsigned);	/* its engine dies */
 void	 node_stop(struct sim *, unsigned);	/* cleanly */
 void	 node_shut(struct sim *, unsigned);	/* at the end of the run */
 void	 node_pause(struct sim *, unsigned, uint64_t len);
@@ -480,6 +490,18 @@ void	 edit_free(struct sim *);
 const struct conf *edit_boot(struct sim *, unsigned node);
 void	 edit_calm(struct sim *);	/* from now on all read the same */
 void	 chk_edit(struct sim *, unsigned node, const struct node_view *);
+
+/* voice.c */
+void	 voice_draw(struct sim *);
+void	 voice_boot(struct sim *, unsigned node);
+void	 voice_keys(struct sim *, unsigned node);	/* its key file is another */
+void	 voice_tick(struct sim *, unsigned node);
+/* A pause: is it one of the machine? */
+void	 voice_pause(struct sim *, unsigned node);
+void	 voice_resume(struct sim *, unsigned node);
+/* The engine is over; told: and its machine is not. */
+void	 voice_end(struct sim *, unsigned node, bool told);
+bool	 voice_crash(struct sim *);	/* is the next crash one of an engine? */
 
 /* generate.c */
 void	 generate_start(struct sim *);

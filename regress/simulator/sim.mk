@@ -1,6 +1,6 @@
 # The simulator, its soak and the planted bugs.
 SIM_SRCS := $(addprefix regress/simulator/,chk_group.c chk_keys.c chk_life.c chk_live.c chk_lock.c chk_options.c \
-	    chk_quorum.c chk_view.c client.c disk.c fault.c fence.c heap.c locks.c net.c node.c operator.c build.c edit.c generate.c \
+	    chk_quorum.c chk_view.c client.c disk.c fault.c fence.c heap.c locks.c net.c node.c operator.c build.c edit.c voice.c generate.c \
 	    service.c service_dgram.c service_event.c service_kv.c service_level.c \
 	    service_state.c service_view.c chk_log.c shrink.c sim.c stranger.c)
 SIM_OBJS := $(patsubst %.c,$(O)/%.o,$(SIM_SRCS))

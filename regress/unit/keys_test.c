@@ -365,6 +365,35 @@ ATF_TC_BODY(leader_dies, tc)
 }
 
 /*
+ * Node 4 is of the build before, for which the new key may be given up.  That
+ * order is still on its way when there is no quorum for a while: where it comes
+ * late, the others know what more those can do who were left, and yet all must
+ * judge it alike.
+ */
+ATF_TC_WITHOUT_HEAD(order_of_a_former_view);
+ATF_TC_BODY(order_of_a_former_view, tc)
+{
+	struct fix *fx = fixture_new(4);
+	uint16_t id;
+
+	fixture_node(fx, 4)->lacks = true;
+	fixture_begin(fx);
+	fixture_node(fx, 2)->full = true;
+	order(fx, 1, "key-add", "", 0, "");
+	fixture_pause(fx, 4, 4 * SECOND);
+	fixture_command(fx, 1, "key-abort", "");
+	fixture_run(fx, 100 * MS);
+	fixture_split(fx, BIT(1) | BIT(2));
+	fixture_run(fx, 3 * SECOND);
+	ATF_CHECK(!member_view(fixture_node(fx, 1)->node->member)->primary);
+	fixture_heal_all(fx);
+	fixture_settle(fx, ALL | BIT(4));
+	for (id = 1; id <= 4; id++)
+		ATF_CHECK_EQ(1, node_agreed(fixture_node(fx, id)->node)->n);
+	fixture_free(fx);
+}
+
+/*
  * Who lacks a key of the others must not take their word for what to speak: it
  * would seal with what its file has in use, which they may have forgotten.
  */
@@ -433,6 +462,7 @@ ATF_TC_BODY(dropped_in_the_file, tc)
 ATF_TP_ADD_TCS(tp)
 {
 	ATF_TP_ADD_TC(tp, dropped_in_the_file);
+	ATF_TP_ADD_TC(tp, order_of_a_former_view);
 	ATF_TP_ADD_TC(tp, lacks_one);
 	ATF_TP_ADD_TC(tp, three_steps);
 	ATF_TP_ADD_TC(tp, wrong_steps);
