@@ -205,6 +205,9 @@ grounded(const struct sim *s, const struct vote_options *o, unsigned i)
 
 	if ((o->given >> i & 1) == 0) {
 		of_file(s->conf, &file);
+		if (same_value(o, &file, i) || s->edited == NULL)
+			return same_value(o, &file, i);
+		of_file(s->edited, &file);
 		return same_value(o, &file, i);
 	}
 	for (k = 0; k < co->n; k++)

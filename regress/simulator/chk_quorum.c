@@ -96,13 +96,23 @@ chk_quorum_spares(const struct sim *s, unsigned node)
 	return !e->every && 2 * total > e->expected;
 }
 
+/* It begins with the votes of the file. */
+static bool
+begins_alone(const struct conf *c, unsigned node)
+{
+	unsigned i, all = c->qdevice.votes, own = c->nodes[node].votes;
+
+	for (i = 0; i < c->nnodes; i++)
+		all += c->nodes[i].votes;
+	return 2 * own > all || (2 * own == all && c->tie != TIE_NONE);
+}
+
 /* Can it go on without any other? */
 bool
 chk_quorum_alone(const struct sim *s, unsigned node)
 {
 	const struct electorate *e = &s->nodes[node].view.elect;
-	const struct conf *c = s->conf;
-	unsigned i, all = c->qdevice.votes, own = 0;
+	unsigned i, own = 0;
 
 	for (i = 0; i < e->n; i++)
 		if (e->v[i].counts && e->v[i].node == s->nodes[node].id)
@@ -110,11 +120,8 @@ chk_quorum_alone(const struct sim *s, unsigned node)
 	if (2 * own > e->expected ||
 	    (2 * own == e->expected && e->tie == s->nodes[node].id))
 		return true;
-	/* It begins with the votes of the file. */
-	for (i = 0; i < c->nnodes; i++)
-		all += c->nodes[i].votes;
-	own = c->nodes[node].votes;
-	return 2 * own > all || (2 * own == all && c->tie != TIE_NONE);
+	return begins_alone(s->conf, node) ||
+	    (s->edited != NULL && begins_alone(s->edited, node));
 }
 
 void
@@ -264,30 +271,43 @@ follows_some(const struct sim *s, size_t at)
 	return follows_file(s, v);
 }
 
+/* The votes are those of this file; without, of that node they are not. */
+static bool
+of_file(const struct electorate *e, const struct conf *c, uint16_t *without)
+{
+	unsigned i, d = c->qdevice.votes > 0;
+
+	for (i = d; !e->set && i < e->n; i++) {
+		*without = e->v[i].node;
+		if (e->v[i].votes != c->nodes[i - d].votes ||
+		    (!e->v[i].counts && e->v[i].votes > 0 && !e->dynamic &&
+			!e->downscale))
+			return false;
+	}
+	return true;
+}
+
+/* Where members would not win by their file, all stays as it was before. */
 static void
 check_electorate(struct sim *s, const struct node_view *v)
 {
 	const struct electorate *e = &v->elect;
-	const struct conf *c = s->conf;
-	unsigned i, votes = 0, d = c->qdevice.votes > 0;
+	unsigned i, votes = 0, d = s->conf->qdevice.votes > 0;
+	uint16_t without;
 
 	for (i = 0; i < e->n; i++)
 		votes += e->v[i].counts ? e->v[i].votes : 0u;
-	if (e->n != c->nnodes + d || votes == 0 || e->expected < votes ||
+	if (e->n != s->n + d || votes == 0 || e->expected < votes ||
 	    (e->expected > votes && !e->set))
 		sim_fail(s, INV_PRIMARY_QUORUM,
 		    "view %llu.%u counts %u votes of %u nodes and expects %u",
 		    (unsigned long long)v->epoch, v->leader, votes, e->n,
 		    e->expected);
-	for (i = d; i < e->n; i++)
-		if (!e->set &&
-		    (e->v[i].votes != c->nodes[i - d].votes ||
-			(!e->v[i].counts && e->v[i].votes > 0 && !e->dynamic &&
-			    !e->downscale)))
-			sim_fail(s, INV_PRIMARY_QUORUM,
-			    "view %llu.%u does not count n%u as the file has it",
-			    (unsigned long long)v->epoch, v->leader,
-			    e->v[i].node);
+	if (!of_file(e, s->conf, &without) &&
+	    (s->edited == NULL || !of_file(e, s->edited, &without)))
+		sim_fail(s, INV_PRIMARY_QUORUM,
+		    "view %llu.%u does not count n%u as the file has it",
+		    (unsigned long long)v->epoch, v->leader, without);
 }
 
 static void

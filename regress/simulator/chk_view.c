@@ -438,6 +438,7 @@ look_at(struct sim *s, unsigned i)
 		chk_quorum_left(s, i);
 	if (!v.synced || !was.synced || was.epoch != v.epoch)
 		n->uncounted = v.synced;
+	n->remembers |= v.primary && v.synced;
 	if (v.held > 0 && !v.primary) /* member_hold.c H1 */
 		sim_fail(s, INV_LIVE_VIEW,
 		    "n%u is not quorate and holds %u nodes back", n->id,

@@ -3,14 +3,44 @@
 
 /*
  * Two versions of cluster.yaml, in an eighth of the generated runs: they differ
- * in the timers of membership.  A node reads one or the other as it starts; or
- * all of them have one at first, and the other one later; until the operator
- * puts all of them right when all is to be well.
+ * in the timers of membership, and in half of these runs in votes and options.
+ * A node reads one or the other as it starts; or all of them have one at first,
+ * and the other one later; until the operator puts all of them right when all is
+ * to be well.
+ *
+ * Other votes may come only when there has been a primary view: before that the
+ * file is all that there is, and two files are two clusters.
  *
  * INV_CONFIG  all members of a view have read the same one (I17).
  */
 
 #include "sim.h"
+
+static unsigned
+draw(struct sim *s, unsigned n)
+{
+	return (unsigned)rng_below(&s->erng, n);
+}
+
+/* One who wins alone would begin anew when it has lost its disk. */
+static void
+edit_votes(struct sim *s, struct conf *c)
+{
+	unsigned i, total = c->qdevice.votes, most = 0;
+
+	s->edit_votes = true;
+	c->last_man_standing = draw(s, 2) == 0;
+	c->downscale = draw(s, 2) == 0;
+	c->tie = (enum conf_tie)draw(s, TIE_LIST);
+	c->ntie = 0;
+	for (i = 0; i < c->nnodes; i++) {
+		c->nodes[i].votes = (uint8_t)draw(s, 4);
+		total += c->nodes[i].votes;
+		most = MAX(most, (unsigned)c->nodes[i].votes);
+	}
+	for (i = 0; 2 * most >= total && i < c->nnodes; i++)
+		c->nodes[i].votes = 1;
+}
 
 void
 edit_draw(struct sim *s)
@@ -22,12 +52,14 @@ edit_draw(struct sim *s)
 	ASSERT(s->edited != NULL);
 	*s->edited = *s->conf; /* what it points to is shared */
 	conf_profile(s->edited,
-	    (enum conf_detect)((s->conf->detect + 1 + rng_below(&s->erng, 2)) %
-		(DETECT_WAN + 1)));
+	    (enum conf_detect)(
+		(s->conf->detect + 1 + draw(s, 2)) % (DETECT_WAN + 1)));
+	if (draw(s, 2) == 0 && !s->off[ST_EDIT_VOTES])
+		edit_votes(s, s->edited);
 	conf_hash(s->edited);
-	if (rng_below(&s->erng, 2) == 0)
+	if (draw(s, 2) == 0)
 		s->edit_at = rng_below(&s->erng, s->until) + 1;
-	s->edit_back = rng_below(&s->erng, 2) == 0;
+	s->edit_back = draw(s, 2) == 0;
 	s->slowest_us = MAX(s->slowest_us, s->edited->failure_timeout_us);
 }
 
@@ -46,9 +78,9 @@ edit_boot(struct sim *s, unsigned i)
 		return s->conf;
 	if (s->edit_at != 0)
 		n->edited = s->edit_back == (s->now < s->edit_at);
-	else if (rng_below(&s->erng, 3) == 0)
+	else if (draw(s, 3) == 0)
 		n->edited = !n->edited;
-	n->edited &= !s->calm;
+	n->edited &= !s->calm && (!s->edit_votes || n->remembers);
 	if (n->edited)
 		sim_trace(s, "the file of n%u has detection %u", n->id,
 		    (unsigned)s->edited->detect);

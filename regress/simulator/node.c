@@ -121,6 +121,7 @@ node_lose_disk(struct sim *s, unsigned i, bool all)
 	n->older = NULL;
 	n->last_epoch = 0;
 	n->forgot = true;
+	n->remembers = false;
 	/* A record of an earlier life may keep such a node out for good. */
 	n->behind = all && n->life % 2 == 0 && !s->net.replay;
 }

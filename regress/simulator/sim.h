@@ -253,6 +253,7 @@ struct sim_node {
 	bool		 leaving;	/* it was asked to stop */
 	bool		 forgot;	/* its disk was lost, ever */
 	bool		 edited;	/* it runs with the edited file */
+	bool		 remembers;	/* it has been in a primary view */
 	const struct conf *conf;	/* what it has read */
 	struct beat	*voice;		/* or NULL */
 	bool		 mute;		/* it sleeps as well */
@@ -339,7 +340,7 @@ enum standing {
 	ST_LOSS = 1, ST_DUP, ST_FLIP, ST_SPIKE, ST_REPLAY, ST_FENCE,
 	ST_COMMANDS, ST_DRIFT, ST_STRANGER, ST_WAIT_FOR_ALL, ST_ROTATE,
 	ST_DEVICE, ST_LENGTH, ST_PAIR, ST_OPTIONS, ST_EDIT,
-	ST_VOICE, ST_MAX
+	ST_VOICE, ST_EDIT_VOTES, ST_MAX
 };
 
 #define FAULT_FIRST	20
@@ -394,6 +395,7 @@ struct sim {
 	struct rng	 erng;		/* which one a node reads */
 	uint64_t	 edit_at;	/* all of them change it then; 0: any */
 	bool		 edit_back;	/* ... to the one that is not edited */
+	bool		 edit_votes;	/* ... and they differ in votes */
 	bool		 voices;	/* nodes have beat processes */
 	struct rng	 vrng;		/* for them */
 	uint64_t	 slowest_us;	/* longest failure timeout of them */
