@@ -65,6 +65,9 @@ struct life {
 	unsigned	 version;	/* the highest that both speak, and */
 	uint64_t	 features;	/* what both have; of that HELLO */
 	bool		 bye;		/* it left, or has ended: never again */
+	uint64_t	 heard_at;	/* us; of cand */
+	uint64_t	 waits_since;	/* us; it is proven, and the older one lives */
+	bool		 told_twin;
 	struct seal_gen	 beat_keys[KEYRING_MAX];	/* of its beat process */
 	struct seal_window beat_window;
 };
@@ -74,6 +77,7 @@ struct peer {
 	/* Proven by our nonce, and a newer one that is not proven yet. */
 	struct life	 cur, cand;
 	bool		 up;		/* a session with cur stands */
+	bool		 greets;	/* the datagram at hand is for cand */
 	bool		 was_up;	/* some session stood, ever */
 	uint32_t	 seq;		/* our sessions with it, counted */
 	uint64_t	 nonce;		/* of the present one, or the next */
@@ -93,6 +97,8 @@ struct peer {
 	uint64_t	 promised;	/* its beat to which we did, our clock */
 	uint64_t	 gone;		/* the last life that is known to have ended */
 	uint64_t	 double_until;	/* data goes over two links */
+	uint64_t	 shadowed_since; /* us; it hears an older life of ours */
+	bool		 told_shadow;
 	/* link_relay.c */
 	uint64_t	 two_way_at;	/* us; a link last worked both ways */
 	uint64_t	 two_way_since;	/* us, without a break; 0: it does not */

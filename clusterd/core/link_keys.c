@@ -112,8 +112,7 @@ guess(const struct link_layer *l, const struct peer *p)
 const struct seal_gen *
 ring_towards(const struct link_layer *l, const struct peer *p)
 {
-	/* While a newer life proves itself, it is who we speak to. */
-	const struct life *life = p->cand.nonce != 0 ? &p->cand : &p->cur;
+	const struct life *life = p->greets ? &p->cand : &p->cur;
 
 #if MUTANT == 111
 	return own(l, p, l->ring.use);

@@ -10,8 +10,11 @@
  *			a HELLO that we could accept
  *	up -> down	silence; the peer shows a newer session (its seq is
  *			higher); it broke the rules; it is too slow; reset
- *	up -> up	a newer incarnation of the peer echoes our nonce: the
- *			old one is gone, and its session with it
+ *
+ * A newer incarnation of the peer takes the place of the one we know when it
+ * echoes our nonce and the older one is over: it said so, or its beat process
+ * did, or it has been silent for the failure timeout.  While that one is heard
+ * another machine runs as the same node, and the newer one is not believed.
  *
  * Leaving a session makes a new nonce and counts seq up, by which the other
  * side notices even when it heard nothing of the reason.  Late datagrams of a
@@ -86,14 +89,32 @@ put_hello(struct link_layer *l)
 	wire_put_hello(&l->plain, &h);
 }
 
+/* It is heard, and has not ended: whoever is newer is another machine. */
+static bool
+older_lives(const struct link_layer *l, const struct peer *p, uint64_t now)
+{
+#if MUTANT == 136
+	return false;
+#endif
+	return p->cur.inc != 0 && !p->cur.bye &&
+	    (p->up ||
+		link_counts(l, p->last_heard) + l->conf->failure_timeout_us >
+		    now);
+}
+
 static void
 send_hello(struct link_layer *l, struct peer *p, const struct life *life,
     unsigned link, struct bus *bus)
 {
-	link_begin(l, p, life->nonce);
+	bool waits = life == &p->cand && older_lives(l, p, bus->now);
+
+	p->greets = life == &p->cand;
+	/* Without an echo there is no session for it, either. */
+	link_begin(l, p, waits ? 0 : life->nonce);
 	put_hello(l);
 	path_put_beat(l, p, link, bus->now);
 	link_send(l, p, link, bus);
+	p->greets = false;
 }
 
 /* WIRE_NEXT: what a session of version 2 has more. */
@@ -114,7 +135,9 @@ void
 session_beat_link(struct link_layer *l, struct peer *p, unsigned link,
     struct bus *bus)
 {
-	/* While it proves itself, the newer life is who we speak to. */
+	/* While it proves itself, the newer life is spoken to as well. */
+	if (p->up && bus->now > p->cand.heard_at + l->conf->failure_timeout_us)
+		p->cand.nonce = 0;
 	if (p->cand.nonce != 0)
 		send_hello(l, p, &p->cand, link, bus);
 	if (p->up) {
@@ -159,6 +182,22 @@ session_up(struct link_layer *l, struct peer *p, struct bus *bus)
 	bus_event(bus, EVK_NODE, EVL_INFO,
 	    "node %u: reached, because incarnation %llu answered our nonce",
 	    p->id, (unsigned long long)p->cur.inc);
+}
+
+/* The older life is heard although the newer one came a while ago. */
+static void
+tell_twins(const struct link_layer *l, struct peer *p, struct bus *bus)
+{
+	if (p->cand.waits_since == 0 || p->cand.told_twin ||
+	    bus->now < p->cand.waits_since + 2 * l->conf->heartbeat_us)
+		return;
+	p->cand.told_twin = true;
+	bus_event(bus, EVK_NODE, EVL_WARN,
+	    "node %u: incarnation %llu is not believed, because %llu, which is "
+	    "older, is heard as well: two machines run as this node; stop one "
+	    "of them",
+	    p->id, (unsigned long long)p->cand.inc,
+	    (unsigned long long)p->cur.inc);
 }
 
 /* The newer life proved itself: there is no older one any more. */
@@ -345,6 +384,31 @@ outlived(struct link_layer *l, const struct peer *p, uint64_t life,
 	n->inc = life;
 }
 
+/*
+ * The peer believes in an older life of ours: that one has just ended, or runs
+ * on another machine.
+ */
+static void
+shadowed(const struct link_layer *l, struct peer *p, uint64_t life,
+    struct bus *bus)
+{
+	if (p->up || life == 0 || life >= l->inc) {
+		p->shadowed_since = 0;
+		return;
+	}
+	if (p->shadowed_since == 0)
+		p->shadowed_since = bus->now;
+	if (p->told_shadow ||
+	    bus->now < p->shadowed_since + 2 * l->conf->failure_timeout_us)
+		return;
+	p->told_shadow = true;
+	bus_event(bus, EVK_NODE, EVL_WARN,
+	    "node %u: does not hear us, because it hears incarnation %llu of "
+	    "this node, which is older: another machine runs as this node; "
+	    "stop one of them",
+	    p->id, (unsigned long long)life);
+}
+
 /* Frames behind the HELLO. */
 static void
 frames(struct link_layer *l, struct peer *p, struct life *life, bool proven,
@@ -362,8 +426,10 @@ frames(struct link_layer *l, struct peer *p, struct life *life, bool proven,
 			ok = wire_get_beat(&body, &b);
 			if (ok && life == &p->cur && !old)
 				path_beat(l, p, link, &b);
-			if (ok)
+			if (ok) {
 				outlived(l, p, b.life, bus);
+				shadowed(l, p, b.life, bus);
+			}
 		} else if (proven) {
 			/* It avoids our best link, so that one may be dead;
 			   a copy of what came over that one says nothing. */
@@ -407,9 +473,12 @@ session_datagram(struct link_layer *l, struct peer *p, struct life *life,
 		link_refuse(l, p, LR_MALFORMED, bus, NULL);
 		return;
 	}
+	life->heard_at = bus->now;
 	/* Only a proven life can be alive: old records must not count. */
-	if (life == &p->cur && !l->old)
+	if (life == &p->cur && !l->old) {
 		link_heard(l, p, link, bus);
+		tell_twins(l, p, bus);
+	}
 	if (pre.seq < life->seq)
 		return;
 	if (life == &p->cur && p->up && pre.seq > life->seq)
@@ -423,7 +492,11 @@ session_datagram(struct link_layer *l, struct peer *p, struct life *life,
 		*r = rest;
 	}
 	proven = is_proven(p, life, &pre);
-	if (proven && life == &p->cand) {
+	if (proven && life == &p->cand && older_lives(l, p, bus->now)) {
+		if (life->waits_since == 0)
+			life->waits_since = bus->now;
+		proven = false;
+	} else if (proven && life == &p->cand) {
 		promote(p, bus);
 		life = &p->cur;
 		link_heard(l, p, link, bus);

@@ -339,7 +339,10 @@ discovering(const struct member *m, uint64_t now)
 	return !m->have_view && now < m->start_at && m->want.n < m->npeers + 1;
 }
 
-/* A coordinator may wait for the quorum device as long as that is given. */
+/*
+ * A coordinator may wait for the quorum device as long as that is given: once
+ * for its memory, and once for its record.
+ */
 static uint64_t
 coordinator_limit(const struct member *m)
 {
@@ -348,7 +351,8 @@ coordinator_limit(const struct member *m)
 #if MUTANT == 340
 	return t;
 #endif
-	return device_exists(&m->device) ? t + m->conf->qdevice.timeout_us : t;
+	return device_exists(&m->device) ? t + 2 * m->conf->qdevice.timeout_us :
+					   t;
 }
 
 /*

@@ -224,8 +224,9 @@ chk_keys_sent(struct sim *s, unsigned from, struct sim_event *e)
 
 	e->other = from;
 	e->gen = f->life;
-	/* A beat process speaks with every key that its node has. */
-	e->ok = !s->net.voice && f->view.primary &&
+	/* A beat process speaks with every key that its node has; a twin has
+	   those that its node had. */
+	e->ok = !s->net.other && f->view.primary &&
 	    in_view(&f->view, to->id, to->inc);
 	e->what = f->caught_up;
 }

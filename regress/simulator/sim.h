@@ -320,7 +320,7 @@ struct net {
 	/* A late datagram, for forgers. */
 	uint8_t		 sample[9000];
 	size_t		 samplelen;
-	bool		 voice;		/* what is sent now is of a beat process */
+	bool		 other;		/* what is sent now is not of the engine */
 };
 
 /* ---- faults: fault.c --------------------------------------------------- */
@@ -340,7 +340,8 @@ enum standing {
 	ST_LOSS = 1, ST_DUP, ST_FLIP, ST_SPIKE, ST_REPLAY, ST_FENCE,
 	ST_COMMANDS, ST_DRIFT, ST_STRANGER, ST_WAIT_FOR_ALL, ST_ROTATE,
 	ST_DEVICE, ST_LENGTH, ST_PAIR, ST_OPTIONS, ST_EDIT,
-	ST_VOICE, ST_EDIT_VOTES, ST_MAX
+	ST_VOICE, ST_EDIT_VOTES, ST_TWIN,
+	ST_MAX
 };
 
 #define FAULT_FIRST	20
@@ -552,7 +553,7 @@ bool	 fault_keeps(const struct sim *, unsigned);
 void	 fault_isolate(struct sim *, unsigned);
 void	 fault_end(struct sim *, const struct sim_event *);
 
-/* stranger.c: a node of another cluster with the same addresses. */
+/* stranger.c: a node of another cluster with the same addresses, or a twin. */
 void	 stranger_start(struct sim *);
 void	 stranger_timer(struct sim *, uint64_t gen);
 /* It sees what is sent to the node whose address it uses. */

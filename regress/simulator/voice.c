@@ -34,14 +34,14 @@ speak(struct sim *s, unsigned i, struct actions *out)
 {
 	struct action *act;
 
-	s->net.voice = true;
+	s->net.other = true;
 	while ((act = actions_take(out)) != NULL) {
 		sim_hash(s, act->data, act->len);
 		net_send(s, i, (unsigned)node_index(s, act->node), act->link,
 		    act->data, act->len);
 		free(act);
 	}
-	s->net.voice = false;
+	s->net.other = false;
 }
 
 void

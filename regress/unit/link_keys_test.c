@@ -142,7 +142,7 @@ ATF_TC_BODY(was_away, tc)
 	world_start(w, 1, 201, world_key);
 	world_settle(w, 1);
 	from = w->nkept;
-	world_run(w, 500000);
+	world_run(w, 1000000);
 	ATF_CHECK_EQ(2, w->told[0].up);
 	ATF_CHECK_EQ(201, w->told[0].inc);
 	ATF_CHECK(sent(w, 1, from, 0) > 0);
@@ -412,7 +412,7 @@ ATF_TC_BODY(ciphers, tc)
 	/* A new life is not met with what only the old one was known to open. */
 	world_start(w, 1, 201, world_key);
 	world_settle(w, 1);
-	world_run(w, 500000);
+	world_run(w, 1000000);
 	ATF_CHECK_EQ(201, w->told[0].inc);
 	ATF_CHECK_EQ(0, link_rejects(w->l[1], 1, LR_VERSION));
 	ATF_CHECK_EQ(0, link_rejects(w->l[1], 1, LR_KEY));

@@ -384,10 +384,13 @@ ATF_TC_BODY(new_incarnation_replaces_old, tc)
 	world_message(w, 1, CHAN_DLM, 0, 30);
 	world_start(w, 1, 201, world_key);
 	world_settle(w, 1);
+	/* The silence of the old one shows that it is over. */
+	world_run(w, 500000);
+	ATF_CHECK_EQ(0, w->told[0].gone);
 	world_run(w, 500000);
 	ATF_CHECK_EQ(1, w->told[0].gone);
 	ATF_CHECK_EQ(0, w->told[0].gone_code);
-	ATF_CHECK_EQ(0, w->told[0].down);
+	ATF_CHECK_EQ(1, w->told[0].down);
 	ATF_CHECK_EQ(2, w->told[0].up);
 	ATF_CHECK_EQ(201, w->told[0].inc);
 	/* What the old life sent is refused from now on. */
@@ -400,6 +403,58 @@ ATF_TC_BODY(new_incarnation_replaces_old, tc)
 	ATF_CHECK_EQ(2, w->told[0].up);
 	ATF_CHECK_EQ(1, w->told[0].gone);
 	world_free(w);
+}
+
+/* What node 1 of one world sends comes to node 0 of the other, and back. */
+static void
+run_twins(struct world *w, struct world *t, uint64_t us)
+{
+	unsigned from = w->nkept, twin = t->nkept;
+	uint64_t end = w->now + us;
+
+	while (w->now < end) {
+		world_run(w, 1000);
+		world_run(t, 1000);
+		for (; from < w->nkept; from++)
+			if (w->kept[from].to == 1)
+				world_packet(t, 1, w->kept[from].link,
+				    w->kept[from].data, w->kept[from].len);
+		for (; twin < t->nkept; twin++)
+			if (t->kept[twin].to == 0)
+				world_packet(w, 0, t->kept[twin].link,
+				    t->kept[twin].data, t->kept[twin].len);
+	}
+	ATF_REQUIRE(w->nkept < KEPT && t->nkept < KEPT);
+}
+
+/*
+ * A second machine is started as node 2, while the first one is well: nothing
+ * happens but that both are told of.  When the first one is off, the second one
+ * is node 2.
+ */
+ATF_TC_WITHOUT_HEAD(two_machines_as_one_node);
+ATF_TC_BODY(two_machines_as_one_node, tc)
+{
+	struct world *w = world_connected(), *t = world_new();
+	uint64_t inc = w->inc[1];
+
+	t->cut[0][0] = t->cut[0][1] = t->cut[1][0] = t->cut[1][1] = true;
+	world_run(t, w->now - t->now);
+	world_start(t, 1, inc + 1, world_key);
+	world_settle(t, 1);
+	run_twins(w, t, 3000000);
+	ATF_CHECK_EQ(inc, w->told[0].inc);
+	ATF_CHECK_EQ(1, w->told[0].up);
+	ATF_CHECK_EQ(0, w->told[0].down + w->told[0].gone + w->told[1].down);
+	ATF_CHECK_EQ(0, w->told[1].outlived + t->told[1].outlived);
+	ATF_CHECK_MATCH("two machines run as this node", w->told[0].node);
+	ATF_CHECK_MATCH("another machine runs as this node", t->told[1].node);
+	w->asleep[1] = true;
+	run_twins(w, t, 1500000);
+	ATF_CHECK_EQ(inc + 1, w->told[0].inc);
+	ATF_CHECK_EQ(2, w->told[0].up);
+	world_free(w);
+	world_free(t);
 }
 
 /*
@@ -423,7 +478,7 @@ ATF_TC_BODY(outlived_by_oneself, tc)
 	w->told[1].outlived = 0;
 	world_start(w, 1, later + 1, world_key);
 	world_settle(w, 1);
-	world_run(w, 500000);
+	world_run(w, 1000000);
 	for (i = 0; i < old; i++)
 		if (w->kept[i].to == 1)
 			world_packet(w, 1, w->kept[i].link, w->kept[i].data,
@@ -756,6 +811,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, copies_feed_nothing);
 	ATF_TP_ADD_TC(tp, reset_breaks_both_sides);
 	ATF_TP_ADD_TC(tp, new_incarnation_replaces_old);
+	ATF_TP_ADD_TC(tp, two_machines_as_one_node);
 	ATF_TP_ADD_TC(tp, outlived_by_oneself);
 	ATF_TP_ADD_TC(tp, goodbye_is_final);
 	ATF_TP_ADD_TC(tp, slow_peer_is_dropped);

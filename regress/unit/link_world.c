@@ -123,6 +123,9 @@ take_note(struct told *t, const struct note *n)
 		if (n->msgtype == EVK_REJECT)
 			strlcpy(t->event, (const char *)n->data,
 			    sizeof(t->event));
+		if (n->msgtype == EVK_NODE && n->code == EVL_WARN)
+			strlcpy(t->node, (const char *)n->data,
+			    sizeof(t->node));
 		if (n->msgtype == EVK_LINK && n->code != EVL_DEBUG &&
 		    strstr((const char *)n->data, "datagrams") != NULL)
 			strlcpy(t->link, (const char *)n->data,

@@ -33,6 +33,7 @@ struct told {
 	uint64_t inc;		 /* of the last UP, DOWN or GONE */
 	char why[256];		 /* of the last DOWN or GONE */
 	char event[512];	 /* last of EVK_REJECT */
+	char node[512];		 /* last of EVK_NODE, if a warning */
 	char link[256];		 /* last of EVK_LINK about sizes, not debug */
 	uint64_t outlived;	 /* by this incarnation, which ends it */
 	uint32_t next[CHAN_MAX]; /* number of the next message expected */
