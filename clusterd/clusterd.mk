@@ -19,6 +19,7 @@ WITNESS_SRCS := clusterd/witness_wire.c clusterd/witness_state.c
 DAEMON_SRCS := clusterd/clusterd.c clusterd/parent.c clusterd/mounts.c \
 	       clusterd/sockets.c clusterd/file.c clusterd/store.c clusterd/conf_pipe.c \
 	       clusterd/child.c clusterd/proc.c clusterd/sandbox.c clusterd/engine.c \
+	       clusterd/words.c \
 	       clusterd/net.c clusterd/control.c clusterd/beat.c \
 	       clusterd/beat_child.c clusterd/keyfile.c \
 	       clusterd/qdevice.c clusterd/qdevice_child.c \

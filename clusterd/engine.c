@@ -39,6 +39,7 @@
 #include "proto.h"
 #include "qdevice_link.h"
 #include "store.h"
+#include "words.h"
 
 /* A burst's memory is kept for the next one: giving it back costs more. */
 #define SPARE_BYTES (2 * 1024 * 1024)
@@ -217,23 +218,20 @@ static void
 fence_done(const struct msg *m)
 {
 	struct event ev = { .type = EV_FENCE_DONE };
-	char text[512];
+	struct word_fenced w;
 	struct job *j;
-	struct rbuf r;
 
-	rbuf_init(&r, m->data, m->len);
-	ev.req = rbuf_u32(&r);
-	ev.ok = rbuf_u8(&r) != 0;
-	ev.verified = rbuf_u8(&r) != 0;
-	rbuf_str(&r, text, sizeof(text));
-	if (!rbuf_done(&r))
+	if (!words_fenced(m, &w))
 		fatalx("fence: malformed M_FENCE_DONE");
-	j = job_find(ev.req);
+	j = job_find(w.req);
 	if (j == NULL)
 		return;
 	job_drop(j);
-	ev.data = (const uint8_t *)text;
-	ev.len = strlen(text);
+	ev.req = w.req;
+	ev.ok = w.ok;
+	ev.verified = w.verified;
+	ev.data = (const uint8_t *)w.text;
+	ev.len = strlen(w.text);
 	input(&ev);
 }
 

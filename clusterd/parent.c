@@ -34,6 +34,7 @@
 #include "proto.h"
 #include "qdevice_child.h"
 #include "sockets.h"
+#include "words.h"
 
 #define AGAIN_US       UINT64_C(1000000) /* what could not be started */
 #define LINK_RETRY_US  UINT64_C(5000000)
@@ -269,13 +270,16 @@ control_sockets(void)
 static void
 engine_word(const struct msg *m)
 {
-	struct rbuf r;
+	struct word_end w;
 
-	rbuf_init(&r, m->data, m->len);
-	rbuf_str(&r, parent.why, sizeof(parent.why));
+	if (!words_end(m, &w)) {
+		log_warnx("engine: malformed last word");
+		return;
+	}
+	strlcpy(parent.why, w.why, sizeof(parent.why));
 	if (m->type == M_DYING) {
 		parent.evicted = true;
-		store_outlived(parent.set->store, rbuf_u64(&r));
+		store_outlived(parent.set->store, w.incarnation);
 	} else
 		parent.left = true;
 }
@@ -284,42 +288,36 @@ engine_word(const struct msg *m)
 static void
 engine_leave(const struct msg *m)
 {
-	char why[128];
-	struct rbuf r;
+	struct word_end w;
 
-	rbuf_init(&r, m->data, m->len);
-	rbuf_str(&r, why, sizeof(why));
+	if (!words_end(m, &w)) {
+		log_warnx("engine: malformed wish to leave");
+		return;
+	}
 	if (parent.stopping != STOP_NO)
 		return;
-	log_info("stopping: %s", why);
+	log_info("stopping: %s", w.why);
 	begin_stop();
 }
 
 static void
 engine_mount(const struct msg *m)
 {
-	char fs[64], dir[4096];
-	uint64_t client;
-	struct rbuf r;
+	struct word_mount wm;
 	struct wbuf w;
-	pid_t pid;
 
-	rbuf_init(&r, m->data, m->len);
-	pid = (pid_t)rbuf_u32(&r);
-	client = rbuf_u64(&r);
-	rbuf_str(&r, fs, sizeof(fs));
-	rbuf_str(&r, dir, sizeof(dir));
-	if (!rbuf_done(&r) || pid <= 1) {
+	if (!words_mount(m, &wm)) {
 		log_warnx("engine: malformed mount");
 		return;
 	}
-	if (mounts_add(parent.mounts, pid, fs, dir) == 0) {
-		log_debug("fs %s: keeping process %d", fs, (int)pid);
+	if (mounts_add(parent.mounts, wm.pid, wm.fs, wm.dir) == 0) {
+		log_debug("fs %s: keeping process %d", wm.fs, (int)wm.pid);
 		return;
 	}
-	log_warn("fs %s: process %d cannot be kept as a mount", fs, (int)pid);
+	log_warn("fs %s: process %d cannot be kept as a mount", wm.fs,
+	    (int)wm.pid);
 	wbuf_init(&w, 256);
-	wbuf_u64(&w, client);
+	wbuf_u64(&w, wm.client);
 	wbuf_str(&w, "this process is not a mount.gfs that could be stopped");
 	tell(&parent.engine, M_MOUNT_REFUSED, w.data, w.len, -1);
 	wbuf_free(&w);
@@ -328,13 +326,10 @@ engine_mount(const struct msg *m)
 static void
 engine_store(const struct msg *m)
 {
-	const uint8_t *blob;
-	struct rbuf r;
 	size_t len;
+	const uint8_t *blob = words_store(m, &len, sizeof(parent.blob));
 
-	rbuf_init(&r, m->data, m->len);
-	blob = rbuf_blob(&r, &len, sizeof(parent.blob));
-	if (!rbuf_done(&r)) {
+	if (blob == NULL) {
 		log_warnx("engine: malformed state");
 		return;
 	}
@@ -381,12 +376,10 @@ engine_keys(const struct msg *m)
 {
 	struct keyring ring;
 	char why[256] = "";
-	struct rbuf r;
 	struct wbuf w;
 	int rc;
 
-	rbuf_init(&r, m->data, m->len);
-	if (!keyring_get(&r, &ring) || !rbuf_done(&r)) {
+	if (!words_keys(m, &ring)) {
 		log_warnx("engine: malformed keys");
 		return;
 	}

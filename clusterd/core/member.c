@@ -330,6 +330,9 @@ gather_time(struct member *m)
 		if (p != NULL && (!p->up || p->inc != vm->inc))
 			return LOSS_DELAY_US;
 	}
+#if MUTANT == 815
+	return 0;
+#endif
 	return MAX(JOIN_DELAY_US, 2 * m->conf->heartbeat_us);
 }
 

@@ -9,7 +9,7 @@
 
 FUZZ_SECONDS	?= 60
 FUZZ_TARGETS	:= datagram peer ordered client msg conf confmsg store ondisk \
-		   clmsg fence journal device qdisk witness
+		   clmsg fence journal device qdisk witness words
 TARGETS		?= $(FUZZ_TARGETS)
 
 # What each needs besides its own file: sources, and libraries.
@@ -25,6 +25,7 @@ FUZZ_SRCS_ondisk := libgfs/ondisk.c libgfs/dirent.c libgfs/crc.c \
 FUZZ_SRCS_journal := $(FUZZ_RIG) $(CORE_SRCS) libgfs/ondisk.c libgfs/crc.c \
 		   libgfs/replay.c
 FUZZ_SRCS_clmsg	:= $(FUZZ_RIG) $(sort $(CL_SRCS) $(CORE_SRCS))
+FUZZ_SRCS_words	:= clusterd/words.c clusterd/keyring.c clusterd/buf.c clusterd/log.c
 FUZZ_SRCS_witness := $(FUZZ_RIG) $(CORE_SRCS) $(WITNESS_SRCS) clusterd/frames.c
 FUZZ_SRCS_qdisk	:= clusterd/qdisk_format.c clusterd/log.c \
 		   $(filter clusterd/conf% clusterd/buf.c,$(CORE_SRCS)) \

@@ -433,6 +433,49 @@ ATF_TC_BODY(join_during_view_change, tc)
 	}
 }
 
+/* Node 4 is heard and does not answer: the others do without it. */
+ATF_TC_WITHOUT_HEAD(silent_in_a_view_change);
+ATF_TC_BODY(silent_in_a_view_change, tc)
+{
+	struct fix *fx = fixture_up(5);
+	uint64_t until;
+
+	fixture_pause(fx, 4, 20 * SECOND);
+	fixture_crash(fx, 5);
+	until = fixture_now(fx) + 5 * SECOND;
+	while (!fixture_settled(fx, BIT(1) | BIT(2) | BIT(3)) &&
+	    fixture_step(fx, until))
+		;
+	ATF_CHECK(fixture_settled(fx, BIT(1) | BIT(2) | BIT(3)));
+	fixture_free(fx);
+}
+
+/* Two nodes come within a heartbeat: one view takes both in. */
+ATF_TC_WITHOUT_HEAD(joins_are_gathered);
+ATF_TC_BODY(joins_are_gathered, tc)
+{
+	const unsigned all = BIT(1) | BIT(2) | BIT(3) | BIT(4) | BIT(5);
+	struct fix *fx = fixture_up(5);
+	uint64_t epoch, until;
+	unsigned views = 0;
+
+	fixture_crash(fx, 4);
+	fixture_crash(fx, 5);
+	fixture_settle(fx, BIT(1) | BIT(2) | BIT(3));
+	epoch = epoch_of(fx, 1);
+	fixture_start(fx, 4);
+	fixture_run(fx, 30 * MS);
+	fixture_start(fx, 5);
+	until = fixture_now(fx) + 5 * SECOND;
+	while (!fixture_settled(fx, all) && fixture_step(fx, until)) {
+		views += epoch_of(fx, 1) != epoch;
+		epoch = epoch_of(fx, 1);
+	}
+	ATF_CHECK(fixture_settled(fx, all));
+	ATF_CHECK_EQ(1, views);
+	fixture_free(fx);
+}
+
 /* The first record of a view of nodes 1 and 2 alone. */
 static struct member_stored first_record;
 
@@ -674,6 +717,8 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, coordinator_dies_at_each_step);
 	ATF_TP_ADD_TC(tp, newcomer_alone_is_told);
 	ATF_TP_ADD_TC(tp, join_during_view_change);
+	ATF_TP_ADD_TC(tp, silent_in_a_view_change);
+	ATF_TP_ADD_TC(tp, joins_are_gathered);
 	ATF_TP_ADD_TC(tp, lost_is_stored_with_the_view);
 	ATF_TP_ADD_TC(tp, first_view_is_over);
 	ATF_TP_ADD_TC(tp, refusal_ends_with_its_reason);
