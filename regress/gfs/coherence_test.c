@@ -26,9 +26,13 @@ enum {
 	RECORD = 16
 };
 
-/* What fsck.gfs2 says when nothing, or only the statfs file, is wrong. */
+/*
+ * What fsck.gfs2 says when nothing, or only the statfs file, is wrong.  When
+ * it takes more than a second it says how far it is, and returns the carriage.
+ */
 #define FSCK_CALM                                                              \
-	"|Initializing fsck|Validating.*|Level 1.*|.level 1 passed.|"          \
+	"|[0-9]+ percent complete.|Initializing fsck|Validating.*|"            \
+	"Level 1.*|.level 1 passed.|"                                          \
 	"Starting .*|.* completed in .*|Reconciling bitmaps.|"                 \
 	"The statfs file (is wrong:|was not fixed.)|Curr.* statfs val.*|"      \
 	"Calc.* statfs val.*|(blocks|free|dinodes): .*|fsck.gfs2 complete"
@@ -537,7 +541,9 @@ run(uint64_t seed, unsigned bsize, unsigned ops, unsigned crashes)
 	 * counts it twice; nothing but that estimate may be wrong then.
 	 */
 	if (t.two_died)
-		sh("! fsck.gfs2 -n image 2>&1 | grep -vxE '%s'", FSCK_CALM);
+		sh("! fsck.gfs2 -n image 2>&1 | tr '\\r' '\\n' | "
+		   "grep -vxE '%s'",
+		    FSCK_CALM);
 	else
 		sh("fsck.gfs2 -n image");
 }
