@@ -20,12 +20,12 @@
  *	no pair stands twice, and frames of a former pair are refused.
  * L5	Between NOTE_PEER_UP and the next NOTE_PEER_DOWN or NOTE_PEER_GONE of a
  *	node, its messages are delivered in order, each once; none outside.
- * L6	Our own lateness moves every deadline of liveness by as much.  Silence
- *	counts from when a datagram came, not from when we read it, and the
- *	time after it in which we did not run is no silence.  What was heard
- *	once is not taken back: no moment of hearing, and no deadline that
- *	follows from one, ever falls.  The shell owes us that a timer is told
- *	after all that had come before it (engine.c).
+ * L6	Our own lateness, of 2 ms or more, moves every deadline of liveness by
+ *	as much.  Silence counts from when a datagram came, not from when we
+ *	read it, and the time after it in which we did not run is no silence.
+ *	What was heard once is not taken back: no moment of hearing, and no
+ *	deadline that follows from one, ever falls.  The shell owes us that a
+ *	timer is told after all that had come before it (engine.c).
  * L7	The beat process of a peer can end its session, and the life with it, and
  *	put off its end, up to the stall limit, and nothing else.
  * L8	No liveness hangs on a large datagram: above the safe size only what is
@@ -48,6 +48,7 @@
 
 #include "link_int.h"
 
+#define LATE_US	      UINT64_C(2000)	 /* a timer may be, on any machine */
 #define TELL_AGAIN_US UINT64_C(30000000) /* between events about refusals */
 
 const char *
@@ -179,7 +180,9 @@ link_counts(const struct link_layer *l, uint64_t at)
 /*
  * Every entry passes here.  A deadline of ours that went by unserved means
  * that we did not run: whatever peers sent meanwhile waits in the sockets,
- * and their silence counts only from now on.
+ * and their silence counts only from now on.  No timer is quite on time,
+ * though, and with 64 nodes there are a thousand in a failure timeout: what
+ * each is late for the usual reasons would add up to a longer one.
  */
 static void
 enter(struct link_layer *l, struct bus *bus)
@@ -203,6 +206,8 @@ enter(struct link_layer *l, struct bus *bus)
 	from = MAX(l->deadline, l->last_step);
 	l->last_step = bus->now;
 	if (l->deadline == 0 || from >= bus->now)
+		return;
+	if (bus->now - l->deadline < LATE_US)
 		return;
 	d = bus->now - from;
 	note_gap(l, from, bus->now);

@@ -150,6 +150,29 @@ heard(const struct world *w, unsigned link)
 	return li.last_heard;
 }
 
+/* A timer is always a little late; that sums up to no longer timeout. */
+ATF_TC_WITHOUT_HEAD(small_delays_do_not_add_up);
+ATF_TC_BODY(small_delays_do_not_add_up, tc)
+{
+	struct world *w = world_connected();
+	uint64_t timeout = w->conf[0]->failure_timeout_us, before;
+
+	w->cut[1][0] = w->cut[1][1] = true;
+	/* From when its last word came; the cut spares none on its way. */
+	world_run(w, 2 * LATENCY);
+	before = MAX(heard(w, 0), heard(w, 1));
+	while (w->told[0].down == 0 && w->now < before + 2 * timeout) {
+		w->asleep[0] = true;
+		world_run(w, 1500);
+		w->asleep[0] = false;
+		world_run(w, 10);
+	}
+	ATF_CHECK_EQ(1, w->told[0].down);
+	ATF_CHECK_MSG(w->now - before <= timeout + 2000, "%llu us",
+	    (unsigned long long)(w->now - before));
+	world_free(w);
+}
+
 ATF_TC_WITHOUT_HEAD(stamp_is_when_it_came);
 ATF_TC_BODY(stamp_is_when_it_came, tc)
 {
@@ -801,6 +824,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, messages_in_order);
 	ATF_TP_ADD_TC(tp, silence_is_loss);
 	ATF_TP_ADD_TC(tp, own_pause_suspects_nobody);
+	ATF_TP_ADD_TC(tp, small_delays_do_not_add_up);
 	ATF_TP_ADD_TC(tp, stamp_is_when_it_came);
 	ATF_TP_ADD_TC(tp, stamp_beyond_belief);
 	ATF_TP_ADD_TC(tp, waiting_is_no_distance);
