@@ -41,7 +41,7 @@ words_store(const struct msg *m, size_t *len, size_t max)
 
 	rbuf_init(&r, m->data, m->len);
 	blob = rbuf_blob(&r, len, max);
-	return rbuf_done(&r) ? blob : NULL;
+	return rbuf_done(&r) && *len > 0 ? blob : NULL;
 }
 
 bool

@@ -39,7 +39,7 @@ struct word_fenced {
 /* False: malformed; what is in the result then counts for nothing. */
 bool	 words_end(const struct msg *, struct word_end *);
 bool	 words_mount(const struct msg *, struct word_mount *);
-/* M_STORE: the state, at most max bytes, inside the message; NULL: malformed. */
+/* M_STORE: the state, 1 to max bytes inside the message; NULL: malformed. */
 const uint8_t *words_store(const struct msg *, size_t *len, size_t max);
 /* M_KEYS; whoever takes them overwrites them (keyring_forget). */
 bool	 words_keys(const struct msg *, struct keyring *);

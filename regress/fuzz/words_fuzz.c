@@ -63,7 +63,7 @@ state(const struct msg *m)
 
 	if (blob == NULL)
 		return;
-	ASSERT(len <= STORE_MAX && blob >= m->data &&
+	ASSERT(len > 0 && len <= STORE_MAX && blob >= m->data &&
 	    blob + len == m->data + m->len);
 	wbuf_blob(&again, blob, len);
 	same(m);
