@@ -280,7 +280,10 @@ chk_view_along(struct sim *s, unsigned i, const struct node_view *was,
 	}
 }
 
-/* How long may it take to notice that the others went on? */
+/*
+ * How long may it take to notice that the others went on?  Who needs the votes
+ * of the quorum device waits for its answer; its lease is over meanwhile.
+ */
 static void
 check_stale(struct sim *s, unsigned i)
 {
@@ -289,6 +292,8 @@ check_stale(struct sim *s, unsigned i)
 	const struct seen *newest;
 	uint64_t limit = 3 * s->slowest_us + 2 * SEC;
 
+	if (s->conf->qdevice.votes > 0)
+		limit += s->conf->qdevice.timeout_us;
 	if (!n->view.primary || cv->nprimary == 0 || s->race) {
 		n->stale_since = 0;
 		return;
