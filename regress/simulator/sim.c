@@ -27,9 +27,11 @@
 #define SETTLE_MAX (60 * SEC)
 /*
  * From when all are well, above four failure timeouts: proposals of nodes that
- * meet again may refuse each other for a while.  Seed 458 took 5.3 s.
+ * meet again may refuse each other for a while.  Seed 458 took 5.3 s.  After
+ * many attempts with the quorum device the next one is this far away.
  */
 #define SETTLE_SLACK (10 * SEC)
+#define DEVICE_PAUSE (8 * SEC)
 #define WORK_LEN     (1 * SEC)
 #define LONG_WORK    (4 * SEC) /* where nodes can stall */
 #define DETECT_SLACK (3 * SEC)
@@ -532,6 +534,13 @@ device_slack(const struct sim *s)
 	    4 * c->qdevice.timeout_us;
 }
 
+static uint64_t
+settle_slack(const struct sim *s)
+{
+	return SETTLE_SLACK + device_slack(s) +
+	    (s->conf->qdevice.votes > 0 ? DEVICE_PAUSE : 0);
+}
+
 static void
 enter_phase(struct sim *s, enum phase phase)
 {
@@ -629,8 +638,7 @@ advance(struct sim *s)
 			    s->settled_since > s->well_since ?
 				s->settled_since - s->well_since :
 				0);
-			if (s->settle_us >
-			    2 * detect + SETTLE_SLACK + device_slack(s))
+			if (s->settle_us > 2 * detect + settle_slack(s))
 				sim_fail(s, INV_LIVE_VIEW,
 				    "one view only %llu ms after all were well",
 				    (unsigned long long)(s->settle_us / MS));
