@@ -24,6 +24,7 @@
 
 #include "sim.h"
 
+/* Above 16 failure timeouts: who was lost in a row is held back for so long. */
 #define SETTLE_MAX (60 * SEC)
 /*
  * From when all are well, above four failure timeouts: proposals of nodes that
@@ -646,7 +647,7 @@ advance(struct sim *s)
 				(void)last_death(s);
 			else
 				enter_phase(s, PH_WORK);
-		} else if (in > SETTLE_MAX)
+		} else if (in > SETTLE_MAX + 16 * s->slowest_us)
 			chk_live_view(s);
 		break;
 	case PH_WORK:
