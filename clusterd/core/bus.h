@@ -34,6 +34,9 @@ enum note_type {
 	NOTE_PEER_DOWN,		/* silent on every link, or its session broke */
 	NOTE_PEER_GONE,		/* proof: it said goodbye (code 1), or a newer
 				   incarnation of it was seen (code 0) */
+	/* link -> member: node; ok: its engine runs again, or else it does not
+	   any more, although its machine answers */
+	NOTE_PEER_RUNS,
 	/* stream -> owner of chan: node, inc, chan, data */
 	NOTE_MESSAGE,
 	/* any -> stream: node, chan, data; dropped when there is no session */

@@ -234,10 +234,12 @@ link_heard(struct link_layer *l, struct peer *p, unsigned link, struct bus *bus)
 {
 	if (p->stalled)
 		p->runs_since = bus->now;
-	if (p->stalled && p->up)
+	if (p->stalled && p->up) {
+		link_tell_runs(p, true, bus);
 		bus_event(bus, EVK_NODE, EVL_INFO,
 		    "node %u: its engine runs again, after %llu ms", p->id,
 		    (unsigned long long)(bus->now - p->last_heard) / 1000);
+	}
 	p->stalled = false;
 	p->last_heard = MAX(p->last_heard, l->at);
 #if MUTANT == 951

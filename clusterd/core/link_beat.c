@@ -49,6 +49,15 @@ open_beat(struct link_layer *l, struct peer *p, const struct wire_header *h,
 	return true;
 }
 
+void
+link_tell_runs(const struct peer *p, bool runs, struct bus *bus)
+{
+	struct note *n = bus_note(bus, NOTE_PEER_RUNS, NULL, 0);
+
+	n->node = p->id;
+	n->ok = runs;
+}
+
 static void
 stalled(struct link_layer *l, struct peer *p, const struct wire_stall *s,
     struct bus *bus)
@@ -64,6 +73,8 @@ stalled(struct link_layer *l, struct peer *p, const struct wire_stall *s,
 	if (p->stalled)
 		return;
 	p->stalled = true;
+	if (p->up)
+		link_tell_runs(p, false, bus);
 	bus_event(bus, EVK_NODE, EVL_WARN,
 	    "node %u: its engine has not run for %llu ms, although its "
 	    "machine answers",

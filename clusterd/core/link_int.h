@@ -181,6 +181,8 @@ uint64_t link_counts(const struct link_layer *, uint64_t at);
 /* The life that proved itself spoke, in the datagram at hand. */
 void	 link_heard(struct link_layer *, struct peer *, unsigned link,
 	    struct bus *);
+/* Says whether the engine of a peer runs whose machine is heard. */
+void	 link_tell_runs(const struct peer *, bool runs, struct bus *);
 
 /* link_due.c */
 /* Something of the peer may change in this step: its stream, a deadline. */

@@ -342,6 +342,21 @@ discovering(const struct member *m, uint64_t now)
 	return !m->have_view && now < m->start_at && m->want.n < m->npeers + 1;
 }
 
+/* An engine that is stalled has its time in each step (member_round.c). */
+static uint64_t
+stall_limit(const struct member *m)
+{
+	const struct peer *p;
+	unsigned i;
+
+	for (i = 0; i < m->npeers; i++) {
+		p = &m->peers[i];
+		if (p->up && (p->stalled || p->runs_at > m->need_since))
+			return 2 * m->conf->stall_timeout_us;
+	}
+	return 0;
+}
+
 /*
  * A coordinator may wait for the quorum device as long as that is given: once
  * for its memory, and once for its record.
@@ -351,6 +366,9 @@ coordinator_limit(const struct member *m)
 {
 	uint64_t t = 8 * m->conf->failure_timeout_us;
 
+#if MUTANT != 817
+	t += stall_limit(m);
+#endif
 #if MUTANT == 340
 	return t;
 #endif
@@ -414,6 +432,7 @@ static void
 peer_up(struct member *m, struct peer *p, const struct note *note,
     struct bus *bus)
 {
+	p->stalled = false;
 	if (p->inc != note->inc) {
 		p->refusals = 0;
 		p->avoid_until = p->refused_until = 0;
@@ -665,6 +684,12 @@ take_note(struct member *m, const struct note *note, struct bus *bus)
 		if (p != NULL)
 			peer_gone(m, p, note, bus);
 		break;
+	case NOTE_PEER_RUNS:
+		if (p == NULL)
+			return false;
+		p->stalled = !note->ok;
+		p->runs_at = bus->now;
+		break;
 	case NOTE_MESSAGE:
 		message(m, note, bus);
 		break;
@@ -780,6 +805,7 @@ member_overslept(struct member *m, uint64_t late)
 {
 	/* The others had no chance to answer us, or to form our view. */
 	m->round.deadline += late;
+	m->round.limit += late;
 	if (m->need_since != UINT64_MAX)
 		m->need_since += late;
 	done(m, false);

@@ -90,6 +90,8 @@ struct peer {
 	uint64_t	 lost_inc;	/* of the last one; 0: none */
 	uint64_t	 up_at;		/* its last session */
 	uint64_t	 held_until;
+	bool		 stalled;	/* its machine is heard, its engine not */
+	uint64_t	 runs_at;	/* ... and since when it is again */
 	unsigned	 refusals;	/* in a row */
 	uint64_t	 refused_until;	/* after too many: it is left out */
 	struct status	 st;
@@ -153,6 +155,7 @@ struct round {
 	struct device_memory memory;
 	uint64_t	 device_until;	/* all else is there; UINT64_MAX */
 	uint64_t	 deadline;
+	uint64_t	 limit;		/* ... for an engine that is stalled */
 	unsigned	 attempt;
 	char		 cause[CAUSE_LEN];
 };

@@ -41,6 +41,17 @@ step_limit(const struct member *m)
 	return member_step_limit(m->conf);
 }
 
+/*
+ * Whose engine is stalled while its machine answers has as long in a view change
+ * as outside of one; it would be fenced for a pause of a second.
+ */
+static void
+step_begins(struct member *m, uint64_t now)
+{
+	m->round.deadline = now + step_limit(m);
+	m->round.limit = now + MAX(step_limit(m), m->conf->stall_timeout_us);
+}
+
 static void
 clear_round(struct round *rd)
 {
@@ -117,7 +128,7 @@ round_start(struct member *m, struct bus *bus)
 	rd->state = ROUND_FLUSH;
 	rd->epoch = epoch;
 	rd->members = m->want;
-	rd->deadline = bus->now + step_limit(m);
+	step_begins(m, bus->now);
 	if (m->cause[0] != '\0')
 		strlcpy(rd->cause, m->cause, sizeof(rd->cause));
 	else
@@ -390,7 +401,7 @@ decide(struct member *m, struct bus *bus)
 	}
 	strlcpy(in.cause, rd->cause, sizeof(in.cause));
 	rd->state = ROUND_READY;
-	rd->deadline = bus->now + step_limit(m);
+	step_begins(m, bus->now);
 	memset(rd->answered, 0, sizeof(rd->answered));
 	wbuf_init(&w, MEMBER_MSG_MAX);
 	wbuf_u8(&w, MM_INSTALL);
@@ -567,6 +578,33 @@ device_alone_is_late(const struct member *m)
 	    round_all_answered(rd) && device_pending(&m->device, rd->epoch);
 }
 
+/* It answers nothing, and there is a reason for it that may pass. */
+static bool
+stalls(const struct member *m, const struct peer *p, uint64_t now)
+{
+	uint64_t failure = m->conf->failure_timeout_us;
+
+	return p != NULL && p->up && now < m->round.limit &&
+	    (p->stalled || (p->runs_at != 0 && now < p->runs_at + failure));
+}
+
+static bool
+any_stalls(struct member *m, uint64_t now)
+{
+	const struct round *rd = &m->round;
+	unsigned i;
+
+#if MUTANT == 816
+	return false;
+#endif
+	for (i = 0; i < rd->members.n; i++) {
+		if (!rd->answered[i] &&
+		    stalls(m, member_peer(m, rd->members.v[i].node), now))
+			return true;
+	}
+	return false;
+}
+
 /* Those who did not answer in time are left out of the next attempt. */
 void
 round_timer(struct member *m, struct bus *bus)
@@ -585,6 +623,10 @@ round_timer(struct member *m, struct bus *bus)
 		return;
 	if (device_alone_is_late(m)) {
 		rd->deadline = m->device.deadline + 1;
+		return;
+	}
+	if (any_stalls(m, bus->now)) {
+		rd->deadline = bus->now + m->conf->heartbeat_us;
 		return;
 	}
 	for (i = 0; i < rd->members.n; i++) {

@@ -519,10 +519,12 @@ route(struct node *n, const struct note *note)
 	case NOTE_SNAP:
 		order_note(n->order, note, b);
 		break;
+	case NOTE_PEER_RUNS:
 	case NOTE_FLUSHED:
 	case NOTE_TRIMMED:
 	case NOTE_CLEAR:
 	case NOTE_DEVICE_DONE:
+	case NOTE_VOTE_WISH:
 		member_note(n->member, note, b);
 		break;
 	case NOTE_VOUCH:
@@ -560,9 +562,6 @@ route(struct node *n, const struct note *note)
 		break;
 	case NOTE_CLIENT_GONE:
 		handle_client_gone(n, note);
-		break;
-	case NOTE_VOTE_WISH:
-		member_note(n->member, note, b);
 		break;
 	case NOTE_STORE:
 		store(n);

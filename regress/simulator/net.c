@@ -138,8 +138,13 @@ net_replay(struct sim *s)
 
 	if (!net->replay)
 		return;
-	if (net->nrecord > 0) {
-		i = rng_below(&s->rng, net->nrecord);
+	i = net->nrecord > 0 ? rng_below(&s->rng, net->nrecord) : 0;
+	/*
+	 * But one that had been lost, and says that a dead node lives, makes
+	 * its receiver differ from the others for a failure timeout.
+	 */
+	if (net->nrecord > 0 &&
+	    (s->phase != PH_DEATH || net->record[i].seen != 0)) {
 		e = arrive(s, net->record[i].to, net->record[i].link, 0,
 		    net->record[i].data, net->record[i].len);
 		e->record = (unsigned)i + 1;

@@ -394,25 +394,28 @@ work_len(const struct sim *s)
 	return s->voices ? LONG_WORK : WORK_LEN;
 }
 
-/* Can all that a beat process says be heard?  Nobody passes it on. */
+/* Some reach each other only by a third node. */
 static bool
-voices_reach(const struct sim *s)
+any_apart(const struct sim *s)
 {
 	unsigned a, b;
 
 	for (a = 0; a < s->n; a++)
 		for (b = 0; b < s->n; b++)
 			if (s->net.apart[a][b])
-				return false;
-	return s->voices;
+				return true;
+	return false;
 }
 
 /* One at a time is not run for less than others wait for it. */
 static void
 nap(struct sim *s)
 {
-	uint64_t most = voices_reach(s) ? s->conf->stall_timeout_us :
-					  s->conf->failure_timeout_us;
+	bool apart = any_apart(s);
+	/* Nobody passes on what a beat process says. */
+	uint64_t most = s->voices && !apart ? s->conf->stall_timeout_us :
+					      s->conf->failure_timeout_us;
+	uint64_t pause = apart ? 3 * s->conf->heartbeat_us : 0;
 	unsigned i;
 
 	most -= 3 * s->conf->heartbeat_us + 10 * MS;
@@ -425,7 +428,9 @@ nap(struct sim *s)
 		return;
 	node_pause(s, (unsigned)sim_between(s, 0, s->n - 1),
 	    sim_between(s, 1 * MS, most));
-	heap_add(&s->heap, s->now + most + sim_between(s, 1, 100 * MS), SE_NAP);
+	/* Whose word a third one passes on must be heard between two naps. */
+	heap_add(&s->heap, s->now + most + pause + sim_between(s, 1, 100 * MS),
+	    SE_NAP);
 }
 
 static void
