@@ -654,6 +654,17 @@ fixture_heal_all(struct fix *fx)
 	}
 }
 
+void
+fixture_runs(struct fix *fx, uint16_t id, bool runs)
+{
+	uint16_t a;
+
+	for (a = 1; a <= fx->n; a++) {
+		if (a != id && fx->nodes[a].node != NULL)
+			packet(fx, fx->now, a, FAKE_RUNS, id, runs, NULL, 0);
+	}
+}
+
 static void
 say_both(struct fix *fx, uint16_t a, uint16_t b, enum fake_packet kind)
 {

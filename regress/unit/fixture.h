@@ -78,6 +78,8 @@ struct fix *fixture_up(unsigned n);
 void	 fixture_crash(struct fix *, uint16_t id); /* power loss */
 /* Not run for so long; what comes meanwhile waits for it. */
 void	 fixture_pause(struct fix *, uint16_t id, uint64_t us);
+/* The others are told that its engine runs, or does not. */
+void	 fixture_runs(struct fix *, uint16_t id, bool runs);
 void	 fixture_stop(struct fix *, uint16_t id);	/* EV_STOP */
 /* Cuts or heals both ways between two nodes. */
 void	 fixture_cut(struct fix *, uint16_t a, uint16_t b);

@@ -89,6 +89,10 @@ link_packet(struct link_layer *l, unsigned link, uint64_t at,
 		n = bus_note(bus, NOTE_PEER_GONE, NULL, 0);
 		n->code = (int)arg;
 		break;
+	case FAKE_RUNS:
+		n = bus_note(bus, NOTE_PEER_RUNS, NULL, 0);
+		n->ok = arg != 0;
+		break;
 	case FAKE_DATA:
 		if (l->inc[node] != inc)
 			return;

@@ -8,7 +8,8 @@
 
 #include "core/node.h"
 
-enum fake_packet { FAKE_UP = 1, FAKE_DOWN, FAKE_GONE, FAKE_DATA };
+enum fake_packet { FAKE_UP = 1, FAKE_DOWN, FAKE_GONE, FAKE_DATA,
+	FAKE_RUNS };
 
 /* Does the node use a lockspace, as the story has it? */
 bool	 fixture_used(const struct conf *, uint16_t node);

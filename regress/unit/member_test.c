@@ -450,6 +450,31 @@ ATF_TC_BODY(silent_in_a_view_change, tc)
 	fixture_free(fx);
 }
 
+/*
+ * One engine and then another stalls for less than the stall timeout, each in a
+ * step of the view change: both stay, and so does who waits for them.
+ */
+ATF_TC_WITHOUT_HEAD(stalled_in_a_view_change);
+ATF_TC_BODY(stalled_in_a_view_change, tc)
+{
+	struct fix *fx = fixture_up(5);
+	const uint64_t nap = fixture_conf(fx)->stall_timeout_us - 100 * MS;
+	uint16_t id;
+
+	fixture_crash(fx, 5);
+	fixture_run(fx, 690 * MS);
+	for (id = 4; id >= 3; id--) {
+		fixture_pause(fx, id, nap);
+		fixture_runs(fx, id, false);
+		fixture_run(fx, nap);
+		fixture_runs(fx, id, true);
+	}
+	fixture_settle(fx, BIT(1) | BIT(2) | BIT(3) | BIT(4));
+	for (id = 1; id <= 4; id++)
+		ATF_CHECK_EQ(0, fixture_node(fx, id)->deaths);
+	fixture_free(fx);
+}
+
 /* Two nodes come within a heartbeat: one view takes both in. */
 ATF_TC_WITHOUT_HEAD(joins_are_gathered);
 ATF_TC_BODY(joins_are_gathered, tc)
@@ -718,6 +743,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, newcomer_alone_is_told);
 	ATF_TP_ADD_TC(tp, join_during_view_change);
 	ATF_TP_ADD_TC(tp, silent_in_a_view_change);
+	ATF_TP_ADD_TC(tp, stalled_in_a_view_change);
 	ATF_TP_ADD_TC(tp, joins_are_gathered);
 	ATF_TP_ADD_TC(tp, lost_is_stored_with_the_view);
 	ATF_TP_ADD_TC(tp, first_view_is_over);
