@@ -241,6 +241,23 @@ ATF_TC_BODY(waiting_is_no_distance, tc)
 	world_free(w);
 }
 
+/* Its echo was there for longer than it was away: it came back at once. */
+ATF_TC_WITHOUT_HEAD(echo_of_a_faster_clock);
+ATF_TC_BODY(echo_of_a_faster_clock, tc)
+{
+	struct world *w = world_connected();
+	struct link_info before, li;
+
+	link_get(w->l[0], 2, 0, &before);
+	w->fast[1] = 500;
+	world_run(w, 5000000);
+	link_get(w->l[0], 2, 0, &li);
+	ATF_CHECK_MSG(li.rtt_us < before.rtt_us / 4, "%llu and %llu us",
+	    (unsigned long long)before.rtt_us, (unsigned long long)li.rtt_us);
+	ATF_CHECK_EQ(0, w->told[0].down + w->told[1].down);
+	world_free(w);
+}
+
 /*
  * Beats wait in our socket while we sleep, and the newer ones found no room:
  * those that are left are as old as the pause, and still nobody is suspected,
@@ -823,6 +840,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, session_comes_up);
 	ATF_TP_ADD_TC(tp, messages_in_order);
 	ATF_TP_ADD_TC(tp, silence_is_loss);
+	ATF_TP_ADD_TC(tp, echo_of_a_faster_clock);
 	ATF_TP_ADD_TC(tp, own_pause_suspects_nobody);
 	ATF_TP_ADD_TC(tp, small_delays_do_not_add_up);
 	ATF_TP_ADD_TC(tp, stamp_is_when_it_came);

@@ -31,6 +31,23 @@ world_conf(const char *cluster)
 	return c;
 }
 
+static uint64_t
+local(const struct world *w, unsigned i, uint64_t t)
+{
+	return t > EVENT_WAIT_MAX * 1000 ? t : t + t * w->fast[i] / 1000;
+}
+
+/* When the time comes that the node waits for. */
+static uint64_t
+due(const struct world *w, unsigned i)
+{
+	uint64_t t = link_deadline(w->l[i]);
+
+	if (w->fast[i] == 0 || t > EVENT_WAIT_MAX * 1000)
+		return t;
+	return t * 1000 / (1000 + w->fast[i]) + 1;
+}
+
 void
 world_start(struct world *w, unsigned i, uint64_t inc, const uint8_t k[32])
 {
@@ -47,7 +64,7 @@ world_start(struct world *w, unsigned i, uint64_t inc, const uint8_t k[32])
 	actions_init(&w->acts[i]);
 	w->bus[i].rng = &w->rng[i];
 	w->bus[i].out = &w->acts[i];
-	w->bus[i].now = w->now;
+	w->bus[i].now = local(w, i, w->now);
 	link_timer(w->l[i], &w->bus[i]);
 	link_flush(w->l[i], &w->bus[i]);
 }
@@ -199,8 +216,8 @@ void
 world_stamped(struct world *w, unsigned to, unsigned link, uint64_t at,
     const uint8_t *data, size_t len)
 {
-	w->bus[to].now = w->now;
-	link_packet(w->l[to], link, at, data, len, &w->bus[to]);
+	w->bus[to].now = local(w, to, w->now);
+	link_packet(w->l[to], link, local(w, to, at), data, len, &w->bus[to]);
 	world_settle(w, to);
 }
 
@@ -236,7 +253,7 @@ world_run(struct world *w, uint64_t us)
 		t = d != NULL ? d->at : UINT64_MAX;
 		for (i = 0; i < 2; i++)
 			if (w->l[i] != NULL && !w->asleep[i])
-				t = MIN(t, MAX(w->now, link_deadline(w->l[i])));
+				t = MIN(t, MAX(w->now, due(w, i)));
 		if (t > until)
 			break;
 		w->now = MAX(w->now, t);
@@ -250,9 +267,9 @@ world_run(struct world *w, uint64_t us)
 		}
 		for (i = 0; i < 2; i++) {
 			if (w->l[i] == NULL || w->asleep[i] ||
-			    link_deadline(w->l[i]) > w->now)
+			    due(w, i) > w->now)
 				continue;
-			w->bus[i].now = w->now;
+			w->bus[i].now = local(w, i, w->now);
 			link_timer(w->l[i], &w->bus[i]);
 			world_settle(w, i);
 		}
@@ -268,7 +285,7 @@ world_message(struct world *w, unsigned from, enum chan chan, uint32_t number,
 		(uint8_t)(number >> 8), (uint8_t)number };
 	struct note *n;
 
-	w->bus[from].now = w->now;
+	w->bus[from].now = local(w, from, w->now);
 	n = bus_note(&w->bus[from], NOTE_SEND, data, MAX(len, (size_t)4));
 	n->node = (uint16_t)(2 - from);
 	n->chan = chan;

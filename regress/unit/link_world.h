@@ -51,6 +51,7 @@ struct world {
 	uint64_t now;
 	bool cut[2][2]; /* sender, link */
 	bool asleep[2];
+	unsigned fast[2]; /* its clock, by so many in a thousand */
 	bool nostamps; /* nobody knows when datagrams came */
 	unsigned loss, dup;
 	size_t mtu;		    /* larger ones are lost; 0: no limit */
